@@ -1,0 +1,117 @@
+"""What every operator asks of its arguments. A message says what was expected, what came, the fix."""
+
+import operator
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array
+
+
+class Rate(NamedTuple):
+    """A rate that passed its checks: `keep` where its values could be read, else `traced`."""
+
+    keep: np.ndarray | None
+    traced: Array | None
+
+    def is_always(self, rate: float) -> bool:
+        """Whether the rate is this one number, known before anything runs."""
+        return self.keep is not None and self.keep.ndim == 0 and float(self.keep) == 1.0 - rate
+
+    @property
+    def ndim(self) -> int:
+        """0 for one rate, more for an array of rates."""
+        return (self.traced if self.keep is None else self.keep).ndim
+
+
+def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
+    """Checks kind, shape and, where they can be read, the values of `rate`."""
+    traced = isinstance(rate, jax.core.Tracer)
+    array = rate if traced else np.asarray(rate)
+    _check_rate_kind(rate, array.dtype)
+    _check_rate_shape(array.shape, drawn_shape)
+    if traced:
+        return Rate(None, array)
+    values = array.astype(np.float64)
+    outside = ~((values >= 0) & (values <= 1))  # True for NaN too
+    if outside.any():
+        raise ValueError(
+            f"Expected a rate in [0, 1]; got {values[outside].flat[0]}. "
+            "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+        )
+    return Rate(np.asarray(1.0 - values, np.float32), None)
+
+
+def _check_rate_kind(rate: object, dtype: np.dtype) -> None:
+    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+        raise TypeError(f"Expected a real number or an array of them as rate; got {rate!r}.")
+
+
+def _check_rate_shape(shape: tuple[int, ...], drawn_shape: tuple[int, ...]) -> None:
+    trailing = drawn_shape[max(len(drawn_shape) - len(shape), 0) :]
+    fits = all(size in (1, drawn) for size, drawn in zip(shape, trailing, strict=False))
+    if len(shape) > len(drawn_shape) or not fits:
+        raise ValueError(
+            f"Expected a rate that broadcasts to the drawn shape {drawn_shape}; got shape {shape}. "
+            "Axes that share the mask have size 1 there: give the rate size 1 on them too."
+        )
+
+
+def check_key(key: object) -> Array:
+    """Takes one key, typed or legacy."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None or not hasattr(key, "shape"):
+        raise TypeError(f"Expected a key; got {key!r}. Make one with jax.random.key(seed).")
+    typed = jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not typed and dtype != jnp.uint32:
+        raise TypeError(
+            f"Expected a key; got an array of {dtype}. Make one with jax.random.key(seed)."
+        )
+    key = key if typed else jax.random.wrap_key_data(jnp.asarray(key))
+    if key.shape:
+        raise ValueError(
+            f"Expected one key; got keys of shape {key.shape}. "
+            "Index one, or map over them with jax.vmap."
+        )
+    return key
+
+
+def check_data(x: ArrayLike) -> Array:
+    """Takes floating-point (or complex) data of any shape."""
+    x = jnp.asarray(x)
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        raise TypeError(
+            f"Expected floating-point data; got {x.dtype}. "
+            "Convert it first, for instance with x.astype(jnp.float32)."
+        )
+    return x
+
+
+def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Takes a shape of non-negative sizes."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(operator.index(size) for size in shape)
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"Expected a shape of sizes 0 or more; got {sizes}.")
+    return sizes
+
+
+def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
+    """The shape with size 1 on the axes that share the mask."""
+    dims = [operator.index(dim) for dim in broadcast_dims]
+    for dim in dims:
+        if not -len(shape) <= dim < len(shape):
+            raise ValueError(
+                f"Expected broadcast_dims among the {len(shape)} axes of shape {shape}; got {dim}."
+            )
+    tied = {dim % len(shape) for dim in dims}
+    return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
+
+
+def check_bits(bits: int) -> int:
+    """Takes a number of bits that the engine draws."""
+    if bits not in (8, 16, 32):
+        raise ValueError(f"Expected bits to be 8, 16 or 32; got {bits!r}.")
+    return bits
