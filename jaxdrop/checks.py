@@ -32,7 +32,7 @@ def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
     traced = isinstance(rate, jax.core.Tracer)
     array = rate if traced else np.asarray(rate)
     _check_rate_kind(rate, array.dtype)
-    _check_rate_shape(array.shape, drawn_shape)
+    _check_broadcast("rate", array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
     if traced:
         return Rate(None, array)
     values = array.astype(np.float64)
@@ -50,13 +50,13 @@ def _check_rate_kind(rate: object, dtype: np.dtype) -> None:
         raise TypeError(f"Expected a real number or an array of them as rate; got {rate!r}.")
 
 
-def _check_rate_shape(shape: tuple[int, ...], drawn_shape: tuple[int, ...]) -> None:
-    trailing = drawn_shape[max(len(drawn_shape) - len(shape), 0) :]
-    fits = all(size in (1, drawn) for size, drawn in zip(shape, trailing, strict=False))
-    if len(shape) > len(drawn_shape) or not fits:
+def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
+    trailing = wanted[max(len(wanted) - len(shape), 0) :]
+    fits = all(size in (1, full) for size, full in zip(shape, trailing, strict=False))
+    if len(shape) > len(wanted) or not fits:
         raise ValueError(
-            f"Expected a rate that broadcasts to the drawn shape {drawn_shape}; got shape {shape}. "
-            "Axes that share the mask have size 1 there: give the rate size 1 on them too."
+            f"Expected a {what} that broadcasts to {name} {wanted}; got shape {shape}. "
+            "Give it size 1 on the other axes."
         )
 
 
@@ -108,6 +108,15 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
             )
     tied = {dim % len(shape) for dim in dims}
     return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
+
+
+def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Takes a bool mask that broadcasts to `shape`."""
+    mask = jnp.asarray(mask)
+    if mask.dtype != jnp.bool_:
+        raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
+    _check_broadcast("mask", mask.shape, "the data's shape", shape)
+    return mask
 
 
 def check_bits(bits: int) -> int:

@@ -1,0 +1,141 @@
+"""Keep masks as values: drawn, looked at, stored, applied again."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float32, Inexact, Key, UInt, UInt32
+
+from jaxdrop import checks, swar
+from jaxdrop.bits import is_threefry, random_words
+from jaxdrop.lanes import Layout
+from jaxdrop.probability import keep_probability, rescale, threshold
+
+
+def keep_mask(
+    key: Key[Array, ""],
+    rate: ArrayLike,
+    shape: int | Sequence[int],
+    *,
+    broadcast_dims: Sequence[int] = (),
+    bits: int = 16,
+) -> Bool[Array, "*shape"]:
+    """Draws the mask that `dropout` applies: True where an element is kept.
+
+    $$m_i = [u_i < t], \\qquad t = \\mathrm{round}((1 - rate) \\cdot 2^{bits})$$
+
+    with `u_i` uniform on the integers below 2^bits, and `t` at least 1 below rate 1. The mask is a
+    function of the arguments alone, whatever compiles, maps or shards the call. Under one key masks
+    nest: what is dropped at one rate is dropped at every higher one.
+
+    Args:
+      key: one key, typed or legacy, of any PRNG implementation; threefry2x32 is the fast one.
+      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to `shape`
+        with its tied axes at size 1. A traced rate cannot be checked; it is clipped, and NaN drops
+        everything.
+      shape: the shape of the mask.
+      broadcast_dims: the axes along which elements share their fate.
+      bits: 8, 16 or 32. At 8 the rate is a multiple of 1/256 (0.1 becomes 26/256). 32 gives the
+        mask of `jax.random.bernoulli(key, 1 - rate, shape)`, Flax's own.
+
+    Returns:
+      A bool array of the full `shape`.
+
+    Raises:
+      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `shape`
+        does not have, several keys, another number of bits.
+      TypeError: no key, or no number as rate.
+
+    Example:
+      >>> import jax, jaxdrop
+      >>> mask = jaxdrop.keep_mask(jax.random.key(0), 0.25, (4, 1000))
+      >>> mask.shape, mask.dtype
+      ((4, 1000), dtype('bool'))
+      >>> print(f"{mask.mean():.2f}")
+      0.75
+
+    """
+    shape = checks.check_shape(shape)
+    checks.check_key(key)
+    drawn = checks.drawn_shape(shape, broadcast_dims)
+    rate = checks.check_rate(rate, drawn)
+    mask = draw(key, keep_probability(rate), shape=drawn, bits=checks.check_bits(bits))
+    return jnp.broadcast_to(mask, shape)
+
+
+def apply_mask(
+    mask: Bool[Array, "..."], x: Inexact[Array, "..."], rate: ArrayLike, *, bits: int = 16
+) -> Inexact[Array, "..."]:
+    """Applies a keep mask with the scale that `dropout` gives it.
+
+    $$y_i = m_i \\, x_i / q$$
+
+    with `q` the keep probability that is realised at this number of bits. Elements are selected,
+    not multiplied: a dropped one is 0 even where `x` is inf or NaN.
+
+    Args:
+      mask: bool, broadcastable to the shape of `x`.
+      x: floating-point data.
+      rate: the rate that the mask was drawn at, a number or an array that broadcasts to `x`.
+      bits: the bits that the mask was drawn with.
+
+    Returns:
+      An array of the shape and dtype of `x`.
+
+    Raises:
+      ValueError: a rate outside [0, 1], or shapes that do not broadcast to that of `x`.
+      TypeError: a mask that is not bool, or data that is not floating-point.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> key, x = jax.random.key(0), jnp.arange(6.0)
+      >>> mask = jaxdrop.keep_mask(key, 0.5, x.shape)
+      >>> bool((jaxdrop.apply_mask(mask, x, 0.5) == jaxdrop.dropout(key, x, 0.5)).all())
+      True
+
+    """
+    x = checks.check_data(x)
+    mask = checks.check_mask(mask, x.shape)
+    keep = keep_probability(checks.check_rate(rate, x.shape))
+    return select(mask, x, keep, checks.check_bits(bits))
+
+
+@partial(jax.jit, static_argnames=("shape", "bits", "sharding"))
+def draw(
+    key: Key[Array, ""],
+    keep: Float32[Array, "..."],
+    *,
+    shape: tuple[int, ...],
+    bits: int,
+    sharding: NamedSharding | None = None,
+) -> Bool[Array, "..."]:
+    """The mask of the drawn shape, before it is broadcast."""
+    key, limit = checks.check_key(key), threshold(keep, bits)
+    if sharding is not None and not is_threefry(key):
+        return jax.sharding.reshard(draw(key, keep, shape=shape, bits=bits), sharding)
+    if bits == 32:
+        return random_words(key, shape, sharding) >> 9 < limit
+    layout = Layout(shape, sharding)
+    if bits == 8:
+        return below(layout.spread(layout.pairs(key)), limit)
+    if limit.ndim == 0:
+        pair = layout.pairs(key, partial(swar.settle, limit=limit))
+        return below(layout.spread(pair), jnp.maximum(limit >> 8, 1))
+    own, low = layout.pairs(key, lambda pair: (pair, swar.low_bytes(pair)))
+    draws = layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low)
+    return below(draws, limit)
+
+
+def below(draws: UInt[Array, "..."], limit: UInt32[Array, "..."]) -> Bool[Array, "..."]:
+    """`draws < limit`, compared in the narrow type although `limit` may be one past its range."""
+    return (draws <= (jnp.maximum(limit, 1) - 1).astype(draws.dtype)) & (limit > 0)
+
+
+def select(
+    mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
+) -> Inexact[Array, "..."]:
+    """What is kept, rescaled; 0 elsewhere."""
+    return jnp.where(mask & (keep > 0), rescale(x, keep, bits), 0)
