@@ -21,12 +21,12 @@ class _Module(nn.Dropout):
     A module names its `operator` and those of its attributes that are the operator's `options`.
     """
 
-    rate: ArrayLike  # pyright: ignore[reportIncompatibleVariableOverride]
+    rate: ArrayLike
     operator: ClassVar[Callable[..., Array]]
     options: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        self.rate = _hold(self.rate)
+        self.rate = _hold(self.rate)  # pyright: ignore[reportIncompatibleVariableOverride]
         super().__post_init__()
 
     @nn.compact

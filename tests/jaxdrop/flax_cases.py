@@ -1,0 +1,68 @@
+"""What the tests of both Flax adapters share: cases, bitwise comparison, simulated devices."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+X = jax.random.normal(jax.random.key(3), (6, 5, 16))
+KEY = jax.random.key(7)
+RATES = (0.0, 0.1, 0.25, 0.5, 0.7, 0.9, 1.0)
+BROADCAST_DIMS = ((), (0,), (-1,), (0, 2))
+
+flax_cases = pytest.mark.parametrize(
+    ("rate", "broadcast_dims"), [(rate, dims) for rate in RATES for dims in BROADCAST_DIMS]
+)
+eager_and_jitted = pytest.mark.parametrize("compile", [lambda call: call, jax.jit], ids=["", "jit"])
+bad_rates = pytest.mark.parametrize(
+    ("rate", "error", "message"),
+    [
+        (-0.5, ValueError, r"Expected a rate in \[0, 1\]; got -0.5"),
+        (1.5, ValueError, r"Expected a rate in \[0, 1\]; got 1.5"),
+        (float("nan"), ValueError, r"Expected a rate in \[0, 1\]; got nan"),
+        (np.array([0.1, 1.5]), ValueError, r"Expected a rate in \[0, 1\]; got 1.5"),
+        ("0.1", TypeError, "Expected a real number or an array of them as rate; got '0.1'"),
+    ],
+)
+
+
+def assert_same_bits(ours: Array, theirs: Array) -> None:
+    """Equal to the last bit, the sign of a zero included."""
+    assert ours.dtype == theirs.dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(ours).view(np.uint32), np.asarray(theirs).view("u4"))
+
+
+def run_on_eight_devices(program: str) -> None:
+    """Runs a program in a process of its own whose CPU looks like eight devices."""
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | flags,
+        cwd=os.getcwd(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+EXPLICIT_MESH = """
+import jax, numpy as np
+from jax.sharding import AxisType, PartitionSpec as P
+
+assert jax.device_count() == 8
+mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(AxisType.Explicit,) * 2)
+key, x = jax.random.key(0), jax.random.normal(jax.random.key(1), (8, 32))
+
+def check(call):
+    for compile in (lambda call: call, jax.jit):
+        for spec in (P("a", None), P(None, "b"), P("a", "b"), P(("a", "b"), None)):
+            with jax.set_mesh(mesh):
+                y = compile(call)(jax.device_put(key, P()), jax.device_put(x, P(*spec)))
+            assert jax.typeof(y).sharding.spec == spec, (jax.typeof(y), spec)
+            np.testing.assert_array_equal(y, call(key, x))
+"""

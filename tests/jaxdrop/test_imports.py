@@ -1,0 +1,126 @@
+"""The arrows of the package: bits <- masks <- operators <- {nnx, linen}, and what an import loads."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import jaxdrop
+
+PACKAGE = Path(jaxdrop.__file__).parent
+ADAPTERS = {"jaxdrop.nnx", "jaxdrop.linen"}
+CHAIN = [("jaxdrop.masks", "jaxdrop.bits"), ("jaxdrop.dropout", "jaxdrop.masks")]
+CHAIN += [(adapter, "jaxdrop.dropout") for adapter in sorted(ADAPTERS)]
+ALLOWED = {"jaxdrop", "jax", "numpy", "jaxtyping", *sys.stdlib_module_names}
+Graph = dict[str, set[str]]
+
+
+def import_graph(package: Path) -> Graph:
+    """What each module of the package imports, wherever in its file."""
+    files = {_module_name(package, file): file for file in package.rglob("*.py")}
+    return {
+        name: {
+            _resolve(imported, files) for imported in _imports(name, file) if imported != "jaxdrop"
+        }
+        for name, file in files.items()
+    }
+
+
+def _module_name(package: Path, file: Path) -> str:
+    parts = ["jaxdrop", *file.relative_to(package).with_suffix("").parts]
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def _imports(name: str, file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            base = name if file.name == "__init__.py" else name.rpartition(".")[0]
+            for _ in range(node.level - 1):
+                base = base.rpartition(".")[0]
+            origin = ".".join(filter(None, [base * bool(node.level), node.module]))
+            found |= {f"{origin}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _resolve(imported: str, files: dict[str, Path]) -> str:
+    """The module that is loaded for an imported name, which may be a thing inside it."""
+    while imported not in files and imported.startswith("jaxdrop."):
+        imported = imported.rpartition(".")[0]
+    return imported
+
+
+def bent_arrows(graph: Graph) -> list[str]:
+    """Every import that the design forbids, in words."""
+    bent = [
+        f"{above} does not import {below}" for above, below in CHAIN if below not in graph[above]
+    ]
+    for name, imported in graph.items():
+        allowed = ALLOWED | ({"flax"} if name in ADAPTERS else set())
+        roots = {target.partition(".")[0] for target in imported}
+        bent += [f"{name} imports {root}" for root in sorted(roots - allowed)]
+        bent += [f"{name} imports the adapter {target}" for target in sorted(imported & ADAPTERS)]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        bent.append(f"a cycle: {error.args[1]}")
+    return bent
+
+
+def test_arrows_hold():
+    assert bent_arrows(import_graph(PACKAGE)) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "message"),
+    [
+        ("bits", "from jaxdrop.masks import draw", "a cycle"),
+        ("bits", "from .dropout import dropout", "a cycle"),
+        ("masks", "def late():\n    import jaxdrop.dropout", "a cycle"),
+        ("masks", "from jaxdrop import keep_mask", "a cycle"),
+        ("dropout", "from jaxdrop import nnx", "jaxdrop.dropout imports the adapter jaxdrop.nnx"),
+        ("__init__", "from . import linen", "jaxdrop imports the adapter jaxdrop.linen"),
+        ("nnx", "import jaxdrop.linen", "jaxdrop.nnx imports the adapter jaxdrop.linen"),
+        ("linen", "from .nnx import Dropout", "jaxdrop.linen imports the adapter jaxdrop.nnx"),
+        ("checks", "import experiments.data", "jaxdrop.checks imports experiments"),
+        ("nnx", "from experiments import data", "jaxdrop.nnx imports experiments"),
+        ("lanes", "import optax", "jaxdrop.lanes imports optax"),
+        ("modules", "import flax.nnx", "jaxdrop.modules imports flax"),
+    ],
+)
+def test_a_bent_arrow_is_seen(tmp_path, file, line, message):
+    package = tmp_path / "jaxdrop"
+    shutil.copytree(PACKAGE, package)
+    with (package / f"{file}.py").open("a") as source:
+        source.write(f"\n\n{line}\n")
+    (bent,) = bent_arrows(import_graph(package))
+    assert message in bent
+
+
+def test_a_broken_chain_is_seen():
+    graph = import_graph(PACKAGE)
+    graph["jaxdrop.masks"].remove("jaxdrop.bits")
+    assert bent_arrows(graph) == ["jaxdrop.masks does not import jaxdrop.bits"]
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The packages that a fresh interpreter holds after the statement."""
+    program = f"{statement}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    run = [sys.executable, "-c", program]
+    output = subprocess.run(run, capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    return set(output.stdout.split())
+
+
+def test_the_package_loads_neither_flax_nor_optax():
+    assert not {"flax", "optax", "orbax", "experiments"} & loaded_by("import jaxdrop")
+
+
+@pytest.mark.parametrize("name", ["flax", "optax"])
+def test_a_loaded_package_is_seen(name):
+    assert name in loaded_by(f"import jaxdrop, {name}")
