@@ -1,4 +1,4 @@
-"""The arrows of the package: bits <- masks <- operators <- {nnx, linen}, and what an import loads."""
+"""The arrows: bits <- masks <- operators <- {nnx, linen}; and what an import loads."""
 
 import ast
 import shutil
@@ -99,8 +99,7 @@ def test_a_bent_arrow_is_seen(tmp_path, file, line, message):
     shutil.copytree(PACKAGE, package)
     with (package / f"{file}.py").open("a") as source:
         source.write(f"\n\n{line}\n")
-    (bent,) = bent_arrows(import_graph(package))
-    assert message in bent
+    assert any(message in bent for bent in bent_arrows(import_graph(package)))
 
 
 def test_a_broken_chain_is_seen():

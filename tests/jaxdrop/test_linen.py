@@ -178,6 +178,10 @@ class Net(nn.Module):
         return self.dropout()(nn.Dense(16)(x))
 
 
+def through_apply(dropout: Make) -> Array:
+    return _run(Net(dropout))
+
+
 def through_jit(dropout: Make) -> Array:
     return jax.jit(_run, static_argnums=0)(Net(dropout))
 
@@ -213,7 +217,8 @@ def _run(net: nn.Module, x: Array = X) -> Array:
 
 
 @pytest.mark.parametrize(
-    "transform", [_run, through_jit, through_linen_jit, through_remat, through_scan, through_vmap]
+    "transform",
+    [through_apply, through_jit, through_linen_jit, through_remat, through_scan, through_vmap],
 )
 def test_transforms_are_flaxs(transform):
     def run(module, **options):
