@@ -19,8 +19,8 @@ def masks(axes: str | tuple[str, ...] | None) -> np.ndarray:
         key = key if axes is None else jaxdrop.shard_key(key, axes)
         return jaxdrop.keep_mask(key, 0.5, (1, 64))
 
-    specs = {"in_specs": P(), "out_specs": P(("a", "b"))}
-    return np.asarray(jax.jit(jax.shard_map(shard, mesh=mesh, **specs))(KEY))
+    mapped = jax.shard_map(shard, mesh=mesh, in_specs=P(), out_specs=P(("a", "b")))
+    return np.asarray(jax.jit(mapped)(KEY))
 
 
 def test_without_a_shard_key_all_shards_draw_one_mask():
@@ -53,6 +53,12 @@ def test_dropout_and_its_gradient_work_inside_shard_map(manual: tuple[str, ...])
         key = jaxdrop.shard_key(key, manual)
         return jax.grad(lambda x: jaxdrop.dropout(key, x, 0.5).sum())(x)
 
-    specs = {"in_specs": (P(), P(manual)), "out_specs": P(manual), "axis_names": set(manual)}
-    gradient = jax.jit(jax.shard_map(shard, mesh=mesh, **specs))(KEY, jnp.ones((8, 512)))
+    mapped = jax.shard_map(
+        shard,
+        mesh=mesh,
+        in_specs=(P(), P(manual)),
+        out_specs=P(manual),
+        axis_names=set(manual),
+    )
+    gradient = jax.jit(mapped)(KEY, jnp.ones((8, 512)))
     assert set(np.unique(gradient)) == {0.0, 2.0}
