@@ -31,6 +31,7 @@ class _Module(nnx.Dropout):
     is one of Flax's, so that what selects `flax.nnx.Dropout` selects it too.
     """
 
+    rate: Any  # a float, or a DropRate
     operator: ClassVar[Callable[..., Array]]
     options: ClassVar[tuple[str, ...]] = ()
 

@@ -2,35 +2,40 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from flax.errors import InvalidRngError
 from jaxtyping import Array
 
 import jaxdrop
 from jaxdrop.linen import Dropout
 from tests.jaxdrop.flax_cases import (
-    EXPLICIT_MESH,
     KEY,
     X,
     assert_same_bits,
+    assert_works_on_an_explicit_mesh,
     bad_rates,
     eager_and_jitted,
     flax_cases,
-    run_on_eight_devices,
 )
 
 RATES_16 = jnp.linspace(0, 1, 16)
 
 
+def apply(module: nn.Module, *args: Any, **options: Any) -> Any:
+    """One output: Linen's own type of it allows for mutated variables too."""
+    return module.apply(*args, **options)
+
+
 def drop(*args, deterministic=False, call=None, **options) -> Array:
     """Applies a module to X under KEY as its explicit key."""
     module = Dropout(*args, deterministic=deterministic, **options)
-    return module.apply({}, X, rng=KEY, **(call or {}))
+    return apply(module, {}, X, rng=KEY, **(call or {}))
 
 
 @eager_and_jitted
@@ -41,7 +46,7 @@ def test_32_bits_are_flax_to_the_bit(rate, broadcast_dims, where, compile):
         model = module(rate, broadcast_dims, deterministic=False, **options)
         given = (lambda key: {"rngs": {"dropout": key}}) if where == "apply" else None
         given = given or (lambda key: {"rng": key})
-        return compile(lambda key, x: model.apply({}, x, **given(key)))(KEY, X.at[0, 0].set(-0.0))
+        return compile(lambda key, x: apply(model, {}, x, **given(key)))(KEY, X.at[0, 0].set(-0.0))
 
     assert_same_bits(run(Dropout, bits=32), run(nn.Dropout))
 
@@ -105,22 +110,22 @@ def test_rates_0_and_1_ask_for_no_key(rate):
             return [module(x, rate=r) for r in first], module(x)
 
     expected = 0 if rate else X
-    assert_same_bits(Dropout(rate, deterministic=False).apply({}, X), X * 0 + expected)
+    assert_same_bits(apply(Dropout(rate, deterministic=False), {}, X), X * 0 + expected)
     rngs = {"dropout": KEY}
-    _, after_none = Twice().apply({}, X, (), rngs=rngs)
-    _, after_certain = Twice().apply({}, X, (rate,), rngs=rngs)
-    _, after_chance = Twice().apply({}, X, (1e-9,), rngs=rngs)
+    _, after_none = apply(Twice(), {}, X, (), rngs=rngs)
+    _, after_certain = apply(Twice(), {}, X, (rate,), rngs=rngs)
+    _, after_chance = apply(Twice(), {}, X, (1e-9,), rngs=rngs)
     assert_same_bits(after_certain, after_none)
     assert (after_chance != after_none).any()
-    with pytest.raises(flax.errors.InvalidRngError):
-        Dropout(1e-9, deterministic=False).apply({}, X)
+    with pytest.raises(InvalidRngError):
+        apply(Dropout(1e-9, deterministic=False), {}, X)
 
 
 @eager_and_jitted
 def test_keys_of_every_form_agree(compile):
     model = Dropout(0.5, deterministic=False)
     typed, legacy, raw = (
-        compile(lambda key: model.apply({}, X, rng=key))(key)
+        compile(lambda key: apply(model, {}, X, rng=key))(key)
         for key in (jax.random.key(7), jax.random.PRNGKey(7), np.array([0, 7], np.uint32))
     )
     assert_same_bits(typed, legacy)
@@ -141,7 +146,7 @@ def test_a_bad_rate_is_refused(rate, error, message):
     [
         (lambda: drop(0.5, bits=12), ValueError, "Expected bits to be 8, 16 or 32; got 12"),
         (lambda: drop([0.5, 0.5]), ValueError, "Expected a rate that broadcasts"),
-        (lambda: Dropout(0.5).apply({}, X, False, 3), TypeError, "Expected a key; got 3"),
+        (lambda: apply(Dropout(0.5), {}, X, False, 3), TypeError, "Expected a key; got 3"),
     ],
 )
 def test_bad_calls_say_what_was_expected(call, error, message):
@@ -155,7 +160,7 @@ def test_deterministic_is_passed_once(held, passed):
     def run(module, **options):
         try:
             model = module(0.5, deterministic=held, **options)
-            return model.apply({}, X, deterministic=passed, rng=KEY)
+            return apply(model, {}, X, deterministic=passed, rng=KEY)
         except ValueError as error:
             return str(error)
 
@@ -200,20 +205,20 @@ def through_scan(dropout: Make) -> Array:
         def __call__(self, x, _):
             return Net(dropout)(x), None
 
-    split = {"params": True, "dropout": True}
+    split: Any = {"params": True, "dropout": True}
     layers = nn.scan(Step, variable_axes={"params": 0}, split_rngs=split, length=3)()
     keys = {"params": KEY, "dropout": KEY}
-    return layers.apply(layers.init(keys, X, None), X, None, rngs=keys)[0]
+    return apply(layers, layers.init(keys, X, None), X, None, rngs=keys)[0]
 
 
 def through_vmap(dropout: Make) -> Array:
-    split = {"params": False, "dropout": True}
+    split: Any = {"params": False, "dropout": True}
     return _run(nn.vmap(Net, variable_axes={"params": None}, split_rngs=split)(dropout))
 
 
 def _run(net: nn.Module, x: Array = X) -> Array:
     keys = {"params": KEY, "dropout": jax.random.key(8)}
-    return net.apply(net.init(keys, x), x, rngs=keys)
+    return apply(net, net.init(keys, x), x, rngs=keys)
 
 
 @pytest.mark.parametrize(
@@ -235,17 +240,11 @@ def test_transforms_are_flaxs(transform):
 @pytest.mark.parametrize("wrap", [nn.jit, nn.remat], ids=["jit", "remat"])
 def test_an_array_of_rates_passes_linens_transforms(wrap):
     model = wrap(Dropout)(RATES_16, deterministic=False)
-    assert_same_bits(model.apply({}, X, rng=KEY), jaxdrop.dropout(KEY, X, RATES_16))
+    assert_same_bits(apply(model, {}, X, rng=KEY), jaxdrop.dropout(KEY, X, RATES_16))
 
 
-def test_an_explicit_mesh_works():
-    run_on_eight_devices(
-        EXPLICIT_MESH
-        + """
-from jaxdrop.linen import Dropout
-for dims in ((), (0,), (1,)):
-    for bits in (16, 32):
-        model = Dropout(0.5, broadcast_dims=dims, deterministic=False, bits=bits)
-        check(lambda key, x: model.apply({}, x, rngs={"dropout": key}))
-"""
-    )
+@pytest.mark.parametrize("broadcast_dims", [(), (0,), (1,)])
+@pytest.mark.parametrize("bits", [16, 32])
+def test_an_explicit_mesh_works(broadcast_dims, bits):
+    model = Dropout(0.5, broadcast_dims, deterministic=False, bits=bits)
+    assert_works_on_an_explicit_mesh(lambda key, x: apply(model, {}, x, rngs={"dropout": key}))
