@@ -25,9 +25,7 @@ def _compare(config: Compare, folder: Folder) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; the exit status is 0 when done, and 2 for bad input."""
     try:
-        app.cli(
-            prog="python -m experiments", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
-        )
+        app.cli(prog="python -m experiments", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
