@@ -45,7 +45,12 @@ class Network:
 
     def __post_init__(self) -> None:
         """Checks the widths."""
-        expect(len(self.widths) > 0, "at least one hidden layer in --widths", "nothing", "Try --widths 256 128.")
+        expect(
+            len(self.widths) > 0,
+            "at least one hidden layer in --widths",
+            "nothing",
+            "Try --widths 256 128.",
+        )
         for width in self.widths:
             _expect_positive("--widths", width)
 

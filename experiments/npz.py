@@ -26,8 +26,9 @@ def read(path: Path) -> list[Numbers]:
 def _load(path: Path) -> dict[str, Numbers]:
     """What numpy or the operating system have to say of a bad file ends up in one message."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            expect(hasattr(file, "files"), f"{path} to be an .npz file", "a single array")
+        with path.open("rb") as source:  # numpy leaves a damaged file open
+            file = np.load(source, allow_pickle=False)
+            expect(not isinstance(file, np.ndarray), f"{path} to be an .npz file", "a single array")
             missing = ", ".join(name for name in NAMES if name not in file.files)
             expect(not missing, f"the arrays {', '.join(NAMES)} in {path}", f"no {missing}")
             return {name: file[name] for name in NAMES}

@@ -39,4 +39,4 @@ def test_none_is_always_there_and_repeats_are_dropped():
 
 def test_an_arm_is_a_row_of_rates_over_the_sites():
     rows = rate_rows([Arm("none", 0.0), Arm("after-activation", 0.3)], mlp_sites(1), 1)
-    np.testing.assert_array_equal(rows, np.float32([[0, 0, 0, 0], [0, 0, 0.3, 0]]))
+    np.testing.assert_array_equal(rows, np.array([[0, 0, 0, 0], [0, 0, 0.3, 0]], np.float32))

@@ -35,11 +35,14 @@ def test_a_constant_difference_is_settled():
 
 def test_differences_are_paired():
     hard = RANDOM.normal(size=8)  # how hard each seed is, for all arms alike
-    accuracy = 0.5 + 0.1 * hard[:, None] + np.array([0, 0.01, 0.02]) + 1e-4 * RANDOM.normal(size=(8, 3))
+    accuracy = (
+        0.5 + 0.1 * hard[:, None] + np.array([0, 0.01, 0.02]) + 1e-4 * RANDOM.normal(size=(8, 3))
+    )
     best = summarise(ARMS, metrics(accuracy))[0]
     assert best.arm == ARMS[2]
     assert best.accuracy.half > 5
-    low, high = stats.ttest_rel(100 * accuracy[:, 2], 100 * accuracy[:, 0]).confidence_interval(0.95)
+    none, logits = 100 * accuracy[:, 0], 100 * accuracy[:, 2]
+    low, high = stats.ttest_rel(logits, none).confidence_interval(0.95)
     assert best.difference.mean == pytest.approx((low + high) / 2)
     assert best.difference.half == pytest.approx((high - low) / 2)
 

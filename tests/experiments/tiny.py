@@ -7,6 +7,7 @@ import numpy as np
 from experiments.compare import program
 from experiments.config import Arms, Compare, Data, Network, Training
 from experiments.data import load
+from experiments.models import Activation
 from experiments.placements import Arm, arms_of
 from experiments.train import Metrics, run
 
@@ -14,7 +15,7 @@ ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-siz
 RATES = ("--rates", "0.3", "0.7")
 
 
-def config(activation="relu", rates=(0.3, 0.7), seeds=2, **training) -> Compare:
+def config(activation: Activation = "relu", rates=(0.3, 0.7), seeds=2, **training) -> Compare:
     return Compare(
         Arms(rates=rates, seeds=seeds),
         Data(train_size=60, test_size=90),
@@ -29,7 +30,9 @@ def digits():
 
 
 @functools.cache
-def history(activation="relu", rates=(0.3, 0.7), seeds=2) -> tuple[list[Arm], list[Metrics]]:
+def history(
+    activation: Activation = "relu", rates=(0.3, 0.7), seeds=2
+) -> tuple[list[Arm], list[Metrics]]:
     settings = config(activation, rates, seeds)
     arms = arms_of(settings.arms.placements, rates)
     return arms, list(run(*program(settings, digits(), arms)))
