@@ -1,5 +1,6 @@
 """Images and labels in memory: from scikit-learn, from OpenML, or from a file of the user's."""
 
+import warnings
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -76,9 +77,11 @@ def _digits(train_size: int) -> Dataset:
 def _openml(name: str) -> Dataset:
     """Downloads once: scikit-learn keeps a copy in its data home."""
     try:
-        images, labels = fetch_openml(
-            data_id=OPENML[name], return_X_y=True, as_frame=False, parser="liac-arff"
-        )
+        with warnings.catch_warnings():  # of retries: if they fail, the error says so
+            warnings.simplefilter("ignore", UserWarning)
+            images, labels = fetch_openml(
+                data_id=OPENML[name], return_X_y=True, as_frame=False, parser="liac-arff"
+            )
     except (OSError, ValueError) as error:  # no network, no space; a damaged file, a wrong answer
         raise InputError(
             f"Expected to download {name} from OpenML, or to find it in scikit-learn's cache; "

@@ -78,7 +78,10 @@ def test_what_is_printed(folder, tmp_path, capsys):
     assert accuracies == sorted(accuracies, reverse=True)
 
 
-def test_from_one_seed_nothing_is_concluded(tmp_path, capsys):
+def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
+    arms, ends = 1 + 7 * 2, 3
+    metrics = train.Metrics(*np.linspace(0.5, 0.9, 4 * arms).reshape(4, 1, arms))
+    monkeypatch.setattr(train, "run", lambda *_: [metrics] * ends)
     assert run("--seeds", "1", "--output", str(tmp_path)) == 0
     printed = capsys.readouterr().out
     assert "± n/a" in printed

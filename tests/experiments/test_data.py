@@ -121,9 +121,7 @@ def test_a_single_array_is_no_npz_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing.npz", "."])
 def test_a_path_that_leads_to_no_file(tmp_path, name):
-    with pytest.raises(
-        InputError, match=r"nothing\.npz.*No such file|digits, mnist, fashion_mnist"
-    ):
+    with pytest.raises(InputError, match=r"No such file|digits, mnist, fashion"):
         load(str(tmp_path / name), 30, 2000)
 
 

@@ -15,9 +15,9 @@ ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-siz
 RATES = ("--rates", "0.3", "0.7")
 
 
-def config(activation: Activation = "relu", rates=(0.3, 0.7), seeds=2, **training) -> Compare:
+def config(activation: Activation = "relu", rates=(0.3, 0.7), **training) -> Compare:
     return Compare(
-        Arms(rates=rates, seeds=seeds),
+        Arms(rates=rates, seeds=2),
         Data(train_size=60, test_size=90),
         Network((12, 8), activation),
         Training(**{"epochs": 3, "batch_size": 20, **training}),
@@ -30,10 +30,8 @@ def digits():
 
 
 @functools.cache
-def history(
-    activation: Activation = "relu", rates=(0.3, 0.7), seeds=2
-) -> tuple[list[Arm], list[Metrics]]:
-    settings = config(activation, rates, seeds)
+def history(activation: Activation = "relu", rates=(0.3, 0.7)) -> tuple[list[Arm], list[Metrics]]:
+    settings = config(activation, rates)
     arms = arms_of(settings.arms.placements, rates)
     return arms, list(run(*program(settings, digits(), arms)))
 
