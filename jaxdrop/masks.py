@@ -23,9 +23,9 @@ def keep_mask(
     broadcast_dims: Sequence[int] = (),
     bits: int = 16,
 ) -> Bool[Array, "*shape"]:
-    """Draws the mask that `dropout` applies: True where an element is kept.
+    r"""Draws the mask that `dropout` applies: True where an element is kept.
 
-    $$m_i = [u_i < t], \\qquad t = \\mathrm{round}((1 - rate) \\cdot 2^{bits})$$
+    $$m_i = [u_i < t], \qquad t = \mathrm{round}((1 - rate) \cdot 2^{bits})$$
 
     with `u_i` uniform on the integers below 2^bits, and `t` at least 1 below rate 1. The mask is a
     function of the arguments alone, whatever compiles, maps or shards the call. Under one key masks
@@ -51,9 +51,9 @@ def keep_mask(
 
     Example:
       >>> import jax, jaxdrop
-      >>> mask = jaxdrop.keep_mask(jax.random.key(0), 0.25, (4, 1000))
+      >>> mask = jaxdrop.keep_mask(jax.random.key(0), 0.25, (4, 10_000))
       >>> mask.shape, mask.dtype
-      ((4, 1000), dtype('bool'))
+      ((4, 10000), dtype('bool'))
       >>> print(f"{mask.mean():.2f}")
       0.75
 
@@ -61,17 +61,17 @@ def keep_mask(
     shape = checks.check_shape(shape)
     checks.check_key(key)
     drawn = checks.drawn_shape(shape, broadcast_dims)
-    rate = checks.check_rate(rate, drawn)
-    mask = draw(key, keep_probability(rate), shape=drawn, bits=checks.check_bits(bits))
+    keep = keep_probability(checks.check_rate(rate, drawn), len(drawn))
+    mask = draw(key, keep, shape=drawn, bits=checks.check_bits(bits))
     return jnp.broadcast_to(mask, shape)
 
 
 def apply_mask(
     mask: Bool[Array, "..."], x: Inexact[Array, "..."], rate: ArrayLike, *, bits: int = 16
 ) -> Inexact[Array, "..."]:
-    """Applies a keep mask with the scale that `dropout` gives it.
+    r"""Applies a keep mask with the scale that `dropout` gives it.
 
-    $$y_i = m_i \\, x_i / q$$
+    $$y_i = m_i \, x_i / q$$
 
     with `q` the keep probability that is realised at this number of bits. Elements are selected,
     not multiplied: a dropped one is 0 even where `x` is inf or NaN.
@@ -99,7 +99,7 @@ def apply_mask(
     """
     x = checks.check_data(x)
     mask = checks.check_mask(mask, x.shape)
-    keep = keep_probability(checks.check_rate(rate, x.shape))
+    keep = keep_probability(checks.check_rate(rate, x.shape), x.ndim)
     return select(mask, x, keep, checks.check_bits(bits))
 
 
@@ -119,14 +119,18 @@ def draw(
     if bits == 32:
         return random_words(key, shape, sharding) >> 9 < limit
     layout = Layout(shape, sharding)
-    if bits == 8:
-        return below(layout.spread(layout.pairs(key)), limit)
-    if limit.ndim == 0:
+    if bits == 16 and limit.ndim == 0:
         pair = layout.pairs(key, partial(swar.settle, limit=limit))
         return below(layout.spread(pair), jnp.maximum(limit >> 8, 1))
+    return below(lanes(key, layout, bits), limit)
+
+
+def lanes(key: Key[Array, ""], layout: Layout, bits: int) -> UInt[Array, "..."]:
+    """Every element's draw of 8 or 16 bits."""
+    if bits == 8:
+        return layout.spread(layout.pairs(key))
     own, low = layout.pairs(key, lambda pair: (pair, swar.low_bytes(pair)))
-    draws = layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low)
-    return below(draws, limit)
+    return layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low).astype(jnp.uint16)
 
 
 def below(draws: UInt[Array, "..."], limit: UInt32[Array, "..."]) -> Bool[Array, "..."]:
@@ -138,4 +142,4 @@ def select(
     mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
 ) -> Inexact[Array, "..."]:
     """What is kept, rescaled; 0 elsewhere."""
-    return jnp.where(mask & (keep > 0), rescale(x, keep, bits), 0)
+    return jnp.where(mask & (keep > 0), rescale(x, keep, bits), jnp.zeros((), x.dtype))
