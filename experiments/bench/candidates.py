@@ -33,10 +33,6 @@ Name = Literal[
 Group = Literal["limit", "ours", "jax-peer", "peer"]
 
 
-class MissingError(Exception):
-    """A candidate that cannot run here, and why."""
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A dropout by name; `prepare` imports its library and gets it ready for a case."""
@@ -102,7 +98,7 @@ def keras(rate: float, dtype: Dtype) -> Apply:
     os.environ["KERAS_BACKEND"] = "jax"
     library = import_module("keras")
     if library.backend.backend() != "jax":
-        raise MissingError(f"keras was started with the backend {library.backend.backend()}")
+        raise ImportError(f"keras was started with the backend {library.backend.backend()}")
     layer = library.layers.Dropout(rate, dtype=dtype)
 
     def apply(key: Key[Array, ""], x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
@@ -133,14 +129,18 @@ CANDIDATES: dict[Name, Candidate] = {name: _jax_candidate(name) for name in FACT
 CANDIDATES["torch"] = Candidate("torch", "peer", torch_peer.prepare)
 
 
-def installed(names: Iterable[Name], device: jax.Device) -> tuple[list[Candidate], dict[Name, str]]:
-    """Tries every candidate on a few elements: those that run, and why the others do not."""
-    probe, found, missing = Case((2, 2), "float32", "forward", 0.5, device), [], {}
-    for name in names:
+def installed(
+    names: Iterable[Name], platform: str
+) -> tuple[list[Candidate], dict[Name, str]]:
+    """Tries every candidate on a few elements: those that run, and why other peers do not."""
+    probe, found, missing = Case((2, 2), "float32", "forward", 0.5, platform), [], {}
+    for candidate in (CANDIDATES[name] for name in dict.fromkeys(names)):
         try:
-            CANDIDATES[name].prepare(probe)
-        except (ImportError, MissingError) as error:
-            missing[name] = str(error)
+            candidate.prepare(probe)
+        except Exception as error:  # a broken installation may raise anything
+            if not candidate.is_peer:
+                raise
+            missing[candidate.name] = f"{type(error).__name__}: {error}".splitlines()[0]
         else:
-            found.append(CANDIDATES[name])
+            found.append(candidate)
     return found, missing

@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, get_args
 
 import jax
 
@@ -64,6 +65,16 @@ class Bench:
         return replace(self, **small) if self.smoke else self
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where the results go."""
+
+    output: Path = Path("runs", "bench")
+    """Folder of the run."""
+    overwrite: bool = False
+    """Replace the run that the folder holds."""
+
+
 def parse_shape(text: str) -> tuple[int, ...]:
     """4096x4096 as (4096, 4096)."""
     sizes = text.split("x")
@@ -74,8 +85,8 @@ def parse_shape(text: str) -> tuple[int, ...]:
     return shape
 
 
-def find_device(kind: Device | None) -> jax.Device:
-    """The first device of a kind."""
+def find_device(kind: Device | None) -> Any:
+    """The first `jax.Device` of a kind."""
     try:
         return jax.devices(kind)[0]
     except RuntimeError as error:

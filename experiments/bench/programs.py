@@ -1,6 +1,5 @@
 """From a dropout to something that can be timed: compiled ahead, fed with runtime arguments."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,12 +21,8 @@ class Case:
     dtype: Dtype
     kind: Kind
     rate: float
-    device: jax.Device
-
-    @property
-    def elements(self) -> int:
-        """How many elements the data has."""
-        return math.prod(self.shape)
+    platform: str
+    """cpu, gpu or tpu: JAX's default device is one of it."""
 
     @property
     def title(self) -> str:
@@ -49,16 +44,13 @@ class Program:
 def compile_case(apply: Apply, case: Case) -> Program:
     """Compiles a JAX dropout for a case, with key, data and cotangent as runtime arguments."""
     function = apply if case.kind == "forward" else forward_backward(apply)
-    return compile_program(function, jax_inputs(case), case.device)
+    return compile_program(function, jax_inputs(case), case.platform)
 
 
-def compile_program(
-    function: Callable[..., Any], arguments: tuple[Any, ...], device: jax.Device
-) -> Program:
+def compile_program(function: Callable[..., Any], arguments: tuple, platform: str) -> Program:
     """Compiles a function of runtime arguments ahead of its first call."""
     compiled = jax.jit(function).lower(*arguments).compile()
-    queues = device.platform != "cpu"
-    return Program(lambda: compiled(*arguments), jax.block_until_ready, queues)
+    return Program(lambda: compiled(*arguments), jax.block_until_ready, queues=platform != "cpu")
 
 
 def forward_backward(apply: Apply) -> Callable[..., tuple[Array, Array]]:
@@ -72,9 +64,8 @@ def forward_backward(apply: Apply) -> Callable[..., tuple[Array, Array]]:
 
 
 def jax_inputs(case: Case) -> tuple[Array, ...]:
-    """Key, data and, for the backward pass, cotangent, on the device of the case."""
+    """Key, data and, for the backward pass, cotangent."""
     keys = jax.random.split(jax.random.key(0), 3)
-    with jax.default_device(case.device):
-        x, cotangent = (jax.random.normal(k, case.shape, jnp.dtype(case.dtype)) for k in keys[1:])
+    x, cotangent = (jax.random.normal(k, case.shape, jnp.dtype(case.dtype)) for k in keys[1:])
     arguments = (keys[0], x) if case.kind == "forward" else (keys[0], x, cotangent)
-    return jax.block_until_ready(jax.device_put(arguments, case.device))
+    return jax.block_until_ready(arguments)

@@ -35,11 +35,11 @@ def run(options: Bench, console: Console) -> dict[str, Any]:
     options = options.resolved()
     device = find_device(options.device)
     with jax.default_device(device):
-        found, missing = installed(options.candidates, device)
+        found, missing = installed(options.candidates, device.platform)
         require_peers(options, found, missing)
         for name, reason in missing.items():
             console.print(f"Missing: {name} ({reason})")
-        rows = work(list(jobs(options, found, device)), console)
+        rows = work(list(jobs(options, found, device.platform)), console)
     return {"config": asdict(options), "missing": missing, "sections": rows}
 
 
@@ -52,12 +52,12 @@ def require_peers(options: Bench, found: list[Candidate], missing: dict[Name, st
     expect(there or not wanted, "a library to compare with", f"none: {reasons}", fix)
 
 
-def jobs(options: Bench, found: list[Candidate], device: jax.Device) -> Iterator[Job]:
+def jobs(options: Bench, found: list[Candidate], platform: str) -> Iterator[Job]:
     """The comparisons of the selected sections, in order."""
     if "dropout" in options.sections:
-        yield from (_dropout_job(case, found, options.repeats) for case in cases(options, device))
+        yield from (_dropout_job(case, found, options.repeats) for case in cases(options, platform))
     if "training-step" in options.sections:
-        yield from (_training_job(batch, found, options, device) for batch in options.batches)
+        yield from (_training_job(batch, found, options, platform) for batch in options.batches)
     slow = min(options.repeats, SLOW_REPEATS)
     if "compile-time" in options.sections:
         yield _compile_job(found, options, slow)
@@ -66,10 +66,10 @@ def jobs(options: Bench, found: list[Candidate], device: jax.Device) -> Iterator
         yield Job("import-time", "imports", ticks, lambda tick: sections.import_rows(slow, tick))
 
 
-def cases(options: Bench, device: jax.Device) -> Iterator[Case]:
+def cases(options: Bench, platform: str) -> Iterator[Case]:
     """Every shape in every dtype and kind."""
     for shape, dtype, kind in product(options.shapes, options.dtypes, options.kinds):
-        yield Case(parse_shape(shape), dtype, kind, options.rate, device)
+        yield Case(parse_shape(shape), dtype, kind, options.rate, platform)
 
 
 def work(todo: list[Job], console: Console) -> dict[str, list[Row]]:
@@ -94,11 +94,11 @@ def _dropout_job(case: Case, found: list[Candidate], repeats: int) -> Job:
     return Job("dropout", case.title, len(found) * repeats, rows)
 
 
-def _training_job(batch: int, found: list[Candidate], options: Bench, device: jax.Device) -> Job:
+def _training_job(batch: int, found: list[Candidate], options: Bench, platform: str) -> Job:
     applies = sections.dropouts(found, sections.TRAINING_RATE)
 
     def rows(tick: Tick) -> list[Row]:
-        return sections.training_rows(batch, applies, options.repeats, device, tick)
+        return sections.training_rows(batch, applies, options.repeats, platform, tick)
 
     ticks = len(applies) * options.repeats
     return Job("training-step", f"training step, batch {batch}", ticks, rows)

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import jax
 import numpy as np
 
 from experiments.bench import compile_time, import_time, measure, training_step
-from experiments.bench.candidates import FACTORIES, Candidate, off
+from experiments.bench.candidates import FACTORIES, Candidate, Name, off
 from experiments.bench.programs import Apply, Case
 
 Row = dict[str, Any]
 Tick = Callable[[], object]
 
-TRAINED = ("jaxdrop-8", "jaxdrop-16", "jaxdrop-32", "flax-nnx")
+TRAINED: tuple[Name, ...] = ("jaxdrop-8", "jaxdrop-16", "jaxdrop-32", "flax-nnx")
 """Whose dropout the training step and the compiled model use."""
 TRAINING_RATE = 0.5
 MODULES = ("jax", "jaxdrop", "flax.nnx")
@@ -59,10 +58,10 @@ def dropouts(found: list[Candidate], rate: float) -> dict[str, Apply]:
 
 
 def training_rows(
-    batch: int, applies: dict[str, Apply], repeats: int, device: jax.Device, tick: Tick
+    batch: int, applies: dict[str, Apply], repeats: int, platform: str, tick: Tick
 ) -> list[Row]:
     """One row a dropout, with its tax: what it adds to the step without, round by round."""
-    programs = training_step.programs(applies, batch, device)
+    programs = training_step.programs(applies, batch, platform)
     seconds = measure.interleave(programs, repeats, tick)
     return [
         {

@@ -10,7 +10,7 @@ from experiments.bench.programs import Case, Program
 def prepare(case: Case) -> Program:
     """`torch.nn.functional.dropout` on the CPU, or its fused kernel on a CUDA device."""
     torch = import_module("torch")
-    device = torch_device(torch, case.device.platform)
+    device = torch_device(torch, case.platform)
     dtype, backward = getattr(torch, case.dtype), case.kind == "forward-backward"
     x = torch.randn(case.shape, dtype=dtype, device=device).requires_grad_(backward)
     cotangent = torch.randn(case.shape, dtype=dtype, device=device)
@@ -27,7 +27,7 @@ def prepare(case: Case) -> Program:
 
 
 def torch_device(torch: ModuleType, platform: str) -> str:
-    """torch's name for the kind of device that JAX runs on."""
+    """Torch's name for the kind of device that JAX runs on."""
     name = {"cpu": "cpu", "gpu": "cuda"}.get(platform)
     if name is None or (name == "cuda" and not torch.cuda.is_available()):
         raise ImportError(f"this torch does not run on {platform}")

@@ -22,11 +22,11 @@ class Batch(NamedTuple):
     classes: Int32[Array, "batch"]
 
 
-def programs(dropouts: dict[str, Apply], batch: int, device: jax.Device) -> dict[str, Program]:
+def programs(dropouts: dict[str, Apply], batch: int, platform: str) -> dict[str, Program]:
     """A compiled step for each dropout, all on the same parameters and images."""
-    arguments = jax.device_put(inputs(batch), device)
+    arguments = inputs(batch)
     return {
-        name: compile_program(partial(step, dropout), arguments, device)
+        name: compile_program(partial(step, dropout), arguments, platform)
         for name, dropout in dropouts.items()
     }
 
