@@ -1,0 +1,34 @@
+"""The command line: it parses, calls, and turns what went wrong into a message and a status."""
+
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from experiments.compare import compare
+from experiments.config import Compare, Folder
+from experiments.errors import InputError
+
+app = tyro.extras.SubcommandApp()
+
+
+@app.command(name="compare")
+def _compare(config: Compare, folder: Folder) -> None:
+    """Where should dropout stand? Trains one network for every placement, rate and seed.
+
+    All of them train in one compiled program, and share initial weights, batches and masks seed by
+    seed. Prints a table with intervals, and writes results, figures and a manifest to a folder.
+    """
+    compare(config, folder)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the exit status is 0 when done, and 2 for bad input."""
+    try:
+        app.cli(
+            prog="python -m experiments", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
+        )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

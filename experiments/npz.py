@@ -1,0 +1,71 @@
+"""Data from outside: an npz file is read without pickle, and nothing in it is taken on trust."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Shaped
+
+from experiments.errors import InputError, expect
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+Numbers = Shaped[np.ndarray, "..."]
+
+
+def read(path: Path) -> list[Numbers]:
+    """Reads and checks the four arrays; images of uint8 are scaled to [0, 1]."""
+    arrays = _load(path)
+    for part in ("train", "test"):
+        _check_images(f"x_{part}", arrays[f"x_{part}"])
+        _check_labels(f"y_{part}", arrays[f"y_{part}"], len(arrays[f"x_{part}"]))
+    _check_agreement(arrays)
+    return [_scaled(arrays[name]) if name[0] == "x" else arrays[name] for name in NAMES]
+
+
+def _load(path: Path) -> dict[str, Numbers]:
+    """What numpy or the operating system have to say of a bad file ends up in one message."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            expect(hasattr(file, "files"), f"{path} to be an .npz file", "a single array")
+            missing = ", ".join(name for name in NAMES if name not in file.files)
+            expect(not missing, f"the arrays {', '.join(NAMES)} in {path}", f"no {missing}")
+            return {name: file[name] for name in NAMES}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"Expected {path} to be an .npz file of plain arrays; got: {error}. "
+            "Write one with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)."
+        ) from None
+
+
+def _check_images(name: str, images: Numbers) -> None:
+    numeric = np.issubdtype(images.dtype, np.integer) or np.issubdtype(images.dtype, np.floating)
+    expect(numeric, f"real numbers in {name}", images.dtype)
+    shaped = images.ndim >= 2 and images.size > 0
+    expect(shaped, f"{name} of shape (images, ...), not empty", f"shape {images.shape}")
+    bad = int((~np.isfinite(images)).sum())
+    expect(bad == 0, f"finite numbers in {name}", f"{bad} that are NaN or infinite")
+
+
+def _check_labels(name: str, labels: Numbers, images: int) -> None:
+    integer = np.issubdtype(labels.dtype, np.integer)
+    expect(integer, f"labels of an integer type in {name}", labels.dtype)
+    shaped = labels.shape == (images,)
+    expect(shaped, f"{name} of shape ({images},), a label an image", f"shape {labels.shape}")
+    expect(labels.min() >= 0, f"labels from 0 up in {name}", labels.min())
+
+
+def _check_agreement(arrays: dict[str, Numbers]) -> None:
+    train, test = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
+    expect(train == test, f"images of shape {train} in x_test, as in x_train", f"{test}")
+    classes = np.unique(arrays["y_train"])
+    fix = "Number the classes 0, 1, 2, …"
+    expect(len(classes) > 1, "two classes or more in y_train", len(classes), fix)
+    gap = classes[-1] != len(classes) - 1
+    expect(not gap, f"every label from 0 to {classes[-1]} in y_train", f"{len(classes)} of them", fix)
+    unknown = np.setdiff1d(arrays["y_test"], classes)
+    expect(not unknown.size, "in y_test only labels of y_train", unknown[:5].tolist())
+
+
+def _scaled(images: Numbers) -> Numbers:
+    return images / np.float32(255) if images.dtype == np.uint8 else images

@@ -1,0 +1,108 @@
+"""A comparison in words and numbers: the table on the screen, the rows of `results.csv`."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from experiments.config import Compare
+from experiments.data import Dataset
+from experiments.placements import Arm
+from experiments.statistics import Interval, Summary
+from experiments.train import Metrics
+
+
+def describe(config: Compare, data: Dataset) -> str:
+    """What was run, for the table and the figures alike."""
+    sizes = "-".join(map(str, [data.inputs, *config.network.widths, data.classes]))
+    training = config.training
+    return (
+        f"{config.data.dataset}: {len(data.y_train):,} training and {len(data.y_test):,} test "
+        f"images (one fixed split). Network {sizes}, {config.network.activation}; "
+        f"{training.epochs} epochs of adamw, batches of {training.batch_size}, learning rate "
+        f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
+        f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
+    )
+
+
+def table(summaries: Sequence[Summary], seeds: int) -> Table:
+    """All arms, best first; every arm that reaches the best accuracy is marked."""
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title="Where should dropout stand?")
+    grid.add_column("placement", no_wrap=True)
+    columns = ("rate", "test acc. %", "train-test", "test NLL", "vs. none")
+    for column in columns:
+        grid.add_column(column, justify="right", no_wrap=True)
+    best = summaries[0].accuracy.mean
+    for summary in summaries:
+        tops = summary.accuracy.mean == best and seeds > 1
+        mark, style = ("★ ", "bold green") if tops else ("  ", "")
+        grid.add_row(mark + summary.arm.placement, *_cells(summary), style=style)
+    return grid
+
+
+def _cells(summary: Summary) -> list[str]:
+    arm, accuracy, gap, nll, difference = summary
+    if arm.placement == "none":
+        return ["–", _show(accuracy), _show(gap), _show(nll, 3), "–"]
+    return [f"{arm.rate:g}", _show(accuracy), _show(gap), _show(nll, 3), _show(difference, sign="+")]
+
+
+def _show(interval: Interval, digits: int = 2, sign: str = "") -> str:
+    half = "n/a" if np.isnan(interval.half) else f"{interval.half:.{digits}f}"
+    return f"{interval.mean:{sign}.{digits}f} ± {half}"
+
+
+def legend(seeds: int) -> str:
+    """How to read the table."""
+    if seeds < 2:
+        return "One seed: no interval can be given (n/a), and nothing is concluded. Try --seeds 8."
+    return (
+        f"Mean over {seeds} seeds (n = {seeds}) ± half of its 95 % interval (Student's t). Accuracy "
+        "and train-test gap are in percentage points, NLL in nats an image. «vs. none» is paired: "
+        "the arms of a seed share initial weights, batches and masks. A seed varies these three; "
+        "the split is fixed."
+    )
+
+
+def verdict(summaries: Sequence[Summary], seeds: int) -> str:
+    """What follows from the table, and no more."""
+    if seeds < 2:
+        return "No conclusion from one seed."
+    best = summaries[0]
+    if best.arm.placement == "none":
+        return "Best: no dropout. No placement at any of these rates had a higher mean."
+    settled = "its interval excludes 0" if best.difference.excludes_zero else "not decided: its interval holds 0"
+    return (
+        f"Best: {best.arm.placement} at rate {best.arm.rate:g}, "
+        f"{_show(best.difference, sign='+')} points against none ({settled}; picked as the best of "
+        f"{len(summaries) - 1}, so expect a little less on other seeds)."
+    )
+
+
+def twins(arms: Sequence[Arm], final: Metrics) -> str:
+    """Whether dropping before and after the activation came out the same, in every metric."""
+    values = np.stack(final)
+    before, after = (
+        [index for index, arm in enumerate(arms) if arm.placement == placement]
+        for placement in ("before-activation", "after-activation")
+    )
+    if not (before and after):
+        return ""
+    if np.array_equal(values[..., before], values[..., after]):
+        return "Before and after the activation are identical, to the last bit of every metric."
+    spread = 100 * abs(values[2][..., before] - values[2][..., after]).max()
+    return f"Before and after the activation differ, by up to {spread:.2f} points in one seed."
+
+
+def results_csv(arms: Sequence[Arm], final: Metrics) -> bytes:
+    """A row for each arm and seed, with all digits that float32 has."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["placement", "rate", "seed", *Metrics._fields])
+    for index, arm in enumerate(arms):
+        for seed, row in enumerate(np.stack(final, -1)[:, index]):
+            writer.writerow([*arm, seed, *map(str, row)])
+    return text.getvalue().encode()
