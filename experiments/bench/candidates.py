@@ -129,9 +129,7 @@ CANDIDATES: dict[Name, Candidate] = {name: _jax_candidate(name) for name in FACT
 CANDIDATES["torch"] = Candidate("torch", "peer", torch_peer.prepare)
 
 
-def installed(
-    names: Iterable[Name], platform: str
-) -> tuple[list[Candidate], dict[Name, str]]:
+def installed(names: Iterable[Name], platform: str) -> tuple[list[Candidate], dict[Name, str]]:
     """Tries every candidate on a few elements: those that run, and why other peers do not."""
     probe, found, missing = Case((2, 2), "float32", "forward", 0.5, platform), [], {}
     for candidate in (CANDIDATES[name] for name in dict.fromkeys(names)):

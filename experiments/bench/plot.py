@@ -1,5 +1,6 @@
 """The picture of a run: every candidate in every case, beside the copy."""
 
+import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -22,7 +23,9 @@ def draw(rows: list[Row], caption: str) -> Figure:
                 panels[i, j],
                 [r for r in rows if _key(r, "shape", "dtype", "kind") == shape + column],
             )
-    figure.supxlabel(caption, fontsize=8)
+    figure.suptitle("Time of a call, by shape, dtype and direction")
+    width = int(figure.get_figwidth() * 14)
+    figure.supxlabel(textwrap.fill(caption, width), fontsize=8)
     return figure
 
 

@@ -13,6 +13,7 @@ from experiments.bench import sections
 from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
 from experiments.bench.options import Bench, Section, find_device, parse_shape
 from experiments.bench.programs import Case
+from experiments.bench.record import environment
 from experiments.bench.sections import Row, Tick
 from experiments.errors import expect
 
@@ -40,7 +41,12 @@ def run(options: Bench, console: Console) -> dict[str, Any]:
         for name, reason in missing.items():
             console.print(f"Missing: {name} ({reason})")
         rows = work(list(jobs(options, found, device.platform)), console)
-    return {"config": asdict(options), "missing": missing, "sections": rows}
+    return {
+        "config": asdict(options),
+        "environment": environment(device),
+        "missing": missing,
+        "sections": rows,
+    }
 
 
 def require_peers(options: Bench, found: list[Candidate], missing: dict[Name, str]) -> None:

@@ -53,8 +53,9 @@ def inverse(ratio: float | None) -> float | None:
 
 def dropouts(found: list[Candidate], rate: float) -> dict[str, Apply]:
     """No dropout, and those of the candidates that models are built with here."""
-    names = [candidate.name for candidate in found if candidate.name in TRAINED]
-    return {"off": off} | {name: FACTORIES[name][1](rate, "float32") for name in names}
+    there = {candidate.name for candidate in found}
+    applies = {name: FACTORIES[name][1](rate, "float32") for name in TRAINED if name in there}
+    return {"off": off, **applies}
 
 
 def training_rows(
