@@ -105,7 +105,7 @@ def number(value: float | None) -> str:
 
 
 def _table(title: str, *headers: str) -> Table:
-    style = {"title_justify": "left", "title_style": "bold", "pad_edge": False}
+    style = {"title_justify": "left", "title_style": "bold", "pad_edge": False, "min_width": 48}
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), **style)
     for index, header in enumerate(headers):
         table.add_column(header, justify="right" if index else "left", no_wrap=index == 0)
