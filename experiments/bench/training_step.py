@@ -10,7 +10,7 @@ from jaxtyping import Array, Float32, Int32, Key
 from experiments.bench.programs import Apply, Program, compile_program
 
 WIDTHS = (784, 1024, 1024, 10)
-LEARNING_RATE = 0.1
+LEARNING_RATE = 0.01
 
 Params = list[tuple[Float32[Array, "inputs outputs"], Float32[Array, "outputs"]]]
 
