@@ -58,7 +58,7 @@ def flat_index(shape: tuple[int, ...], positions: list[Words]) -> Pair:
         step = position * jnp.uint32(stride & 0xFFFFFFFF)
         low = low + step
         if math.prod(shape) > 2**32:
-            high = high + _multiply_high(position, stride) + (low < step)
+            high = high + _multiply_high(position, stride) + (low < step).astype(jnp.uint32)
     return high, low
 
 

@@ -1,4 +1,4 @@
-"""What every operator asks of its arguments. A message says what was expected, what came, the fix."""
+"""What every operator asks of its arguments: expected this, got that, and the fix."""
 
 import operator
 from collections.abc import Sequence
@@ -7,47 +7,42 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array
+from jaxtyping import Array, Key
 
 
 class Rate(NamedTuple):
-    """A rate that passed its checks: `keep` where its values could be read, else `traced`."""
+    """A rate that passed its checks: `keep` where its values could be read, else `unread`."""
 
     keep: np.ndarray | None
-    traced: Array | None
+    unread: Array | None
 
     def is_always(self, rate: float) -> bool:
         """Whether the rate is this one number, known before anything runs."""
         return self.keep is not None and self.keep.ndim == 0 and float(self.keep) == 1.0 - rate
 
-    @property
-    def ndim(self) -> int:
-        """0 for one rate, more for an array of rates."""
-        return (self.traced if self.keep is None else self.keep).ndim
-
 
 def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
     """Checks kind, shape and, where they can be read, the values of `rate`."""
-    traced = isinstance(rate, jax.core.Tracer)
-    array = rate if traced else np.asarray(rate)
-    _check_rate_kind(rate, array.dtype)
+    array = rate if isinstance(rate, Tracer) else np.asarray(rate)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        raise TypeError(f"Expected a real number or an array of them as rate; got {rate!r}.")
     _check_broadcast("rate", array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
-    if traced:
+    if isinstance(array, Tracer):
         return Rate(None, array)
-    values = array.astype(np.float64)
-    outside = ~((values >= 0) & (values <= 1))  # True for NaN too
-    if outside.any():
+    return Rate(_keep_probability(array), None)
+
+
+def _keep_probability(rate: np.ndarray) -> np.ndarray:
+    values = rate.astype(np.float64)
+    outside = values[~((values >= 0) & (values <= 1))]  # NaN too
+    if outside.size:
         raise ValueError(
-            f"Expected a rate in [0, 1]; got {values[outside].flat[0]}. "
+            f"Expected a rate in [0, 1]; got {outside[0]}. "
             "A rate is the probability to drop: to keep nine in ten, pass 0.1."
         )
-    return Rate(np.asarray(1.0 - values, np.float32), None)
-
-
-def _check_rate_kind(rate: object, dtype: np.dtype) -> None:
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-        raise TypeError(f"Expected a real number or an array of them as rate; got {rate!r}.")
+    return np.asarray(1.0 - values, np.float32)
 
 
 def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
@@ -60,23 +55,22 @@ def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple
         )
 
 
-def check_key(key: object) -> Array:
-    """Takes one key, typed or legacy."""
-    dtype = getattr(key, "dtype", None)
-    if dtype is None or not hasattr(key, "shape"):
+def check_key(key: object) -> Key[Array, ""]:
+    """Takes one key, typed or legacy, and returns it typed."""
+    if not isinstance(key, jax.Array | np.ndarray):
         raise TypeError(f"Expected a key; got {key!r}. Make one with jax.random.key(seed).")
-    typed = jnp.issubdtype(dtype, jax.dtypes.prng_key)
-    if not typed and dtype != jnp.uint32:
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    if not typed and key.dtype != jnp.uint32:
         raise TypeError(
-            f"Expected a key; got an array of {dtype}. Make one with jax.random.key(seed)."
+            f"Expected a key; got an array of {key.dtype}. Make one with jax.random.key(seed)."
         )
-    key = key if typed else jax.random.wrap_key_data(jnp.asarray(key))
-    if key.shape:
+    keys = jnp.asarray(key) if typed else jax.random.wrap_key_data(jnp.asarray(key))
+    if keys.shape:
         raise ValueError(
-            f"Expected one key; got keys of shape {key.shape}. "
+            f"Expected one key; got keys of shape {keys.shape}. "
             "Index one, or map over them with jax.vmap."
         )
-    return key
+    return keys
 
 
 def check_data(x: ArrayLike) -> Array:

@@ -22,17 +22,18 @@ def dropout(
     broadcast_dims: Sequence[int] = (),
     bits: int = 16,
 ) -> Inexact[Array, "*shape"]:
-    """Drops elements at random and rescales the others, so that the mean stays.
+    r"""Drops elements at random and rescales the others, so that the mean stays.
 
-    $$y_i = m_i \\, x_i / q, \\qquad m_i \\sim \\mathrm{Bernoulli}(q)$$
+    $$y_i = m_i \, x_i / q, \qquad m_i \sim \mathrm{Bernoulli}(q)$$
 
     with `q = round((1 - rate) * 2**bits) / 2**bits`, the keep probability that is realised. There
     is no mode flag: a function that is called drops. The backward pass keeps the key and draws the
     mask again, so no mask is held in memory.
 
-    On an automatic mesh a sharded `x` costs no communication where each shard's last axis is a
-    multiple of 8 (any, at 32 bits); elsewhere the result is the same, and XLA exchanges words of the
-    mask. On an explicit mesh there is never any communication; shards of other sizes hash more.
+    A sharded `x` costs no communication. The exception: on an automatic mesh, where XLA alone sees
+    the shards, those whose last axis is no multiple of 8 exchange words of the mask (at 32 bits
+    none do). On an explicit mesh such shards hash up to eight times as much instead. The result is
+    the same everywhere.
 
     Args:
       key: one key, typed or legacy, of any PRNG implementation; threefry2x32 is the fast one.
@@ -83,7 +84,7 @@ def _drop(
     drawn: tuple[int, ...],
     bits: int,
 ) -> Inexact[Array, "*shape"]:
-    keep, sharding = keep_probability(rate), explicit_sharding(x)
+    keep, sharding = keep_probability(rate, x.ndim), explicit_sharding(x)
     mask = draw(key, keep, shape=drawn, bits=bits, sharding=untied(sharding, drawn))
     mask = jnp.broadcast_to(mask, x.shape, out_sharding=sharding)
     return select(mask, x, keep, bits)

@@ -12,7 +12,7 @@ from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Key, UInt8
 
-from jaxdrop.bits import Pair, Words, hash_pairs, once, positions, random_pairs
+from jaxdrop.bits import Pair, Words, flat_index, hash_pairs, once, positions, random_pairs
 
 LANES = 8
 
@@ -110,5 +110,4 @@ class Layout:
 
     def _column(self) -> Words:
         inner = positions(self.shape, self.sharding)[self.kept_axes :]
-        strides = [math.prod(self.shape[self.kept_axes + i + 1 :]) for i in range(len(inner))]
-        return sum(place * jnp.uint32(stride) for place, stride in zip(inner, strides, strict=True))
+        return flat_index(self.shape[self.kept_axes :], inner)[1]

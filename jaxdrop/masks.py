@@ -23,9 +23,9 @@ def keep_mask(
     broadcast_dims: Sequence[int] = (),
     bits: int = 16,
 ) -> Bool[Array, "*shape"]:
-    """Draws the mask that `dropout` applies: True where an element is kept.
+    r"""Draws the mask that `dropout` applies: True where an element is kept.
 
-    $$m_i = [u_i < t], \\qquad t = \\mathrm{round}((1 - rate) \\cdot 2^{bits})$$
+    $$m_i = [u_i < t], \qquad t = \mathrm{round}((1 - rate) \cdot 2^{bits})$$
 
     with `u_i` uniform on the integers below 2^bits, and `t` at least 1 below rate 1. The mask is a
     function of the arguments alone, whatever compiles, maps or shards the call. Under one key masks
@@ -61,17 +61,17 @@ def keep_mask(
     shape = checks.check_shape(shape)
     checks.check_key(key)
     drawn = checks.drawn_shape(shape, broadcast_dims)
-    rate = checks.check_rate(rate, drawn)
-    mask = draw(key, keep_probability(rate), shape=drawn, bits=checks.check_bits(bits))
+    keep = keep_probability(checks.check_rate(rate, drawn), len(drawn))
+    mask = draw(key, keep, shape=drawn, bits=checks.check_bits(bits))
     return jnp.broadcast_to(mask, shape)
 
 
 def apply_mask(
     mask: Bool[Array, "..."], x: Inexact[Array, "..."], rate: ArrayLike, *, bits: int = 16
 ) -> Inexact[Array, "..."]:
-    """Applies a keep mask with the scale that `dropout` gives it.
+    r"""Applies a keep mask with the scale that `dropout` gives it.
 
-    $$y_i = m_i \\, x_i / q$$
+    $$y_i = m_i \, x_i / q$$
 
     with `q` the keep probability that is realised at this number of bits. Elements are selected,
     not multiplied: a dropped one is 0 even where `x` is inf or NaN.
@@ -99,7 +99,7 @@ def apply_mask(
     """
     x = checks.check_data(x)
     mask = checks.check_mask(mask, x.shape)
-    keep = keep_probability(checks.check_rate(rate, x.shape))
+    keep = keep_probability(checks.check_rate(rate, x.shape), x.ndim)
     return select(mask, x, keep, checks.check_bits(bits))
 
 
@@ -125,7 +125,7 @@ def draw(
         pair = layout.pairs(key, partial(swar.settle, limit=limit))
         return below(layout.spread(pair), jnp.maximum(limit >> 8, 1))
     own, low = layout.pairs(key, lambda pair: (pair, swar.low_bytes(pair)))
-    draws = layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low)
+    draws = layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low).astype(jnp.uint16)
     return below(draws, limit)
 
 
@@ -138,4 +138,4 @@ def select(
     mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
 ) -> Inexact[Array, "..."]:
     """What is kept, rescaled; 0 elsewhere."""
-    return jnp.where(mask & (keep > 0), rescale(x, keep, bits), 0)
+    return jnp.where(mask & (keep > 0), rescale(x, keep, bits), jnp.zeros((), x.dtype))

@@ -7,12 +7,17 @@ from jaxtyping import Array, Float32, Inexact, UInt32
 from jaxdrop.checks import Rate
 
 
-def keep_probability(rate: Rate) -> Float32[Array, "..."]:
-    """The keep probability in [0, 1]; a traced rate is clipped, and a traced NaN keeps nothing."""
-    if rate.traced is None:
-        return jnp.asarray(rate.keep)
-    traced = lax.stop_gradient(rate.traced).astype(jnp.float32)
-    return jnp.where(traced <= 1, jnp.clip(1 - traced, 0, 1), 0)
+def keep_probability(rate: Rate, rank: int) -> Float32[Array, "..."]:
+    """The keep probability in [0, 1]: one, or an array of this rank.
+
+    A rate that could not be read is clipped, and NaN keeps nothing.
+    """
+    if rate.unread is None:
+        keep = jnp.asarray(rate.keep)
+    else:
+        unread = jnp.asarray(lax.stop_gradient(rate.unread), jnp.float32)
+        keep = jnp.where(unread <= 1, jnp.clip(1 - unread, 0, 1), 0)
+    return lax.expand_dims(keep, range(rank - keep.ndim)) if keep.ndim else keep
 
 
 def levels(bits: int) -> int:
@@ -31,10 +36,12 @@ def rescale(
     x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
 ) -> Inexact[Array, "..."]:
     """Divides by the realised keep probability; at 32 bits, as Flax does, by the one asked for."""
-    narrow = jnp.finfo(x.dtype).bits < 32
-    wide = x.astype(jnp.float32) if narrow else x
+    if jnp.iscomplexobj(x):
+        return lax.complex(rescale(x.real, keep, bits), rescale(x.imag, keep, bits))
+    wide = jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype
     if bits == 32:
-        scaled = wide / jnp.where(keep > 0, keep, 1)
+        scaled = x.astype(wide) / jnp.where(keep > 0, keep, 1).astype(wide)
     else:
-        scaled = wide * (levels(bits) / jnp.maximum(threshold(keep, bits), 1).astype(jnp.float32))
+        realised = jnp.maximum(threshold(keep, bits), 1).astype(jnp.float32) / levels(bits)
+        scaled = x.astype(wide) * (1 / realised).astype(wide)
     return jnp.where(keep == 1, x, scaled.astype(x.dtype))  # the CPU flushes subnormals

@@ -42,4 +42,5 @@ def settle(pair: Pair, limit: UInt32[Array, ""]) -> Pair:
         raised = own | (under ^ jnp.uint32(_ONES))
         return jnp.where(high == 0, raised, lowered)
 
-    return tuple(map(move, pair, low_bytes(pair)))
+    lower = low_bytes(pair)
+    return move(pair[0], lower[0]), move(pair[1], lower[1])
