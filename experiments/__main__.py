@@ -7,5 +7,5 @@ try:
 
     sys.exit(main())
 except KeyboardInterrupt:  # also while jax is still being imported
-    print("Interrupted: nothing was written.", file=sys.stderr)
+    print("Interrupted: no run was completed.", file=sys.stderr)
     sys.exit(130)

@@ -25,8 +25,10 @@ def compare(config: Compare, folder: Folder) -> None:
     data = load(config.data.dataset, config.data.train_size, config.data.test_size)
     arms = arms_of(config.arms.placements, config.arms.rates)
     history = _train(config, data, arms)
-    _write(path, config, data, arms, history)
-    _print(config, data, arms, history[-1])
+    try:
+        _write(path, config, data, arms, history)
+    finally:  # a full disk should not cost the results
+        _print(config, data, arms, history[-1])
     print(f"Written to {path}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from experiments.errors import expect
 from experiments.models import Activation
-from experiments.placements import Placement
+from experiments.placements import PLACEMENTS, Placement
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,12 @@ class Network:
 
     def __post_init__(self) -> None:
         """Checks the widths."""
-        expect(len(self.widths) > 0, "at least one hidden layer in --widths", "none")
+        expect(
+            len(self.widths) > 0,
+            "at least one hidden layer in --widths",
+            "nothing",
+            "Try --widths 256 128.",
+        )
         for width in self.widths:
             _expect_positive("--widths", width)
 
@@ -76,7 +81,7 @@ class Training:
 class Arms:
     """What is compared."""
 
-    placements: tuple[Placement, ...] = tuple(Placement.__args__)
+    placements: tuple[Placement, ...] = PLACEMENTS
     """Where to drop; `none` is always trained too, once."""
     rates: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9)
     """Probabilities to drop, each for every placement."""
@@ -87,8 +92,9 @@ class Arms:
 
     def __post_init__(self) -> None:
         """Checks the rates and the seeds."""
-        expect(len(self.placements) > 0, "at least one of --placements", "none")
-        expect(len(self.rates) > 0, "at least one rate in --rates", "none", "Try --rates 0.5.")
+        dropping = [placement for placement in self.placements if placement != "none"]
+        expect(len(dropping) > 0, "a placement in --placements besides none", self.placements)
+        expect(len(self.rates) > 0, "at least one rate in --rates", "nothing", "Try --rates 0.5.")
         for rate in self.rates:
             expect(
                 0 <= rate <= 1,

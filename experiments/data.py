@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Float32, Int, Int32, Shaped
+from jaxtyping import Array, Float32, Int, Int32, Shaped
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 
@@ -19,10 +19,10 @@ SPLIT_SEED = 0  # the split belongs to the protocol, not to what is repeated ove
 class Dataset(NamedTuple):
     """Images as rows, labels from 0 up."""
 
-    x_train: Float32[np.ndarray, "train inputs"]
-    y_train: Int32[np.ndarray, " train"]
-    x_test: Float32[np.ndarray, "test inputs"]
-    y_test: Int32[np.ndarray, " test"]
+    x_train: Float32[Array | np.ndarray, "train inputs"]
+    y_train: Int32[Array | np.ndarray, " train"]
+    x_test: Float32[Array | np.ndarray, "test inputs"]
+    y_test: Int32[Array | np.ndarray, " test"]
 
     @property
     def inputs(self) -> int:
@@ -49,7 +49,7 @@ def load(name: str, train_size: int, test_size: int) -> Dataset:
 
 
 def _choose(
-    labels: Int[np.ndarray, " n"], size: int, flag: str
+    labels: Int[Array | np.ndarray, " n"], size: int, flag: str
 ) -> tuple[Int[np.ndarray, " size"], Int[np.ndarray, " rest"]]:
     """Which ones to take, each class in its share, and which ones to leave."""
     everything = np.arange(len(labels))
@@ -79,12 +79,12 @@ def _openml(name: str) -> Dataset:
         images, labels = fetch_openml(
             data_id=OPENML[name], return_X_y=True, as_frame=False, parser="liac-arff"
         )
-    except OSError as error:  # no network, no such host, no space: urllib and files alike
+    except (OSError, ValueError) as error:  # no network, no space; a damaged file, a wrong answer
         raise InputError(
             f"Expected to download {name} from OpenML, or to find it in scikit-learn's cache; "
             f"got: {error}. Check the network, or pass the path of an .npz file as --dataset."
         ) from None
-    images, labels = images / 255, labels.astype(int)
+    images, labels = images.astype(np.float32) / 255, labels.astype(int)
     n = OPENML_TRAIN
     return _dataset(images[:n], labels[:n], images[n:], labels[n:])
 

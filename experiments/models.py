@@ -1,13 +1,13 @@
 """Flax models with named dropout sites: a row of rates over the sites says where to drop."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float, Key
-
 from jaxdrop.nnx import Dropout
+from jaxtyping import Array, Float, Key
 
 Activation = Literal["relu", "tanh", "gelu"]
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu}
@@ -28,7 +28,7 @@ class MLP(nnx.Module):
 
     def __init__(self, sizes: tuple[int, ...], activation: Activation, *, rngs: nnx.Rngs) -> None:
         """Takes the sizes of all layers, the input's and the output's among them."""
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(itertools.pairwise(sizes))
         self.hidden = nnx.List([nnx.Linear(*pair, rngs=rngs) for pair in pairs[:-1]])
         self.head = nnx.Linear(*pairs[-1], rngs=rngs)
         self.activation = ACTIVATIONS[activation]

@@ -1,5 +1,6 @@
 """Where dropout stands, as data: an arm is a row of rates over the named sites of a model."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
@@ -29,7 +30,8 @@ class Arm(NamedTuple):
 def arms_of(placements: Sequence[Placement], rates: Sequence[float]) -> list[Arm]:
     """No dropout once and first, then each placement at each rate."""
     dropping = [placement for placement in PLACEMENTS[1:] if placement in placements]
-    return [Arm("none", 0.0), *(Arm(where, rate) for where in dropping for rate in sorted({*rates}))]
+    grid = itertools.product(dropping, sorted(set(rates)))
+    return [Arm("none", 0.0), *itertools.starmap(Arm, grid)]
 
 
 def sites_of(placement: Placement, depth: int) -> set[str]:

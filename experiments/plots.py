@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from experiments.placements import PLACEMENTS, Arm
+from experiments.placements import PLACEMENTS, Arm, Placement
 from experiments.statistics import Interval, interval
 from experiments.train import Metrics
 
@@ -26,12 +26,11 @@ def accuracy(arms: Sequence[Arm], final: Metrics, caption: str) -> bytes:
     whole, near = figure.subplots(1, 2)
     for axes in (whole, near):
         _accuracy_panel(axes, arms, spread)
-    whole.set(title="the whole range", ylabel="test accuracy (%)")
+    whole.set(title="the whole range", ylabel="test accuracy (%)", ylim=(0, 102))
     near.set(title="near no dropout", ylim=_near(spread))
-    _legend(figure, whole)
+    _legend(figure, whole, "Test accuracy by dropout placement and rate")
     return _png(
         figure,
-        "Test accuracy by dropout placement and rate",
         f"{caption} Bars and the grey band: 95 % intervals of the mean over seeds. Points of one "
         "rate stand side by side, so that equal ones do not hide each other.",
     )
@@ -53,9 +52,11 @@ def _accuracy_panel(axes: Axes, arms: Sequence[Arm], spread: Interval) -> None:
 
 
 def _near(spread: Interval) -> tuple[float, float]:
-    """As far below none as the best arm reaches above it, and two points more."""
-    none, top = spread.mean[0], (spread.mean + np.nan_to_num(spread.half)).max()
-    return 2 * none - top - 2, top + 0.2
+    """Twice as far below none as the best arm reaches above it, and at least two points."""
+    best = int(spread.mean.argmax())
+    top = spread.mean[best] + np.nan_to_num(spread.half)[best]
+    none = spread.mean[0]
+    return none - 2 * max(top - none, 1), min(top + 0.3, 100.3)
 
 
 def curves(
@@ -72,12 +73,14 @@ def curves(
         _curves_panel(axes, arms, name, epochs, train, test)
     for axes in grid.flat[len(names) :]:
         axes.set_axis_off()
+    for axes in grid.flat[max(len(names) - COLUMNS, 0) : len(names)]:  # the lowest of each column
+        axes.set_xlabel("epoch")
+        axes.tick_params(labelbottom=True)
     grid.flat[0].set_ylim(min(test[0, 0], test[-1, 0] - 10) - 2, 100.5)
     figure.supylabel("accuracy (%)")
-    _legend(figure, grid.flat[0])
+    _legend(figure, grid.flat[0], "Learning curves by dropout placement and rate")
     return _png(
         figure,
-        "Learning curves by dropout placement and rate",
         f"Accuracy against epoch, without dropout when measured: test solid, train dotted, means "
         f"over seeds; values far below none are cut off. {caption}",
     )
@@ -101,7 +104,7 @@ def _curves_panel(
     axes.grid(alpha=0.25)
 
 
-def _placements(arms: Sequence[Arm]) -> list[str]:
+def _placements(arms: Sequence[Arm]) -> list[Placement]:
     return list(dict.fromkeys(arm.placement for arm in arms[1:]))
 
 
@@ -109,15 +112,16 @@ def _rows(arms: Sequence[Arm], name: str) -> list[int]:
     return [index for index, arm in enumerate(arms) if arm.placement == name]
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, title: str) -> None:
+    """One legend for all panels, whose title is the figure's."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=8, frameon=False)
+    place = {"loc": "outside upper center", "ncols": 8, "frameon": False}
+    figure.legend(handles, labels, title=title, title_fontsize=14, **place)
 
 
-def _png(figure: Figure, title: str, caption: str) -> bytes:
-    """The figure as a file, its caption below; no software version inside, so that bytes repeat."""
-    figure.suptitle(title, fontsize=14)
-    figure.supxlabel(textwrap.fill(caption, int(figure.get_figwidth() * 12)), fontsize=9, ha="center")
+def _png(figure: Figure, caption: str) -> bytes:
+    """The figure as a file, its caption below; without matplotlib's version, so bytes repeat."""
+    figure.supxlabel(textwrap.fill(caption, int(figure.get_figwidth() * 13)), fontsize=9)
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     return content.getvalue()

@@ -30,10 +30,9 @@ def describe(config: Compare, data: Dataset) -> str:
 
 def table(summaries: Sequence[Summary], seeds: int) -> Table:
     """All arms, best first; every arm that reaches the best accuracy is marked."""
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), title="Where should dropout stand?")
-    grid.add_column("placement", no_wrap=True)
-    columns = ("rate", "test acc. %", "train-test", "test NLL", "vs. none")
-    for column in columns:
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title="Where should dropout stand?")
+    grid.add_column("  placement", no_wrap=True)
+    for column in ("rate", "test acc. %", "gap", "test NLL", "vs. none"):
         grid.add_column(column, justify="right", no_wrap=True)
     best = summaries[0].accuracy.mean
     for summary in summaries:
@@ -46,8 +45,9 @@ def table(summaries: Sequence[Summary], seeds: int) -> Table:
 def _cells(summary: Summary) -> list[str]:
     arm, accuracy, gap, nll, difference = summary
     if arm.placement == "none":
-        return ["–", _show(accuracy), _show(gap), _show(nll, 3), "–"]
-    return [f"{arm.rate:g}", _show(accuracy), _show(gap), _show(nll, 3), _show(difference, sign="+")]
+        return ["–", _show(accuracy), f"{gap.mean:.2f}", _show(nll, 3), "–"]
+    against = _show(difference, sign="+")
+    return [f"{arm.rate:g}", _show(accuracy), f"{gap.mean:.2f}", _show(nll, 3), against]
 
 
 def _show(interval: Interval, digits: int = 2, sign: str = "") -> str:
@@ -60,10 +60,10 @@ def legend(seeds: int) -> str:
     if seeds < 2:
         return "One seed: no interval can be given (n/a), and nothing is concluded. Try --seeds 8."
     return (
-        f"Mean over {seeds} seeds (n = {seeds}) ± half of its 95 % interval (Student's t). Accuracy "
-        "and train-test gap are in percentage points, NLL in nats an image. «vs. none» is paired: "
-        "the arms of a seed share initial weights, batches and masks. A seed varies these three; "
-        "the split is fixed."
+        f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval (Student's t). "
+        "Accuracies are in %, gap (train minus test) and difference in percentage "
+        "points, NLL (negative log-likelihood) in nats an image. «vs. none» is paired: the arms of "
+        "a seed share initial weights, batches and masks, and seeds differ in all three."
     )
 
 
@@ -74,11 +74,12 @@ def verdict(summaries: Sequence[Summary], seeds: int) -> str:
     best = summaries[0]
     if best.arm.placement == "none":
         return "Best: no dropout. No placement at any of these rates had a higher mean."
-    settled = "its interval excludes 0" if best.difference.excludes_zero else "not decided: its interval holds 0"
+    decided = best.difference.excludes_zero
+    settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return (
         f"Best: {best.arm.placement} at rate {best.arm.rate:g}, "
-        f"{_show(best.difference, sign='+')} points against none ({settled}; picked as the best of "
-        f"{len(summaries) - 1}, so expect a little less on other seeds)."
+        f"{_show(best.difference, sign='+')} points against none ({settled}). It was picked as the "
+        f"best of {len(summaries) - 1}, so expect a little less of it on other seeds."
     )
 
 

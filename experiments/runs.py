@@ -61,7 +61,8 @@ def manifest(seed: int, data: Dataset, files: Mapping[str, bytes]) -> dict[str, 
         "seed": seed,
         "prng": "threefry2x32",
         "jax_threefry_partitionable": jax.config.jax_threefry_partitionable,  # pyright: ignore
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

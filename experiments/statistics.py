@@ -4,21 +4,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from scipy import stats
 
 from experiments.placements import Arm
-from experiments.train import Metrics
+from experiments.train import Metrics, Numbers
 
 LEVEL = 0.95
-Numbers = Float[np.ndarray, "..."]
 
 
 class Interval(NamedTuple):
     """A mean, and how far its 95 % interval reaches to either side."""
 
-    mean: Numbers
-    half: Numbers
+    mean: np.ndarray
+    half: np.ndarray
 
     @property
     def excludes_zero(self) -> bool:
@@ -38,7 +36,7 @@ class Summary(NamedTuple):
 
 def interval(samples: Numbers) -> Interval:
     """Student's t interval of the mean over the first axis."""
-    samples = samples.astype(np.float64)
+    samples = np.asarray(samples, np.float64)
     n, mean = len(samples), samples.mean(0)
     if n < 2:
         return Interval(mean, mean * np.nan)

@@ -8,7 +8,7 @@ rate, weight decay, seeds) is an argument that is traced, so a block is compiled
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ from experiments.models import Architecture
 
 BLOCKS = 20  # at most: each ends with a measurement, which costs about as much as an epoch
 MEASURED_AT_ONCE = 500  # images, which bounds the memory of a measurement
+Numbers = Float[Array | np.ndarray, "..."]
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class TrainState(NamedTuple):
 class Metrics(NamedTuple):
     """Measured without dropout."""
 
-    train_accuracy: Float[Array, "..."]
-    train_nll: Float[Array, "..."]
-    test_accuracy: Float[Array, "..."]
-    test_nll: Float[Array, "..."]
+    train_accuracy: Numbers
+    train_nll: Numbers
+    test_accuracy: Numbers
+    test_nll: Numbers
 
 
 class Streams(NamedTuple):
@@ -163,7 +164,8 @@ def _step(
 
     gradient = jax.grad(loss)(state.params)
     updates, optimizer = _optimizer(plan, problem).update(gradient, state.optimizer, state.params)
-    return TrainState(optax.apply_updates(state.params, updates), optimizer)
+    params = cast(nnx.State, optax.apply_updates(state.params, updates))
+    return TrainState(params, optimizer)
 
 
 def _measure(plan: Plan, data: Dataset, params: nnx.State) -> Metrics:
@@ -175,7 +177,7 @@ def _measure(plan: Plan, data: Dataset, params: nnx.State) -> Metrics:
         logits = model(x)
         return logits.argmax() == y, optax.softmax_cross_entropy_with_integer_labels(logits, y)
 
-    def of_set(x: Array, y: Array) -> tuple[Array, Array]:
+    def of_set(x: Numbers, y: Numbers) -> tuple[Array, Array]:
         hits, nll = lax.map(of_example, (x, y), batch_size=min(len(y), MEASURED_AT_ONCE))
         return hits.mean(), nll.mean()
 

@@ -1,0 +1,172 @@
+import csv
+import json
+import runpy
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from experiments import cli, compare, train
+from tests.experiments.tiny import ARGUMENTS, RATES
+
+
+def run(*arguments):
+    return cli.main(["compare", *ARGUMENTS, *RATES, *arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "first"
+    assert run("--seeds", "2", "--output", str(path)) == 0
+    return path
+
+
+def test_a_run_folder_explains_itself(folder):
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "results.csv",
+        "manifest.json",
+        "curves.png",
+        "accuracy.png",
+    }
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["seed"] == 0
+    assert manifest["prng"] == "threefry2x32"
+    assert {"jax", "flax", "numpy"} <= manifest["versions"].keys()
+    assert len(manifest["devices"]) > 0
+    config = json.loads((folder / "config.json").read_text())
+    assert config["network"] == {"widths": [12, 8], "activation": "relu"}
+
+
+def test_results_have_a_row_for_each_arm_and_seed(folder):
+    with (folder / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == (1 + 7 * 2) * 2
+    assert (rows[0]["placement"], rows[0]["rate"], rows[1]["seed"]) == ("none", "0.0", "1")
+    assert all(0 <= float(row["test_accuracy"]) <= 1 < float(row["test_nll"]) for row in rows)
+
+
+@pytest.mark.parametrize("name", ["curves.png", "accuracy.png"])
+def test_figures_are_pictures_with_something_on_them(folder, name):
+    picture = imread(folder / name)
+    assert min(picture.shape[:2]) > 400
+    assert np.ptp(picture[..., :3]) == 1
+
+
+def test_the_same_command_gives_the_same_bytes(folder, tmp_path):
+    assert run("--seeds", "2", "--output", str(tmp_path)) == 0
+    for name in ("results.csv", "config.json", "curves.png", "accuracy.png"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_another_seed_gives_other_results(folder, tmp_path):
+    assert run("--seeds", "2", "--seed", "1", "--output", str(tmp_path)) == 0
+    assert (tmp_path / "results.csv").read_bytes() != (folder / "results.csv").read_bytes()
+
+
+def test_what_is_printed(folder, tmp_path, capsys):
+    assert run("--seeds", "2", "--output", str(tmp_path)) == 0
+    printed = capsys.readouterr().out
+    assert "★" in printed
+    assert "identical, to the last bit" in printed
+    assert "n = 2 seeds" in printed
+    assert "60 training and 90 test images" in " ".join(printed.split())
+    table = [line for line in printed.splitlines() if " ± " in line and "points" not in line]
+    assert not any("…" in line for line in table)
+    accuracies = [float(line.split(" ± ")[0].split()[-1]) for line in table[:15]]
+    assert len(accuracies) == 15
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_from_one_seed_nothing_is_concluded(tmp_path, capsys):
+    assert run("--seeds", "1", "--output", str(tmp_path)) == 0
+    printed = capsys.readouterr().out
+    assert "± n/a" in printed
+    assert "No conclusion from one seed" in printed
+    assert "★" not in printed
+    assert "Best" not in printed
+
+
+BAD = {
+    "data set": (["--dataset", "cifar"], "digits, mnist, fashion_mnist"),
+    "file": (["--dataset", "nothing.npz"], "nothing.npz"),
+    "placement": (["--placements", "everywhere"], "'input-and-hidden'"),
+    "only none": (["--placements", "none"], "besides none"),
+    "no placement": (["--placements"], "besides none"),
+    "high rate": (["--rates", "0.1", "1.5"], "--rates in [0, 1]; got 1.5"),
+    "low rate": (["--rates", "-0.1"], "--rates in [0, 1]; got -0.1"),
+    "nan rate": (["--rates", "nan"], "--rates in [0, 1]; got nan"),
+    "no rate": (["--rates"], "at least one rate"),
+    "no seeds": (["--seeds", "0"], "--seeds of 1 or more; got 0"),
+    "negative seed": (["--seed", "-1"], "--seed from 0"),
+    "no epochs": (["--epochs", "0"], "--epochs of 1 or more"),
+    "no batch": (["--batch-size", "-5"], "--batch-size of 1 or more; got -5"),
+    "no units": (["--widths", "12", "0"], "--widths of 1 or more"),
+    "no layers": (["--widths"], "at least one hidden layer"),
+    "learning rate": (["--learning-rate", "0"], "--learning-rate above 0"),
+    "infinite rate": (["--learning-rate", "inf"], "--learning-rate above 0"),
+    "weight decay": (["--weight-decay", "-1"], "--weight-decay of 0 or more"),
+    "large batch": (["--batch-size", "61"], "at most the 60 training images; got 61"),
+    "large train": (["--train-size", "1798"], "at most 1797"),
+    "activation": (["--activation", "selu"], "'gelu'"),
+    "no number": (["--seeds", "many"], "many"),
+    "output": (["--output", "/dev/null/run"], "/dev/null/run"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "run", lambda *_: pytest.fail("It trained."))
+    try:
+        status = run(*arguments)
+    except SystemExit as stop:  # what the parser itself refuses
+        status = stop.code
+    said = capsys.readouterr()
+    assert status == 2
+    assert message in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_replaced_only_if_asked_to(tmp_path, monkeypatch, capsys):
+    (tmp_path / "manifest.json").write_text("{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "run", lambda *_: pytest.fail("It trained."))
+        assert run("--output", str(tmp_path)) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert run("--seeds", "2", "--overwrite", "--output", str(tmp_path)) == 0
+    assert json.loads((tmp_path / "manifest.json").read_text())["seed"] == 0
+
+
+def test_the_default_folder_is_named_after_what_is_compared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--seeds", "2") == 0
+    assert (tmp_path / "runs" / "compare-digits-relu" / "manifest.json").exists()
+
+
+def test_an_interruption_writes_nothing_and_has_status_130(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(compare.train, "run", interrupted)
+    output = tmp_path / "run"
+    monkeypatch.setattr("sys.argv", ["experiments", "compare", "--output", str(output)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("experiments", run_name="__main__")
+    assert stop.value.code == 130
+    assert "Interrupted" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    options = "dataset widths activation placements rates seeds epochs learning-rate batch-size"
+    for option in [*options.split(), "weight-decay", "train-size", "seed", "output", "overwrite"]:
+        assert f"--{option}" in shown

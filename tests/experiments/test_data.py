@@ -1,0 +1,166 @@
+import urllib.error
+
+import numpy as np
+import pytest
+
+from experiments import data
+from experiments.data import load
+from experiments.errors import InputError
+
+LABELS = np.arange(60) % 3
+
+
+def arrays(**changes):
+    images = np.arange(60 * 4, dtype=np.uint8).reshape(60, 2, 2)
+    whole = {"x_train": images, "y_train": LABELS, "x_test": images[:30], "y_test": LABELS[:30]}
+    return {name: array for name, array in (whole | changes).items() if array is not None}
+
+
+def saved(folder, **changes):
+    np.savez(folder / "set.npz", **arrays(**changes))
+    return str(folder / "set.npz")
+
+
+def test_digits_are_split_once_and_stratified():
+    first, second = load("digits", 500, 2000), load("digits", 500, 2000)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert first.x_train.shape == (500, 64)
+    assert first.x_test.shape == (1297, 64)
+    assert first.x_train.dtype == np.float32
+    assert (first.x_train.min(), first.x_train.max()) == (0, 1)
+    counts = np.bincount(first.y_train)
+    assert counts.min() >= 48
+    assert counts.max() <= 52
+
+
+def test_no_image_is_for_training_and_for_testing():
+    parts = load("digits", 500, 2000)
+    assert not {row.tobytes() for row in parts.x_train} & {row.tobytes() for row in parts.x_test}
+
+
+def test_the_test_part_can_be_limited():
+    limited = load("digits", 500, 100)
+    assert limited.x_test.shape == (100, 64)
+    assert np.bincount(limited.y_test).min() >= 9
+
+
+def test_a_file_is_flattened_scaled_and_cut(tmp_path):
+    part = load(saved(tmp_path), 30, 2000)
+    assert part.x_train.shape == (30, 4)
+    assert part.x_test.shape == (30, 4)
+    np.testing.assert_array_equal(np.bincount(part.y_train), [10, 10, 10])
+    np.testing.assert_allclose(part.x_test[1], np.array([4, 5, 6, 7]) / 255)
+    assert (part.inputs, part.classes) == (4, 3)
+
+
+def test_a_file_of_floats_is_taken_as_it_is(tmp_path):
+    images = np.linspace(-3, 300, 240).reshape(60, 4)
+    part = load(saved(tmp_path, x_train=images, x_test=images[:30]), 60, 2000)
+    np.testing.assert_array_equal(part.x_train, images.astype(np.float32))
+
+
+BAD_ARRAYS = {
+    "missing": ({"y_test": None}, "y_test"),
+    "text": ({"x_train": np.full((60, 4), "a")}, "real numbers in x_train"),
+    "complex": ({"x_test": np.ones((30, 2, 2), complex)}, "real numbers in x_test"),
+    "flat images": ({"x_train": np.ones(60)}, r"x_train of shape \(images, ...\)"),
+    "no images": ({"x_test": np.ones((0, 2, 2)), "y_test": LABELS[:0]}, "x_test .* not empty"),
+    "nan": ({"x_train": np.full((60, 4), np.nan)}, "x_train; got 240 that are NaN"),
+    "too large": ({"x_train": np.full((60, 4), 1e300)}, "finite float32 numbers in x_train"),
+    "float labels": ({"y_train": LABELS.astype(float)}, "integer type in y_train; got float64"),
+    "one-hot labels": ({"y_train": np.eye(3, dtype=int)[LABELS]}, r"y_train of shape \(60,\)"),
+    "too few labels": ({"y_test": LABELS[:29]}, r"y_test of shape \(30,\).*\(29,\)"),
+    "negative labels": ({"y_train": LABELS - 1}, "labels from 0 up in y_train; got -1"),
+    "one class": ({"y_train": LABELS * 0}, "two classes or more in y_train; got 1"),
+    "a gap": ({"y_train": LABELS * 2}, "every label from 0 to 4 in y_train; got 3"),
+    "unknown label": ({"y_test": LABELS[:30] + 1}, "y_test only labels of y_train; got .3"),
+    "other images": ({"x_test": np.ones((30, 5))}, r"shape \(2, 2\) in x_test"),
+    "pickled": ({"x_train": np.array([{}] * 60)}, "plain arrays"),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
+def test_a_malformed_file_is_refused_and_the_array_named(tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        load(saved(tmp_path, **changes), 30, 2000)
+
+
+BAD_FILES = {
+    "empty": b"",
+    "text": b"x_train,y_train\n",
+    "not a zip": b"PK\x03\x04 and no more",
+    "pickle": b"\x80\x04]\x94.",
+}
+
+
+@pytest.mark.parametrize("content", BAD_FILES.values(), ids=BAD_FILES)
+def test_what_is_no_npz_file_is_refused(tmp_path, content):
+    path = tmp_path / "set.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"set\.npz to be an \.npz file"):
+        load(str(path), 30, 2000)
+
+
+def test_damage_inside_an_npz_file_is_refused(tmp_path):
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, **arrays())
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="plain arrays"):
+        load(str(path), 30, 2000)
+
+
+def test_a_single_array_is_no_npz_file(tmp_path):
+    with (tmp_path / "set.npz").open("wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(InputError, match="a single array"):
+        load(str(tmp_path / "set.npz"), 30, 2000)
+
+
+@pytest.mark.parametrize("name", ["nothing.npz", "."])
+def test_a_path_that_leads_to_no_file(tmp_path, name):
+    with pytest.raises(
+        InputError, match=r"nothing\.npz.*No such file|digits, mnist, fashion_mnist"
+    ):
+        load(str(tmp_path / name), 30, 2000)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(InputError, match=r"digits, mnist, fashion_mnist.*'cifar'"):
+        load("cifar", 500, 2000)
+
+
+@pytest.mark.parametrize(("size", "message"), [(1798, "at most 1797"), (1797, "below 1797")])
+def test_more_images_than_there_are(size, message):
+    with pytest.raises(InputError, match=message):
+        load("digits", size, 2000)
+
+
+@pytest.mark.parametrize("size", [9, 1790])
+def test_too_few_images_for_a_share_of_every_class(size):
+    with pytest.raises(InputError, match="its share"):
+        load("digits", size, 2000)
+
+
+def test_openml_sets_come_through_scikit_learn(monkeypatch):
+    def fetch(*, data_id, **options):
+        assert data_id == 554
+        labels = np.arange(60_100) % 10
+        return np.repeat(labels[:, None], 3, 1) * 25.5, labels.astype(str)
+
+    monkeypatch.setattr(data, "fetch_openml", fetch)
+    part = load("mnist", 500, 2000)
+    assert part.x_train.shape == (500, 3)
+    assert len(part.y_test) == 100
+    np.testing.assert_allclose(part.x_train[:, 0] * 10, part.y_train, rtol=1e-6)
+
+
+def test_openml_offline(monkeypatch):
+    def fetch(**options):
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(data, "fetch_openml", fetch)
+    with pytest.raises(InputError, match=r"no route to host.*path of an \.npz file"):
+        load("fashion_mnist", 500, 2000)

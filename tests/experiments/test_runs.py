@@ -1,0 +1,59 @@
+import json
+import os
+
+import pytest
+
+from experiments import runs
+from experiments.errors import InputError
+
+
+def test_a_run_is_written_whole(tmp_path):
+    runs.write(tmp_path / "a" / "b", {"results.csv": b"1\n"}, {"seed": 0})
+    assert (tmp_path / "a" / "b" / "results.csv").read_bytes() == b"1\n"
+    assert json.loads((tmp_path / "a" / "b" / "manifest.json").read_text()) == {"seed": 0}
+    assert sorted(os.listdir(tmp_path / "a" / "b")) == ["manifest.json", "results.csv"]
+
+
+@pytest.mark.parametrize("survives", [0, 1])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_run_that_fails_half_way_leaves_whole_files_and_no_manifest(
+    tmp_path, monkeypatch, survives, error
+):
+    files = {"results.csv": b"new\n", "curves.png": b"new"}
+    runs.write(tmp_path, {name: b"old" for name in files}, {})
+    replace, calls = os.replace, []
+
+    def fail(*paths):
+        calls.append(paths)
+        if len(calls) > survives:
+            raise error
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises((InputError, KeyboardInterrupt)):
+        runs.write(tmp_path, files, {})
+    assert sorted(os.listdir(tmp_path)) == ["curves.png", "results.csv"]
+    for name, content in files.items():
+        assert (tmp_path / name).read_bytes() in (b"old", content)
+
+
+def test_only_a_folder_with_a_manifest_is_a_run(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    runs.check_folder(tmp_path, overwrite=False)
+    runs.write(tmp_path, {}, {})
+    with pytest.raises(InputError, match="--overwrite"):
+        runs.check_folder(tmp_path, overwrite=False)
+    runs.check_folder(tmp_path, overwrite=True)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_the_check_leaves_no_trace(tmp_path):
+    runs.check_folder(tmp_path / "a" / "b", overwrite=False)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["file", "file/run", "/proc/run", "/dev/null/run", "x" * 300])
+def test_a_folder_that_cannot_be_written_is_found_before_any_work(tmp_path, path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="--output"):
+        runs.check_folder(tmp_path / path, overwrite=True)

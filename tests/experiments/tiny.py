@@ -1,0 +1,44 @@
+"""The smallest comparison that still compares; tests share its compiled programs."""
+
+import functools
+
+import numpy as np
+
+from experiments.compare import program
+from experiments.config import Arms, Compare, Data, Network, Training
+from experiments.data import load
+from experiments.models import Activation
+from experiments.placements import Arm, arms_of
+from experiments.train import Metrics, run
+
+ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-size 20".split()
+RATES = ("--rates", "0.3", "0.7")
+
+
+def config(activation: Activation = "relu", rates=(0.3, 0.7), seeds=2, **training) -> Compare:
+    return Compare(
+        Arms(rates=rates, seeds=seeds),
+        Data(train_size=60, test_size=90),
+        Network((12, 8), activation),
+        Training(**{"epochs": 3, "batch_size": 20, **training}),
+    )
+
+
+@functools.cache
+def digits():
+    return load("digits", 60, 90)
+
+
+@functools.cache
+def history(
+    activation: Activation = "relu", rates=(0.3, 0.7), seeds=2
+) -> tuple[list[Arm], list[Metrics]]:
+    settings = config(activation, rates, seeds)
+    arms = arms_of(settings.arms.placements, rates)
+    return arms, list(run(*program(settings, digits(), arms)))
+
+
+def of(arms: list[Arm], metrics: Metrics, placement: str) -> np.ndarray:
+    """Every metric of a placement: metric, seed, rate."""
+    rows = [index for index, arm in enumerate(arms) if arm.placement == placement]
+    return np.stack(metrics)[..., rows]
