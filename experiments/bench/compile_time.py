@@ -25,13 +25,15 @@ def interleave(
     repeats: int,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[str, list[Seconds]]:
-    """Compiles the gradient of the model in turn, A B C A B C …, after one round to warm up."""
+    """Compiles the gradient of the model in turn, A B C A B C …, after small ones to warm up."""
     seconds: dict[str, list[Seconds]] = {name: [] for name in dropouts}
-    for _ in range(repeats + 1):
+    for dropout in dropouts.values():
+        compile_once(dropout, sites=1)
+    for _ in range(repeats):
         for name, dropout in dropouts.items():
             seconds[name].append(compile_once(dropout, sites))
             tick()
-    return {name: rounds[1:] for name, rounds in seconds.items()}
+    return seconds
 
 
 def compile_once(dropout: Apply, sites: int) -> Seconds:

@@ -31,8 +31,8 @@ class Bench:
     """What is compared; `copy` is `x * 2`, the limit that memory sets."""
     rate: float = 0.1
     """Probability to drop; the training step drops half, whatever is given here."""
-    repeats: int = 9
-    """Samples of each candidate."""
+    repeats: int = 7
+    """Samples of each candidate; of what takes seconds, compilation and import, at most 3."""
     batches: tuple[int, ...] = (128, 512, 2048)
     """Batch sizes of the training step."""
     sites: int = 48

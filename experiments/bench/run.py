@@ -17,7 +17,7 @@ from experiments.bench.record import environment
 from experiments.bench.sections import Row, Tick
 from experiments.errors import expect
 
-SLOW_REPEATS = 5
+SLOW_REPEATS = 3
 """Samples at most of what takes seconds: compilations and imports."""
 
 
@@ -116,5 +116,5 @@ def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:
     def rows(tick: Tick) -> list[Row]:
         return sections.compile_rows(applies, options.sites, repeats, tick)
 
-    ticks = len(applies) * (repeats + 1)
+    ticks = len(applies) * repeats
     return Job("compile-time", f"compilation, {options.sites} sites", ticks, rows)

@@ -12,7 +12,7 @@ from experiments.bench.programs import Apply, Program, compile_program
 WIDTHS = (784, 1024, 1024, 10)
 LEARNING_RATE = 0.01
 
-Params = list[tuple[Float32[Array, "inputs outputs"], Float32[Array, "outputs"]]]
+Params = list[tuple[Float32[Array, "inputs outputs"], Float32[Array, "1 outputs"]]]
 
 
 class Batch(NamedTuple):
@@ -35,7 +35,7 @@ def inputs(batch: int) -> tuple[Key[Array, ""], Params, Batch]:
     """The runtime arguments of a step."""
     key, *layers, images, classes = jax.random.split(jax.random.key(0), len(WIDTHS) + 2)
     params = [
-        (jax.random.normal(k, (m, n)) * (2 / m) ** 0.5, jnp.zeros(n))
+        (jax.random.normal(k, (m, n)) * (2 / m) ** 0.5, jnp.zeros((1, n)))
         for k, m, n in zip(layers, WIDTHS[:-1], WIDTHS[1:], strict=True)
     ]
     return (

@@ -52,6 +52,14 @@ def hide(monkeypatch, *modules):
         monkeypatch.setattr(f"experiments.bench.{module}.import_module", hidden)
 
 
+@pytest.fixture
+def lenient():
+    """Haiku promotes ranks, which the tests of jaxdrop forbid."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+@pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", JAX_DROPOUTS)
 def test_a_jax_candidate_drops_and_its_gradient_is_the_mask_times_the_scale(name, dtype):
@@ -82,6 +90,7 @@ def test_the_copy_reads_and_writes_everything():
     assert jnp.array_equal(gradient, 2 * cotangent)
 
 
+@pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("kind", ["forward", "forward-backward"])
 @pytest.mark.parametrize("name", JAX_DROPOUTS)
 def test_nothing_is_known_before_the_call(name, kind, monkeypatch):
@@ -330,9 +339,10 @@ def test_the_training_step_applies_the_dropout_of_each_candidate():
 
 def test_a_model_is_traced_anew_with_all_its_sites():
     calls = []
-    seconds = compile_time.interleave({"counted": counting(calls)}, sites=3, repeats=1)
-    assert calls == [(compile_time.BATCH, compile_time.WIDTH)] * 3 * 2
-    assert len(seconds["counted"]) == 1
+    seconds = compile_time.interleave({"counted": counting(calls)}, sites=3, repeats=2)
+    site = (compile_time.BATCH, compile_time.WIDTH)
+    assert calls == [site] * (1 + 3 * 2)  # a small model to warm up, then two
+    assert len(seconds["counted"]) == 2
     assert min(seconds["counted"][0]) > 0
 
 
