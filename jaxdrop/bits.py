@@ -111,8 +111,8 @@ def once(draw: Callable[[], Drawn]) -> Drawn:
     """
     draw = jax.jit(draw)  # traced once for all branches
 
-    def zeros() -> Drawn:
-        return jax.tree.map(lambda word: lax.full_like(word, 0), jax.eval_shape(draw))
+    def zeros() -> Drawn:  # of the same shape, sharding and varying axes; XLA drops the draw
+        return jax.tree.map(lambda word: word & jnp.uint32(0), draw())
 
     return lax.platform_dependent(
         cpu=lambda: lax.cond(lax.optimization_barrier(jnp.bool_(True)), draw, zeros),

@@ -51,9 +51,9 @@ def keep_mask(
 
     Example:
       >>> import jax, jaxdrop
-      >>> mask = jaxdrop.keep_mask(jax.random.key(0), 0.25, (4, 1000))
+      >>> mask = jaxdrop.keep_mask(jax.random.key(0), 0.25, (4, 10_000))
       >>> mask.shape, mask.dtype
-      ((4, 1000), dtype('bool'))
+      ((4, 10000), dtype('bool'))
       >>> print(f"{mask.mean():.2f}")
       0.75
 
@@ -119,14 +119,18 @@ def draw(
     if bits == 32:
         return random_words(key, shape, sharding) >> 9 < limit
     layout = Layout(shape, sharding)
-    if bits == 8:
-        return below(layout.spread(layout.pairs(key)), limit)
-    if limit.ndim == 0:
+    if bits == 16 and limit.ndim == 0:
         pair = layout.pairs(key, partial(swar.settle, limit=limit))
         return below(layout.spread(pair), jnp.maximum(limit >> 8, 1))
+    return below(lanes(key, layout, bits), limit)
+
+
+def lanes(key: Key[Array, ""], layout: Layout, bits: int) -> UInt[Array, "..."]:
+    """Every element's draw of 8 or 16 bits."""
+    if bits == 8:
+        return layout.spread(layout.pairs(key))
     own, low = layout.pairs(key, lambda pair: (pair, swar.low_bytes(pair)))
-    draws = layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low).astype(jnp.uint16)
-    return below(draws, limit)
+    return layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low).astype(jnp.uint16)
 
 
 def below(draws: UInt[Array, "..."], limit: UInt32[Array, "..."]) -> Bool[Array, "..."]:

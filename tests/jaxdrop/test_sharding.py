@@ -26,7 +26,7 @@ ALIGNED: dict[str, Case] = {
     "tensor": ((24, 256), P(None, ("a", "b")), ()),
     "mixed": ((16, 256), P("a", "b"), ()),
     "mixed-3d": ((8, 6, 128), P("a", None, "b"), ()),
-    "channels": ((32, 5, 3), P(("a", "b"), None, None), ()),
+    "channels": ((32, 8, 3), P(("a", "b"), None, None), ()),
     "tied-other": ((16, 8, 64), P("a", None, "b"), (1,)),
     "tied-sharded": ((16, 8, 64), P("a", None, "b"), (0,)),
     "tied-last": ((64, 16), P("a", "b"), (-1,)),
