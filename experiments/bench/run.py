@@ -101,7 +101,7 @@ def _dropout_job(case: Case, found: list[Candidate], repeats: int) -> Job:
 
 
 def _training_job(batch: int, found: list[Candidate], options: Bench, platform: str) -> Job:
-    applies = sections.dropouts(found, sections.TRAINING_RATE)
+    applies = sections.dropouts(found, sections.TRAINED)
 
     def rows(tick: Tick) -> list[Row]:
         return sections.training_rows(batch, applies, options.repeats, platform, tick)
@@ -111,7 +111,7 @@ def _training_job(batch: int, found: list[Candidate], options: Bench, platform: 
 
 
 def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:
-    applies = sections.dropouts(found, sections.TRAINING_RATE)
+    applies = sections.dropouts(found, sections.COMPILED)
 
     def rows(tick: Tick) -> list[Row]:
         return sections.compile_rows(applies, options.sites, repeats, tick)

@@ -14,7 +14,9 @@ Row = dict[str, Any]
 Tick = Callable[[], object]
 
 TRAINED: tuple[Name, ...] = ("jaxdrop-8", "jaxdrop-16", "jaxdrop-32", "flax-nnx")
-"""Whose dropout the training step and the compiled model use."""
+"""Whose dropout the training step uses."""
+COMPILED: tuple[Name, ...] = ("jaxdrop-16", "flax-nnx")
+"""Whose dropout the model uses that is compiled: that takes seconds each time."""
 TRAINING_RATE = 0.5
 MODULES = ("jax", "jaxdrop", "flax.nnx")
 
@@ -51,11 +53,11 @@ def inverse(ratio: float | None) -> float | None:
     return None if ratio is None else 1 / ratio
 
 
-def dropouts(found: list[Candidate], rate: float) -> dict[str, Apply]:
-    """No dropout, and those of the candidates that models are built with here."""
+def dropouts(found: list[Candidate], names: tuple[Name, ...]) -> dict[str, Apply]:
+    """No dropout, and those of the named ones that are there."""
     there = {candidate.name for candidate in found}
-    applies = {name: FACTORIES[name][1](rate, "float32") for name in TRAINED if name in there}
-    return {"off": off, **applies}
+    wanted = [name for name in names if name in there]
+    return {"off": off} | {name: FACTORIES[name][1](TRAINING_RATE, "float32") for name in wanted}
 
 
 def training_rows(
