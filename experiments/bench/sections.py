@@ -56,8 +56,9 @@ def inverse(ratio: float | None) -> float | None:
 def dropouts(found: list[Candidate], names: tuple[Name, ...]) -> dict[str, Apply]:
     """No dropout, and those of the named ones that are there."""
     there = {candidate.name for candidate in found}
-    wanted = [name for name in names if name in there]
-    return {"off": off} | {name: FACTORIES[name][1](TRAINING_RATE, "float32") for name in wanted}
+    chosen = (name for name in FACTORIES if name in there.intersection(names))
+    applies = {name: FACTORIES[name][1](TRAINING_RATE, "float32") for name in chosen}
+    return {"off": off, **applies}
 
 
 def training_rows(

@@ -13,7 +13,7 @@ import pytest
 from experiments.bench import compile_time, import_time, measure, report, sections, training_step
 from experiments.bench.candidates import CANDIDATES, FACTORIES, installed, off
 from experiments.bench.options import Bench, parse_shape
-from experiments.bench.programs import Case, Program, jax_inputs
+from experiments.bench.programs import Case, Dtype, Kind, Program, jax_inputs
 from experiments.bench.torch_peer import torch_device
 from experiments.cli import main
 from experiments.errors import InputError
@@ -30,8 +30,8 @@ JAX_DROPOUTS = [name for name in FACTORIES if name != "copy"]
 SMALL = ("--shapes", "8x8", "--repeats", "2", "--batches", "4", "--sites", "1")
 
 
-def case(kind="forward-backward", dtype="float32", shape=(64, 64), rate=0.25):
-    return Case(shape, dtype, kind, rate, "cpu")
+def case(kind: Kind = "forward-backward", dtype: Dtype = "float32"):
+    return Case((64, 64), dtype, kind, 0.25, "cpu")
 
 
 def prepare(name, case):
