@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import tyro
 
+from experiments.bench.command import bench
+from experiments.bench.options import Bench, Output
 from experiments.compare import compare
 from experiments.config import Compare, Folder
 from experiments.errors import InputError
@@ -20,6 +22,16 @@ def _compare(config: Compare, folder: Folder) -> None:
     seed. Prints a table with intervals, and writes results, figures and a manifest to a folder.
     """
     compare(config, folder)
+
+
+@app.command(name="bench")
+def _bench(config: Bench, folder: Output) -> None:
+    """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
+
+    Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
+    also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
+    """
+    bench(config, folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

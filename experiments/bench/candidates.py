@@ -1,0 +1,144 @@
+"""What is timed: each library's public dropout, called as its users call it.
+
+Every JAX candidate is a function of a runtime key and of the data. torch runs eagerly on its own
+generator (`torch_peer.py`).
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import Literal
+
+import jax
+from jaxtyping import Array, Inexact, Key
+
+import jaxdrop
+from experiments.bench import torch_peer
+from experiments.bench.programs import Apply, Case, Dtype, Program, compile_case
+
+Name = Literal[
+    "copy",
+    "jaxdrop-8",
+    "jaxdrop-16",
+    "jaxdrop-32",
+    "flax-nnx",
+    "flax-linen",
+    "haiku",
+    "equinox",
+    "keras",
+    "torch",
+]
+Group = Literal["limit", "ours", "jax-peer", "peer"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A dropout by name; `prepare` imports its library and gets it ready for a case."""
+
+    name: Name
+    group: Group
+    prepare: Callable[[Case], Program]
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is somebody else's dropout."""
+        return self.group in ("jax-peer", "peer")
+
+
+def off(key: Key[Array, ""], x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+    """No dropout."""
+    del key
+    return x
+
+
+def copy(rate: float, dtype: Dtype) -> Apply:
+    """The memory limit: reads everything once, writes everything once."""
+    del rate, dtype
+    return lambda key, x: x * 2
+
+
+def ours(rate: float, dtype: Dtype, *, bits: int) -> Apply:
+    """`jaxdrop.dropout`."""
+    del dtype
+    return lambda key, x: jaxdrop.dropout(key, x, rate, bits=bits)
+
+
+def flax_nnx(rate: float, dtype: Dtype) -> Apply:
+    """`flax.nnx.Dropout` with an explicit key."""
+    del dtype
+    layer = import_module("flax.nnx").Dropout(rate, deterministic=False)
+    return lambda key, x: layer(x, rngs=key)
+
+
+def flax_linen(rate: float, dtype: Dtype) -> Apply:
+    """`flax.linen.Dropout`, applied without variables."""
+    del dtype
+    layer = import_module("flax.linen").Dropout(rate, deterministic=False)
+    return lambda key, x: layer.apply({}, x, rngs={"dropout": key})
+
+
+def haiku(rate: float, dtype: Dtype) -> Apply:
+    """`haiku.dropout`."""
+    del dtype
+    dropout = import_module("haiku").dropout
+    return lambda key, x: dropout(key, rate, x)
+
+
+def equinox(rate: float, dtype: Dtype) -> Apply:
+    """`equinox.nn.Dropout`."""
+    del dtype
+    layer = import_module("equinox.nn").Dropout(rate)
+    return lambda key, x: layer(x, key=key)
+
+
+def keras(rate: float, dtype: Dtype) -> Apply:
+    """`keras.layers.Dropout` under `stateless_call`: its seed state is the key's two words."""
+    os.environ["KERAS_BACKEND"] = "jax"
+    library = import_module("keras")
+    if library.backend.backend() != "jax":
+        raise ImportError(f"keras was started with the backend {library.backend.backend()}")
+    layer = library.layers.Dropout(rate, dtype=dtype)
+
+    def apply(key: Key[Array, ""], x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+        return layer.stateless_call([], [jax.random.key_data(key)], x, training=True)[0]
+
+    return apply
+
+
+FACTORIES: dict[Name, tuple[Group, Callable[[float, Dtype], Apply]]] = {
+    "copy": ("limit", copy),
+    "jaxdrop-8": ("ours", partial(ours, bits=8)),
+    "jaxdrop-16": ("ours", partial(ours, bits=16)),
+    "jaxdrop-32": ("ours", partial(ours, bits=32)),
+    "flax-nnx": ("jax-peer", flax_nnx),
+    "flax-linen": ("jax-peer", flax_linen),
+    "haiku": ("jax-peer", haiku),
+    "equinox": ("jax-peer", equinox),
+    "keras": ("jax-peer", keras),
+}
+
+
+def _jax_candidate(name: Name) -> Candidate:
+    group, factory = FACTORIES[name]
+    return Candidate(name, group, lambda case: compile_case(factory(case.rate, case.dtype), case))
+
+
+CANDIDATES: dict[Name, Candidate] = {name: _jax_candidate(name) for name in FACTORIES}
+CANDIDATES["torch"] = Candidate("torch", "peer", torch_peer.prepare)
+
+
+def installed(names: Iterable[Name], platform: str) -> tuple[list[Candidate], dict[Name, str]]:
+    """Tries every candidate on a few elements: those that run, and why other peers do not."""
+    probe, found, missing = Case((2, 2), "float32", "forward", 0.5, platform), [], {}
+    for candidate in (CANDIDATES[name] for name in dict.fromkeys(names)):
+        try:
+            candidate.prepare(probe)
+        except Exception as error:  # a broken installation may raise anything
+            if not candidate.is_peer:
+                raise
+            missing[candidate.name] = f"{type(error).__name__}: {error}".splitlines()[0]
+        else:
+            found.append(candidate)
+    return found, missing

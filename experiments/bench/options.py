@@ -1,0 +1,95 @@
+"""What the benchmark is asked to time: a frozen dataclass that checks itself."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import jax
+
+from experiments.bench.candidates import Name
+from experiments.bench.programs import Dtype, Kind
+from experiments.errors import InputError, expect
+
+Section = Literal["dropout", "training-step", "compile-time", "import-time"]
+Device = Literal["cpu", "gpu", "tpu"]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Times jaxdrop against other libraries and against a plain copy, in turn in one process."""
+
+    sections: tuple[Section, ...] = get_args(Section)
+    """What to time: the dropout alone, a training step, compilation, the import."""
+    shapes: tuple[str, ...] = ("4096x4096", "64x512x512", "256x32x32x64", "128x10", "1000x16777")
+    """Shapes of the data."""
+    dtypes: tuple[Dtype, ...] = get_args(Dtype)
+    """Data types."""
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    """The dropout alone, or together with its gradient."""
+    candidates: tuple[Name, ...] = get_args(Name)
+    """What is compared; `copy` is `x * 2`, the limit that memory sets."""
+    rate: float = 0.1
+    """Probability to drop; the training step drops half, whatever is given here."""
+    repeats: int = 7
+    """Samples of each candidate; of what takes seconds, compilation and import, at most 3."""
+    batches: tuple[int, ...] = (128, 512, 2048)
+    """Batch sizes of the training step."""
+    sites: int = 48
+    """Dropout sites of the model that is compiled."""
+    device: Device | None = None
+    """Where to run; by default where JAX runs."""
+    smoke: bool = False
+    """Only try it out, in seconds: one small shape, batch and model, two samples each."""
+
+    def __post_init__(self) -> None:
+        """Checks the numbers and the shapes."""
+        expect(
+            0 < self.rate < 1,
+            "a --rate above 0 and below 1",
+            self.rate,
+            "A rate is the probability to drop: to keep nine in ten, pass 0.1.",
+        )
+        for flag in ("repeats", "sites"):
+            expect(getattr(self, flag) >= 1, f"--{flag} of 1 or more", getattr(self, flag))
+        for batch in self.batches:
+            expect(batch >= 1, "--batches of 1 or more", batch)
+        for flag in ("sections", "shapes", "dtypes", "kinds", "candidates", "batches"):
+            expect(len(getattr(self, flag)) > 0, f"at least one of --{flag}", "none")
+        for shape in self.shapes:
+            parse_shape(shape)
+
+    def resolved(self) -> "Bench":
+        """What is really run: itself, or the small selection of `--smoke`."""
+        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2}
+        return replace(self, **small) if self.smoke else self
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the results go."""
+
+    output: Path = Path("runs", "bench")
+    """Folder of the run."""
+    overwrite: bool = False
+    """Replace the run that the folder holds."""
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """4096x4096 as (4096, 4096)."""
+    sizes = text.split("x")
+    valid = all(size.isdecimal() and int(size) > 0 for size in sizes)
+    expect(valid, "--shapes like 4096x4096", repr(text), "Join the sizes with an x.")
+    shape = tuple(map(int, sizes))
+    expect(math.prod(shape) < 2**31, "fewer than 2**31 elements in --shapes", repr(text))
+    return shape
+
+
+def find_device(kind: Device | None) -> Any:
+    """The first `jax.Device` of a kind."""
+    try:
+        return jax.devices(kind)[0]
+    except RuntimeError as error:
+        there = ", ".join(sorted({device.platform for device in jax.devices()}))
+        message = f"Expected a device of --device {kind}; got {there} alone."
+        raise InputError(f"{message} Install the jax build for it, or pick another.") from error

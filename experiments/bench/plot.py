@@ -1,0 +1,55 @@
+"""The picture of a run: every candidate in every case, beside the copy."""
+
+import textwrap
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.bench.sections import Row
+
+COLORS = {"limit": "0.6", "ours": "tab:blue", "jax-peer": "tab:orange", "peer": "tab:red"}
+
+
+def draw(rows: list[Row], caption: str) -> Figure:
+    """A panel for each case: a row for each shape, a column for each dtype and kind."""
+    shapes, columns = _distinct(rows, "shape"), _distinct(rows, "dtype", "kind")
+    size = (3.4 * len(columns) + 1, 2.2 * len(shapes) + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(len(shapes), len(columns), squeeze=False)
+    for i, shape in enumerate(shapes):
+        for j, column in enumerate(columns):
+            panel(
+                panels[i, j],
+                [r for r in rows if _key(r, "shape", "dtype", "kind") == shape + column],
+            )
+    figure.suptitle("Time of a call, by shape, dtype and direction")
+    width = int(figure.get_figwidth() * 14)
+    figure.supxlabel(textwrap.fill(caption, width), fontsize=8)
+    return figure
+
+
+def panel(axes: Axes, rows: list[Row]) -> None:
+    """Median milliseconds as bars, the quartiles as whiskers, the copy as a line."""
+    medians = [1e3 * row["median"] for row in rows]
+    errors = [1e3 * row["median"] * row["spread"] / 2 for row in rows]
+    colors = [COLORS[row["group"]] for row in rows]
+    axes.barh([row["candidate"] for row in rows], medians, xerr=errors, color=colors)
+    for row in rows:
+        if row["candidate"] == "copy":
+            axes.axvline(1e3 * row["median"], color="0.4", linestyle="--", linewidth=1)
+    axes.invert_yaxis()
+    shape = "×".join(map(str, rows[0]["shape"]))
+    axes.set_title(
+        f"{shape}\n{rows[0]['dtype']}, {rows[0]['kind'].replace('-', ' + ')}", fontsize=8
+    )
+    axes.set_xlabel("ms", fontsize=7)
+    axes.tick_params(labelsize=7)
+
+
+def _key(row: Row, *names: str) -> tuple[Any, ...]:
+    return tuple(tuple(row[name]) if name == "shape" else row[name] for name in names)
+
+
+def _distinct(rows: list[Row], *names: str) -> list[tuple[Any, ...]]:
+    return list(dict.fromkeys(_key(row, *names) for row in rows))

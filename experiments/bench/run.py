@@ -1,0 +1,120 @@
+"""A run: which candidates are there, what is timed one after the other, what comes out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from experiments.bench import sections
+from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
+from experiments.bench.options import Bench, Section, find_device, parse_shape
+from experiments.bench.programs import Case
+from experiments.bench.record import environment
+from experiments.bench.sections import Row, Tick
+from experiments.errors import expect
+
+SLOW_REPEATS = 3
+"""Samples at most of what takes seconds: compilations and imports."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of a section: its rows come from one interleaved comparison."""
+
+    section: Section
+    title: str
+    ticks: int
+    rows: Callable[[Tick], list[Row]]
+
+
+def run(options: Bench, console: Console) -> dict[str, Any]:
+    """Times what is asked for: a section's rows under its name, beside what they were run with."""
+    options = options.resolved()
+    device = find_device(options.device)
+    with jax.default_device(device):
+        found, missing = installed(options.candidates, device.platform)
+        require_peers(options, found, missing)
+        for name, reason in missing.items():
+            console.print(f"Missing: {name} ({reason})")
+        rows = work(list(jobs(options, found, device.platform)), console)
+    return {
+        "config": asdict(options),
+        "environment": environment(device),
+        "missing": missing,
+        "sections": rows,
+    }
+
+
+def require_peers(options: Bench, found: list[Candidate], missing: dict[Name, str]) -> None:
+    """A comparison that was to have peers, and has none, is none."""
+    wanted = any(CANDIDATES[name].is_peer for name in options.candidates)
+    there = any(candidate.is_peer for candidate in found)
+    reasons = ", ".join(f"{name} ({reason})" for name, reason in missing.items())
+    fix = "They come with pip install 'jaxdrop[bench]'."
+    expect(there or not wanted, "a library to compare with", f"none: {reasons}", fix)
+
+
+def jobs(options: Bench, found: list[Candidate], platform: str) -> Iterator[Job]:
+    """The comparisons of the selected sections, in order."""
+    if "dropout" in options.sections:
+        yield from (_dropout_job(case, found, options.repeats) for case in cases(options, platform))
+    if "training-step" in options.sections:
+        yield from (_training_job(batch, found, options, platform) for batch in options.batches)
+    slow = min(options.repeats, SLOW_REPEATS)
+    if "compile-time" in options.sections:
+        yield _compile_job(found, options, slow)
+    if "import-time" in options.sections:
+        ticks = len(sections.MODULES) * (slow + 1)
+        yield Job("import-time", "imports", ticks, lambda tick: sections.import_rows(slow, tick))
+
+
+def cases(options: Bench, platform: str) -> Iterator[Case]:
+    """Every shape in every dtype and kind."""
+    for shape, dtype, kind in product(options.shapes, options.dtypes, options.kinds):
+        yield Case(parse_shape(shape), dtype, kind, options.rate, platform)
+
+
+def work(todo: list[Job], console: Console) -> dict[str, list[Row]]:
+    """Runs the jobs under a progress bar, drawn between the samples: never while one is timed."""
+    rows: dict[str, list[Row]] = {}
+    columns = SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn()
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, auto_refresh=False, transient=True
+    ) as progress:
+        task = progress.add_task("", total=sum(job.ticks for job in todo))
+        for job in todo:
+            progress.update(task, description=job.title, refresh=True)
+            done = job.rows(lambda: progress.update(task, advance=1, refresh=True))
+            rows.setdefault(job.section, []).extend(done)
+    return rows
+
+
+def _dropout_job(case: Case, found: list[Candidate], repeats: int) -> Job:
+    def rows(tick: Tick) -> list[Row]:
+        return sections.dropout_rows(case, found, repeats, tick)
+
+    return Job("dropout", case.title, len(found) * repeats, rows)
+
+
+def _training_job(batch: int, found: list[Candidate], options: Bench, platform: str) -> Job:
+    applies = sections.dropouts(found, sections.TRAINED)
+
+    def rows(tick: Tick) -> list[Row]:
+        return sections.training_rows(batch, applies, options.repeats, platform, tick)
+
+    ticks = len(applies) * options.repeats
+    return Job("training-step", f"training step, batch {batch}", ticks, rows)
+
+
+def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:
+    applies = sections.dropouts(found, sections.COMPILED)
+
+    def rows(tick: Tick) -> list[Row]:
+        return sections.compile_rows(applies, options.sites, repeats, tick)
+
+    ticks = len(applies) * repeats
+    return Job("compile-time", f"compilation, {options.sites} sites", ticks, rows)
