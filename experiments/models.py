@@ -6,8 +6,9 @@ from typing import Literal
 
 import jax
 from flax import nnx
-from jaxdrop.nnx import Dropout
 from jaxtyping import Array, Float, Key
+
+from jaxdrop.nnx import Dropout
 
 Activation = Literal["relu", "tanh", "gelu"]
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu}

@@ -8,13 +8,13 @@ another's. The hash is written out in integer operations because these fuse and 
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Key, UInt32
+from jaxtyping import Array, Complex64, Key, UInt32
 
 Words = UInt32[Array, "..."]
 Pair = tuple[Words, Words]
@@ -103,18 +103,37 @@ def positions(shape: tuple[int, ...], sharding: NamedSharding | None) -> list[Wo
 
 
 def once(draw: Callable[[], Drawn]) -> Drawn:
-    """Evaluates `draw` in a loop of its own.
+    """Evaluates `draw`, which returns pairs, in a loop of its own.
 
     Left alone, XLA fuses the hash into whatever reads its words, and evaluates it for every lane
     again. A barrier stops that, but not on CPU, where it is gone before fusion; a conditional
-    stays.
+    stays. A CPU loop has one output, and would hash once for each word of a pair: the pair leaves
+    it as one complex number, which is moved and never calculated with.
     """
     draw = jax.jit(draw)  # traced once for all branches
 
-    def zeros() -> Drawn:  # of the same shape, sharding and varying axes; XLA drops the draw
-        return jax.tree.map(lambda word: word & jnp.uint32(0), draw())
+    def drawn() -> Any:
+        return jax.tree.map(_as_one, draw(), is_leaf=_is_pair)
 
-    return lax.platform_dependent(
-        cpu=lambda: lax.cond(lax.optimization_barrier(jnp.bool_(True)), draw, zeros),
-        default=lambda: lax.optimization_barrier(draw()),
-    )
+    def zeros() -> Any:  # of the same shape, sharding and varying axes; XLA drops the draw
+        return jax.tree.map(lambda pairs: jnp.zeros_like(pairs), drawn())
+
+    def on_cpu() -> Drawn:
+        pairs = lax.cond(lax.optimization_barrier(jnp.bool_(True)), drawn, zeros)
+        return jax.tree.map(_as_two, pairs)
+
+    return lax.platform_dependent(cpu=on_cpu, default=lambda: lax.optimization_barrier(draw()))
+
+
+def _is_pair(tree: Any) -> bool:
+    return isinstance(tree, tuple) and isinstance(tree[0], Array)
+
+
+def _as_one(pair: Pair) -> Complex64[Array, "..."]:
+    return lax.complex(*(lax.bitcast_convert_type(word, jnp.float32) for word in pair))
+
+
+def _as_two(pairs: Complex64[Array, "..."]) -> Pair:
+    first, second = lax.real(pairs), lax.imag(pairs)
+    bitcast = partial(lax.bitcast_convert_type, new_dtype=jnp.uint32)
+    return bitcast(first), bitcast(second)
