@@ -56,8 +56,11 @@ def inverse(ratio: float | None) -> float | None:
 def dropouts(found: list[Candidate], names: tuple[Name, ...]) -> dict[str, Apply]:
     """No dropout, and those of the named ones that are there."""
     there = {candidate.name for candidate in found}
-    chosen = (name for name in FACTORIES if name in there.intersection(names))
-    applies = {name: FACTORIES[name][1](TRAINING_RATE, "float32") for name in chosen}
+    applies = {
+        name: make(TRAINING_RATE, "float32")
+        for name, (_, make) in FACTORIES.items()
+        if name in there.intersection(names)
+    }
     return {"off": off, **applies}
 
 
