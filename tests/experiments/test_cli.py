@@ -11,7 +11,7 @@ from tests.experiments.tiny import ARGUMENTS, RATES
 
 
 def run(*arguments):
-    return cli.main(["compare", *ARGUMENTS, *RATES, *arguments])
+    return cli.main(["compare", *ARGUMENTS, "--rates", *map(str, RATES), *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +156,7 @@ def test_an_interruption_writes_nothing_and_has_status_130(tmp_path, monkeypatch
         yield
 
     monkeypatch.setattr(compare.train, "run", interrupted)
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")  # or it would be set for the tests that follow
     output = tmp_path / "run"
     monkeypatch.setattr("sys.argv", ["experiments", "compare", "--output", str(output)])
     with pytest.raises(SystemExit) as stop:

@@ -12,14 +12,14 @@ from experiments.placements import Arm, arms_of
 from experiments.train import Metrics, run
 
 ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-size 20".split()
-RATES = ("--rates", "0.3", "0.7")
+RATES = (0.3, 0.7)
 
 
-def config(activation: Activation = "relu", rates=(0.3, 0.7), **training) -> Compare:
+def config(activation: Activation = "relu", rates=RATES, widths=(12, 8), **training) -> Compare:
     return Compare(
         Arms(rates=rates, seeds=2),
         Data(train_size=60, test_size=90),
-        Network((12, 8), activation),
+        Network(widths, activation),
         Training(**{"epochs": 3, "batch_size": 20, **training}),
     )
 
@@ -30,8 +30,10 @@ def digits():
 
 
 @functools.cache
-def history(activation: Activation = "relu", rates=(0.3, 0.7)) -> tuple[list[Arm], list[Metrics]]:
-    settings = config(activation, rates)
+def history(
+    activation: Activation = "relu", rates=RATES, widths=(12, 8)
+) -> tuple[list[Arm], list[Metrics]]:
+    settings = config(activation, rates, widths)
     arms = arms_of(settings.arms.placements, rates)
     return arms, list(run(*program(settings, digits(), arms)))
 
