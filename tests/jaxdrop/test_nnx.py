@@ -119,7 +119,8 @@ def test_rates_are_never_trained(hold):
             self.dropout = Dropout(hold(jnp.full(16, 0.5)), rngs=rngs)
 
     model = Model(nnx.Rngs(0))
-    optimizer = nnx.Optimizer(model, optax.adamw(0.1, weight_decay=0.1), wrt=nnx.Param)
+    decaying = optax.chain(optax.add_decayed_weights(0.1), optax.sgd(0.1))
+    optimizer = nnx.Optimizer(model, decaying, wrt=nnx.Param)
     kernel = model.linear.kernel[...]
     loss, everything = lambda m: m.dropout(m.linear(X)).sum(), nnx.Any(nnx.Param, DropRate)
     gradient = nnx.grad(loss, argnums=nnx.DiffState(0, everything))(model)
