@@ -55,13 +55,12 @@ def inverse(ratio: float | None) -> float | None:
 
 def dropouts(found: list[Candidate], names: tuple[Name, ...]) -> dict[str, Apply]:
     """No dropout, and those of the named ones that are there."""
-    there = {candidate.name for candidate in found}
-    applies = {
-        name: make(TRAINING_RATE, "float32")
-        for name, (_, make) in FACTORIES.items()
-        if name in there.intersection(names)
-    }
-    return {"off": off, **applies}
+    there = {str(candidate.name) for candidate in found}
+    applies: dict[str, Apply] = {"off": off}
+    for name in names:
+        if str(name) in there:
+            applies[name] = FACTORIES[name][1](TRAINING_RATE, "float32")
+    return applies
 
 
 def training_rows(
