@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Int, Key
 from experiments.data import Dataset
 from experiments.models import Architecture
 
-BLOCKS = 20  # at most: each ends with a measurement, which costs about as much as an epoch
+BLOCKS = 10  # at most: each ends with a measurement, which costs about as much as an epoch
 MEASURED_AT_ONCE = 500  # images, which bounds the memory of a measurement
 Numbers = Float[Array | np.ndarray, "..."]
 T = TypeVar("T")
