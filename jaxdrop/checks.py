@@ -1,7 +1,7 @@
 """What every operator asks of its arguments: expected this, got that, and the fix."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -25,24 +25,33 @@ class Rate(NamedTuple):
 
 def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
     """Checks kind, shape and, where they can be read, the values of `rate`."""
-    array = rate if isinstance(rate, Tracer) else np.asarray(rate)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise TypeError(f"Expected a real number or an array of them as rate; got {rate!r}.")
-    _check_broadcast("rate", array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
+    array = check_real("rate", rate, drawn_shape)
     if isinstance(array, Tracer):
         return Rate(None, array)
-    return Rate(_keep_probability(array), None)
+    fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+    check_values(array, lambda rate: (rate >= 0) & (rate <= 1), "a rate in [0, 1]", fix)
+    return Rate(np.asarray(1.0 - array.astype(np.float64), np.float32), None)
 
 
-def _keep_probability(rate: np.ndarray) -> np.ndarray:
-    values = rate.astype(np.float64)
-    outside = values[~((values >= 0) & (values <= 1))]  # NaN too
-    if outside.size:
-        raise ValueError(
-            f"Expected a rate in [0, 1]; got {outside[0]}. "
-            "A rate is the probability to drop: to keep nine in ten, pass 0.1."
-        )
-    return np.asarray(1.0 - values, np.float32)
+def check_real(what: str, value: ArrayLike, drawn_shape: tuple[int, ...]) -> np.ndarray | Tracer:
+    """Checks kind and shape of a number, or of an array of them for parts of the drawn shape."""
+    array = value if isinstance(value, Tracer) else np.asarray(value)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        raise TypeError(f"Expected a real number or an array of them as {what}; got {value!r}.")
+    _check_broadcast(what, array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
+    return array
+
+
+def check_values(
+    array: np.ndarray | Tracer, valid: Callable[[np.ndarray], np.ndarray], wanted: str, fix: str
+) -> None:
+    """Names the first value that is not valid; what is traced cannot be read."""
+    if isinstance(array, Tracer):
+        return
+    values = array.astype(np.float64)
+    wrong = values[~valid(values)]  # no comparison holds for NaN
+    if wrong.size:
+        raise ValueError(f"Expected {wanted}; got {wrong[0]}. {fix}")
 
 
 def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
@@ -84,6 +93,17 @@ def check_data(x: ArrayLike) -> Array:
     return x
 
 
+def check_real_data(x: ArrayLike) -> Array:
+    """Takes floating-point data where complex data have no definition."""
+    x = check_data(x)
+    if jnp.iscomplexobj(x):
+        raise TypeError(
+            f"Expected real floating-point data; got {x.dtype}. "
+            "Pass the real and the imaginary part, each with a key of its own."
+        )
+    return x
+
+
 def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Takes a shape of non-negative sizes."""
     sizes = (shape,) if isinstance(shape, int) else tuple(operator.index(size) for size in shape)
@@ -92,15 +112,21 @@ def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
+def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
+    """Takes an axis of `shape`, counted from either end, and returns it counted from the first."""
+    if not hasattr(axis, "__index__"):
+        raise TypeError(f"Expected an integer as {what}; got {axis!r}.")
+    axis = operator.index(axis)
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(
+            f"Expected {what} among the {len(shape)} axes of shape {shape}; got {axis}."
+        )
+    return axis % len(shape)
+
+
 def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
     """The shape with size 1 on the axes that share the mask."""
-    dims = [operator.index(dim) for dim in broadcast_dims]
-    for dim in dims:
-        if not -len(shape) <= dim < len(shape):
-            raise ValueError(
-                f"Expected broadcast_dims among the {len(shape)} axes of shape {shape}; got {dim}."
-            )
-    tied = {dim % len(shape) for dim in dims}
+    tied = {check_axis("broadcast_dims", dim, shape) for dim in broadcast_dims}
     return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
 
 

@@ -38,10 +38,20 @@ def rescale(
     """Divides by the realised keep probability; at 32 bits, as Flax does, by the one asked for."""
     if jnp.iscomplexobj(x):
         return lax.complex(rescale(x.real, keep, bits), rescale(x.imag, keep, bits))
-    wide = jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype
+    wide = widen(x)
     if bits == 32:
-        scaled = x.astype(wide) / jnp.where(keep > 0, keep, 1).astype(wide)
+        scaled = wide / jnp.where(keep > 0, keep, 1).astype(wide.dtype)
     else:
-        realised = jnp.maximum(threshold(keep, bits), 1).astype(jnp.float32) / levels(bits)
-        scaled = x.astype(wide) * (1 / realised).astype(wide)
+        share = jnp.where(keep > 0, realised(keep, bits), 1)
+        scaled = wide * (1 / share).astype(wide.dtype)
     return jnp.where(keep == 1, x, scaled.astype(x.dtype))  # the CPU flushes subnormals
+
+
+def realised(keep: Float32[Array, "..."], bits: int) -> Float32[Array, "..."]:
+    """The keep probability that this number of bits gives."""
+    return threshold(keep, bits).astype(jnp.float32) / levels(bits)
+
+
+def widen(x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+    """Real data in the type that they are computed in, float32 at least."""
+    return x.astype(jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype)
