@@ -1,7 +1,7 @@
 """What every operator asks of its arguments: expected this, got that, and the fix."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -25,33 +25,41 @@ class Rate(NamedTuple):
 
 def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
     """Checks kind, shape and, where they can be read, the values of `rate`."""
-    array = check_real("rate", rate, drawn_shape)
+    fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+    array = check_number("rate", rate, drawn_shape, "in [0, 1]", is_share, fix)
     if isinstance(array, Tracer):
         return Rate(None, array)
-    fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
-    check_values(array, lambda rate: (rate >= 0) & (rate <= 1), "a rate in [0, 1]", fix)
     return Rate(np.asarray(1.0 - array.astype(np.float64), np.float32), None)
 
 
-def check_real(what: str, value: ArrayLike, drawn_shape: tuple[int, ...]) -> np.ndarray | Tracer:
-    """Checks kind and shape of a number, or of an array of them for parts of the drawn shape."""
+def is_share(values: np.ndarray) -> np.ndarray:
+    """Whether each is in [0, 1]; NaN is not."""
+    return (values >= 0) & (values <= 1)
+
+
+def check_number(
+    what: str,
+    value: ArrayLike,
+    drawn_shape: tuple[int, ...],
+    wanted: str,
+    is_valid: Callable[[np.ndarray], np.ndarray],
+    fix: str,
+) -> np.ndarray | Tracer:
+    """Takes a number, or an array of them for parts of the drawn shape; names one that is wrong."""
     array = value if isinstance(value, Tracer) else np.asarray(value)
     if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
         raise TypeError(f"Expected a real number or an array of them as {what}; got {value!r}.")
+    if array.shape and not drawn_shape:
+        raise ValueError(
+            f"Expected one number as {what}; got shape {array.shape}. Map over them with jax.vmap."
+        )
     _check_broadcast(what, array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
+    if not isinstance(array, Tracer):
+        values = array.astype(np.float64)
+        wrong = values[~is_valid(values)]
+        if wrong.size:
+            raise ValueError(f"Expected a {what} {wanted}; got {wrong[0]}. {fix}")
     return array
-
-
-def check_values(
-    array: np.ndarray | Tracer, valid: Callable[[np.ndarray], np.ndarray], wanted: str, fix: str
-) -> None:
-    """Names the first value that is not valid; what is traced cannot be read."""
-    if isinstance(array, Tracer):
-        return
-    values = array.astype(np.float64)
-    wrong = values[~valid(values)]  # no comparison holds for NaN
-    if wrong.size:
-        raise ValueError(f"Expected {wanted}; got {wrong[0]}. {fix}")
 
 
 def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
@@ -122,6 +130,19 @@ def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
             f"Expected {what} among the {len(shape)} axes of shape {shape}; got {axis}."
         )
     return axis % len(shape)
+
+
+def check_apart(
+    what: str, axis: int, others: str, dims: Iterable[int], shape: tuple[int, ...]
+) -> int:
+    """Takes an axis that has no second role."""
+    axis = check_axis(what, axis, shape)
+    if axis in [check_axis(others, dim, shape) for dim in dims]:
+        raise ValueError(
+            f"Expected {what} apart from {others}; got axis {axis} of shape {shape} in both. "
+            "Give each role an axis of its own."
+        )
+    return axis
 
 
 def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
