@@ -58,7 +58,8 @@ def check_number(
         values = array.astype(np.float64)
         wrong = values[~is_valid(values)]
         if wrong.size:
-            raise ValueError(f"Expected a {what} {wanted}; got {wrong[0]}. {fix}")
+            article = "an" if what[0] in "aeiou" else "a"
+            raise ValueError(f"Expected {article} {what} {wanted}; got {wrong[0]}. {fix}")
     return array
 
 

@@ -21,6 +21,7 @@ class Row:
     bits: int = 16
     tied: tuple[int, ...] = ()  # axes that share the mask
     exempt: frozenset[str] = frozenset()
+    slack: float = 0  # XLA fuses and vectorises a longer formula in one way here, in another there
 
 
 def replayed(key: jax.Array, x: jax.Array, rate: jax.Array, **options: Any) -> jax.Array:
@@ -106,16 +107,20 @@ UNITS = {
         exempt=frozenset({"mean"}),  # it shrinks; inference makes up for that
     ),
     "spatial_dropout": Row(maps(jaxdrop.spatial_dropout), tied=(0,)),
-    "alpha_dropout": Row(jaxdrop.alpha_dropout, exempt=AFFINE),
-    "alpha_dropout-slope": Row(slope(jaxdrop.alpha_dropout), exempt=SLOPE),
-    "feature_alpha_dropout": Row(maps(jaxdrop.feature_alpha_dropout), tied=(0,), exempt=AFFINE),
+    "alpha_dropout": Row(jaxdrop.alpha_dropout, exempt=AFFINE, slack=1e-6),
+    "alpha_dropout-slope": Row(slope(jaxdrop.alpha_dropout), exempt=SLOPE, slack=1e-6),
+    "feature_alpha_dropout": Row(
+        maps(jaxdrop.feature_alpha_dropout), tied=(0,), exempt=AFFINE, slack=1e-6
+    ),
     "gaussian_dropout": Row(
         jaxdrop.gaussian_dropout,
         exempt=frozenset({"rate 1", "clipped"}) | MASKLESS,  # no variance at rate 1
+        slack=1e-5,
     ),
     "gaussian_noise": Row(
         lambda key, x, rate: jaxdrop.gaussian_noise(key, x, rate),  # its stddev
         exempt=frozenset({"rate 1", "out of range", "clipped", "linear"}) | MASKLESS,
+        slack=1e-6,
     ),
     "exact_dropout": Row(exact, exempt=EXACT),
     "targeted_dropout": Row(targeted(0.5, scale=False), exempt=TARGETED),
@@ -130,6 +135,7 @@ UNITS = {
             {"out of range", "kinds", "mean", "rate gradient", "residuals"}  # the rate is learned
             | MASKLESS
         ),
+        slack=1e-5,
     ),
 }
 

@@ -31,6 +31,16 @@ def data(shape: tuple[int, ...], dtype: str = "float32") -> jax.Array:
     return (jax.random.normal(jax.random.key(1), shape) + 3).astype(dtype)
 
 
+def highest(row: Row) -> float:
+    """The highest rate that the row's laws know."""
+    return 0.95 if "rate 1" in row.exempt else 1.0
+
+
+def assert_same(row: Row, actual: jax.Array, expected: jax.Array, rtol: float = 0) -> None:
+    """Equal to the bit, but for what the row says that XLA may round otherwise."""
+    np.testing.assert_allclose(actual, expected, rtol=max(rtol, row.slack), atol=row.slack)
+
+
 @rows("signature")
 def test_arguments_come_in_the_order_key_x_rate(row: Row):
     names = list(inspect.signature(row.op).parameters)
@@ -103,7 +113,7 @@ def test_jit_changes_nothing(row: Row, shape: tuple[int, ...]):
         eager, compiled = row.op(KEY, x, rate), jax.jit(lambda k, x, r=rate: row.op(k, x, r))
         # XLA divides a scalar by a constant as a product, in Flax's layer as in ours.
         rtol = 2e-7 if row.bits == 32 and shape == () else 0
-        np.testing.assert_allclose(eager, compiled(KEY, x), rtol=rtol)
+        assert_same(row, eager, compiled(KEY, x), rtol)
 
 
 @rows("traced rate")
@@ -115,9 +125,9 @@ def test_one_compilation_serves_all_rates(row: Row):
         return row.op(key, x, rate)
 
     op = jax.jit(counted)
-    for rate in [0.0, *RATES, 1.0]:
+    for rate in [0.0, *RATES, highest(row)]:
         np.testing.assert_array_equal(op(KEY, x, rate) == 0, row.op(KEY, x, rate) == 0)
-        np.testing.assert_allclose(op(KEY, x, rate), row.op(KEY, x, rate), rtol=3e-7)
+        assert_same(row, op(KEY, x, rate), row.op(KEY, x, rate), rtol=3e-7)
     assert len(traces) == 1
 
 
@@ -130,15 +140,15 @@ def test_vmap_over_keys_rates_and_data_is_a_loop(row: Row):
         mapped = jax.jit(jax.vmap(row.op, axes))(*ones)
         for i in range(4):
             one = [a[i] if axis == 0 else a[1] for a, axis in zip(many, axes, strict=True)]
-            np.testing.assert_array_equal(mapped[i], jax.jit(row.op)(*one))
+            assert_same(row, mapped[i], jax.jit(row.op)(*one))
 
 
 @rows("array rate")
 def test_an_array_rate_drops_each_entry_as_its_own_rate_would(row: Row):
-    x, rates = data((3, 4)), jnp.array([0.0, 0.2, 0.8, 1.0])
+    x, rates = data((3, 4)), jnp.array([0.0, 0.2, 0.8, highest(row)])
     y = row.op(KEY, x, rates)
     for channel, rate in enumerate(rates.tolist()):
-        np.testing.assert_array_equal(y[:, channel], row.op(KEY, x, np.float32(rate))[:, channel])
+        assert_same(row, y[:, channel], row.op(KEY, x, np.float32(rate))[:, channel])
 
 
 @rows("array rate")
@@ -208,7 +218,7 @@ def test_the_gradient_is_the_mask_times_the_scale(row: Row):
     x, ones = data((5, 24)), jnp.ones((5, 24))
     for op in (row.op, jax.jit(row.op)):
         gradient = jax.grad(lambda x: op(KEY, x, 0.3).sum())(x)  # noqa: B023
-        np.testing.assert_array_equal(gradient, op(KEY, ones, 0.3))
+        assert_same(row, gradient, op(KEY, ones, 0.3))
 
 
 @rows("gradient")
