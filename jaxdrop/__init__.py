@@ -6,8 +6,8 @@
 from jaxdrop.alpha import alpha_dropout as alpha_dropout  # for SELU: mean and variance stay
 from jaxdrop.alpha import feature_alpha_dropout as feature_alpha_dropout  # the same, whole maps
 from jaxdrop.dropout import dropout as dropout  # elements
-from jaxdrop.ranked import exact_dropout as exact_dropout  # exactly so many along an axis
-from jaxdrop.ranked import targeted_dropout as targeted_dropout  # among the least in magnitude
+from jaxdrop.exact import exact_dropout as exact_dropout  # exactly so many along an axis
+from jaxdrop.targeted import targeted_dropout as targeted_dropout  # among the least in magnitude
 from jaxdrop.units import spatial_dropout as spatial_dropout  # whole feature maps
 
 # The operators: noise without a mask, and a rate that is learned.

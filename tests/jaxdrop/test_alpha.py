@@ -5,6 +5,7 @@ a probability below 6 * 2 * 6.4e-5 = 8e-4.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +61,7 @@ def test_a_dropped_inf_or_nan_does_not_spread():
 
 
 @pytest.mark.parametrize("axes", [{}, {"channel_dim": 1}, {"batch_dim": None}], ids=str)
-def test_feature_maps_fall_together_to_one_value(axes: dict[str, int | None]):
+def test_feature_maps_fall_together_to_one_value(axes: dict[str, Any]):
     x = jax.random.normal(jax.random.key(6), (4, 5, 6))
     y = jaxdrop.feature_alpha_dropout(KEY, x, 0.5, **axes)
     kept = jaxdrop.spatial_dropout(KEY, jnp.ones_like(x), 0.5, **axes) != 0

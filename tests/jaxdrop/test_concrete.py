@@ -27,6 +27,7 @@ def test_it_is_the_papers_formula(rate: float, temperature: float):
 def test_the_gradient_to_the_logit_is_that_of_differences():
     x = jax.random.normal(jax.random.key(2), (40,))
 
+    @jax.jit
     def loss(logit: jax.Array) -> jax.Array:
         y = jaxdrop.concrete_dropout(KEY, x, logit, temperature=0.7)
         return jnp.square(y).mean()
@@ -38,11 +39,9 @@ def test_the_gradient_to_the_logit_is_that_of_differences():
 
 def test_no_logit_gives_nan():
     x = jnp.ones(200)
+    run = jax.jit(jax.value_and_grad(lambda logit: jaxdrop.concrete_dropout(KEY, x, logit).sum()))
     for logit in (-np.inf, -1e30, -90.0, -20.0, 20.0, 90.0, 1e30, np.inf):
-        y, slope = jax.jit(jax.value_and_grad(lambda t: jaxdrop.concrete_dropout(KEY, x, t).sum()))(
-            logit
-        )
-        assert np.isfinite([y, slope]).all()
+        assert np.isfinite(run(logit)).all()
 
 
 def test_as_the_temperature_falls_it_drops_or_keeps():

@@ -19,9 +19,9 @@ SIZE = 2**18
 
 def deviation(sample: jax.Array, mean: float, std: float) -> float:
     """How far mean and variance of a normal sample are off, in standard errors."""
-    sample = np.asarray(sample, np.float64)
-    of_mean = abs(sample.mean() - mean) / (std / np.sqrt(sample.size))
-    of_variance = abs(sample.var() / std**2 - 1) / np.sqrt(2 / sample.size)
+    precise = np.asarray(sample, np.float64)
+    of_mean = abs(precise.mean() - mean) / (std / np.sqrt(precise.size))
+    of_variance = abs(precise.var() / std**2 - 1) / np.sqrt(2 / precise.size)
     return max(of_mean, of_variance)
 
 

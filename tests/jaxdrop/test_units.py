@@ -15,7 +15,7 @@ KEY = jax.random.key(11)
 def test_a_map_is_all_kept_or_all_dropped(space: tuple[int, ...], channel_dim: int):
     shape = (40, *space, 7) if channel_dim == -1 else (40, 7, *space)
     y = jaxdrop.spatial_dropout(KEY, jnp.ones(shape), 0.5, channel_dim=channel_dim)
-    maps = np.moveaxis(y, channel_dim, 1).reshape(40, 7, -1)
+    maps = np.moveaxis(np.asarray(y), channel_dim, 1).reshape(40, 7, -1)
     assert set(np.unique(maps)) == {0, 2}
     np.testing.assert_array_equal(maps, np.broadcast_to(maps[:, :, :1], maps.shape))
     assert np.unique(maps[:, :, 0], axis=0).shape[0] > 20  # examples differ
