@@ -21,6 +21,7 @@ class Row:
     bits: int = 16
     tied: tuple[int, ...] = ()  # axes that share the mask
     exempt: frozenset[str] = frozenset()
+    slack: float = 0  # XLA fuses and vectorises a longer formula in one way here, in another there
 
 
 def replayed(key: jax.Array, x: jax.Array, rate: jax.Array, **options: Any) -> jax.Array:
@@ -34,6 +35,110 @@ def tied(key: jax.Array, x: jax.Array, rate: jax.Array, **options: Any) -> jax.A
     return jaxdrop.dropout(key, x, rate, broadcast_dims=(0,) if jnp.ndim(x) > 1 else (), **options)
 
 
+# Units, noise, ranks and the learned rate. -----------------------------------------------------
+
+
+def maps(op: Operator) -> Operator:
+    """An operator on feature maps: a draw a channel, shared by all other axes."""
+
+    def mapped(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+        if jnp.ndim(x) == 0:  # it has no channels
+            return op(key, jnp.asarray(x)[None], rate, batch_dim=None)[0]
+        return op(key, x, rate, batch_dim=None)
+
+    return mapped
+
+
+def exact(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+    """Exact dropout; a scalar is an axis of one."""
+    if jnp.ndim(x) == 0:
+        return jaxdrop.exact_dropout(key, jnp.asarray(x)[None], rate)[0]
+    return jaxdrop.exact_dropout(key, x, rate)
+
+
+def targeted(share: float, *, scale: bool) -> Operator:
+    """Targeted dropout; a scalar is an axis of one."""
+
+    def aimed(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+        if jnp.ndim(x) == 0:
+            return aimed(key, jnp.asarray(x)[None], rate)[0]
+        return jaxdrop.targeted_dropout(key, x, rate, target_share=share, scale=scale)
+
+    return aimed
+
+
+def mirrored(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+    """Dropout with the second of a pair of complementary masks."""
+    mask = jaxdrop.complementary_masks(key, rate, jnp.shape(x))[1]
+    return jaxdrop.apply_mask(mask, x, rate)
+
+
+def slope(op: Operator) -> Operator:
+    """What an affine operator multiplies `x` by, times `x`: 0 where it is dropped."""
+
+    def linear(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+        return jax.jvp(lambda x: op(key, x, rate), (x,), (x,))[1]
+
+    return linear
+
+
+def concrete(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+    """Concrete dropout with a rate in place of its logit."""
+    rate = jnp.asarray(rate, jnp.float32)
+    return jaxdrop.concrete_dropout(key, x, jnp.log(rate) - jnp.log1p(-rate))
+
+
+# There is no mask: nothing is 0, so nothing can be selected, counted or nested.
+MASKLESS = frozenset({"selection", "generators", "nesting"})
+# A dropped element is not 0 and the mean of x is no invariant. The slope's row has the mask's laws.
+AFFINE = frozenset({"linear", "mean"}) | MASKLESS
+# Only x times the mask: not the range of the scale, nor what is checked before it is derived.
+SLOPE = frozenset({"mean", "kinds", "selection", "rate 0"})
+# A rate for each entry along the axis has no count; and round(rate * n) may be 0, or n.
+EXACT = frozenset({"array rate", "almost 1"})
+# Entries that are no targets stay at any rate, and x alone decides which they are.
+TARGETED = frozenset(
+    {"rate 1", "clipped", "mean", "selection", "generators", "dtype", "linear", "residuals"}
+)
+
+UNITS = {
+    "dropout-classical": Row(
+        partial(jaxdrop.dropout, scale=False),
+        exempt=frozenset({"mean"}),  # it shrinks; inference makes up for that
+    ),
+    "spatial_dropout": Row(maps(jaxdrop.spatial_dropout), tied=(0,)),
+    "alpha_dropout": Row(jaxdrop.alpha_dropout, exempt=AFFINE, slack=1e-6),
+    "alpha_dropout-slope": Row(slope(jaxdrop.alpha_dropout), exempt=SLOPE, slack=1e-6),
+    "feature_alpha_dropout": Row(
+        maps(jaxdrop.feature_alpha_dropout), tied=(0,), exempt=AFFINE, slack=1e-6
+    ),
+    "gaussian_dropout": Row(
+        jaxdrop.gaussian_dropout,
+        exempt=frozenset({"rate 1", "clipped"}) | MASKLESS,  # no variance at rate 1
+        slack=1e-5,
+    ),
+    "gaussian_noise": Row(
+        lambda key, x, rate: jaxdrop.gaussian_noise(key, x, rate),  # its stddev
+        exempt=frozenset({"rate 1", "out of range", "clipped", "linear"}) | MASKLESS,
+        slack=1e-6,
+    ),
+    "exact_dropout": Row(exact, exempt=EXACT),
+    "targeted_dropout": Row(targeted(0.5, scale=False), exempt=TARGETED),
+    "targeted_dropout-all": Row(
+        targeted(1.0, scale=True),
+        exempt=frozenset({"residuals"}),  # x, for its ranks
+    ),
+    "complementary_masks": Row(mirrored, exempt=frozenset({"residuals"})),  # the mask is a value
+    "concrete_dropout": Row(
+        concrete,
+        exempt=frozenset(
+            {"out of range", "kinds", "mean", "rate gradient", "residuals"}  # the rate is learned
+            | MASKLESS
+        ),
+        slack=1e-5,
+    ),
+}
+
 TABLE = {
     "dropout": Row(jaxdrop.dropout),
     "dropout-8": Row(partial(jaxdrop.dropout, bits=8), bits=8),
@@ -43,4 +148,5 @@ TABLE = {
     "keep_mask-apply_mask-8": Row(
         partial(replayed, bits=8), bits=8, exempt=frozenset({"residuals"})
     ),
+    **UNITS,
 }
