@@ -118,3 +118,49 @@ def check_bits(bits: int) -> int:
     if bits not in (8, 16, 32):
         raise ValueError(f"Expected bits to be 8, 16 or 32; got {bits!r}.")
     return bits
+
+
+def check_axis(name: str, dim: int, shape: tuple[int, ...]) -> int:
+    """Takes an axis that `shape` has, and returns it counted from the front."""
+    if not isinstance(dim, int | np.integer) or isinstance(dim, bool):
+        raise TypeError(f"Expected {name} to be the number of an axis; got {dim!r}.")
+    if not -len(shape) <= dim < len(shape):
+        raise ValueError(
+            f"Expected {name} among the {len(shape)} axes of shape {shape}; got {dim}."
+        )
+    return int(dim) % len(shape)
+
+
+def check_choice(name: str, choice: str, choices: Sequence[str]) -> str:
+    """Takes one of these names."""
+    if choice not in choices:
+        raise ValueError(f"Expected {name} to be one of {', '.join(choices)}; got {choice!r}.")
+    return choice
+
+
+def check_rank(what: str, x: Array, rank: int, axes: str) -> None:
+    """Takes data of at least this rank."""
+    if x.ndim < rank:
+        raise ValueError(f"Expected {what} of shape {axes}; got shape {x.shape}.")
+
+
+def check_alike(name_a: str, a: Array, name_b: str, b: Array) -> None:
+    """Takes two arrays of one shape and one dtype."""
+    if a.shape != b.shape:
+        raise ValueError(
+            f"Expected {name_a} and {name_b} of one shape; got {a.shape} and {b.shape}."
+        )
+    if a.dtype != b.dtype:
+        raise TypeError(
+            f"Expected {name_a} and {name_b} of one dtype; got {a.dtype} and {b.dtype}. "
+            f"Convert one, for instance with {name_a}.astype({name_b}.dtype)."
+        )
+
+
+def check_count(name: str, count: int, most: int) -> int:
+    """Takes a number of things that there are."""
+    if not isinstance(count, int | np.integer) or isinstance(count, bool):
+        raise TypeError(f"Expected an integer as {name}; got {count!r}.")
+    if not 0 <= count <= most:
+        raise ValueError(f"Expected {name} between 0 and {most}; got {count}.")
+    return int(count)
