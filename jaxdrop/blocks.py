@@ -1,7 +1,6 @@
 """The geometry of DropBlock: where blocks may start, what they cover, how often they must fall."""
 
 import math
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -129,17 +128,14 @@ def plan_blocks(
 
 
 def _check_sides(block_size: int | Sequence[int], spatial: int) -> tuple[int, ...]:
-    try:
-        one = np.ndim(block_size) == 0
-        sides = tuple(operator.index(side) for side in ([block_size] if one else block_size))
-    except TypeError:
+    given = block_size if isinstance(block_size, Sequence) else (block_size,) * spatial
+    if not all(isinstance(side, int | np.integer) and side is not True for side in given):
         raise TypeError(
             f"Expected block_size to be an integer or a sequence of them; got {block_size!r}."
-        ) from None
-    sides = sides * spatial if one else sides
-    if len(sides) != spatial or min(sides) < 1:
+        )
+    if len(given) != spatial or min(given) < 1:
         raise ValueError(
             f"Expected a block_size of 1 or more, or {spatial} of them, one for each spatial axis; "
             f"got {block_size!r}."
         )
-    return sides
+    return tuple(map(int, given))

@@ -112,7 +112,7 @@ def derive(
 
 def _fold(key: Key[Array, ""], *words: int | Array) -> Key[Array, ""]:
     for word in words:
-        key = jax.random.fold_in(key, jnp.asarray(word).astype(jnp.uint32))
+        key = jax.random.fold_in(key, jnp.asarray(word, jnp.uint32))
     return key
 
 
@@ -132,4 +132,4 @@ def _index(name: str, value: Index) -> int | Array:
         return value
     if not 0 <= int(array) < 2**32:
         raise ValueError(f"Expected {name} in [0, 2**32); got {value}.")
-    return np.uint32(array)
+    return int(array)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxdrop import checks
+from jaxdrop.probability import at_least_float32
 
 
 def r_drop_loss(
@@ -43,7 +44,7 @@ def r_drop_loss(
     a, b = checks.check_data(logits_a), checks.check_data(logits_b)
     checks.check_alike("logits_a", a, "logits_b", b)
     checks.check_rank("logits", a, 1, "(..., classes)")
-    wide = jnp.promote_types(a.dtype, jnp.float32)
+    wide = at_least_float32(a.dtype)
     log_a, log_b = (jax.nn.log_softmax(logits.astype(wide)) for logits in (a, b))
     absent = jnp.isneginf(log_a) & jnp.isneginf(log_b)
     gap = jnp.where(absent, 0, log_a - log_b)

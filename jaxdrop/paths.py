@@ -54,7 +54,7 @@ def drop_path(
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxdrop
-      >>> y = jaxdrop.drop_path(jax.random.key(1), jnp.ones((4, 2)), 0.5)
+      >>> y = jaxdrop.drop_path(jax.random.key(2), jnp.ones((4, 2)), 0.5)
       >>> y.tolist()
       [[2.0, 2.0], [0.0, 0.0], [0.0, 0.0], [2.0, 2.0]]
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float32, Inexact, UInt32
 
 from jaxdrop.checks import Rate
@@ -38,10 +39,15 @@ def rescale(
     """Divides by the realised keep probability; at 32 bits, as Flax does, by the one asked for."""
     if jnp.iscomplexobj(x):
         return lax.complex(rescale(x.real, keep, bits), rescale(x.imag, keep, bits))
-    wide = jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype
+    wide = at_least_float32(x.dtype)
     if bits == 32:
         scaled = x.astype(wide) / jnp.where(keep > 0, keep, 1).astype(wide)
     else:
         realised = jnp.maximum(threshold(keep, bits), 1).astype(jnp.float32) / levels(bits)
         scaled = x.astype(wide) * (1 / realised).astype(wide)
     return jnp.where(keep == 1, x, scaled.astype(x.dtype))  # the CPU flushes subnormals
+
+
+def at_least_float32(dtype: DTypeLike) -> DTypeLike:
+    """The dtype in which arithmetic on this one is done."""
+    return jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype

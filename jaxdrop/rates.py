@@ -7,6 +7,7 @@ Rates may be traced, so one compilation serves a whole training.
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -84,7 +85,7 @@ def stepwise_depth(
 
 
 def by_stage(
-    depths: Sequence[int], stage_rates: ArrayLike | Sequence[ArrayLike]
+    depths: Sequence[int], stage_rates: Sequence[ArrayLike] | Array
 ) -> Float32[Array, "blocks"]:
     r"""Gives every block of a stage the stage's rate.
 
@@ -111,7 +112,9 @@ def by_stage(
 
     """
     blocks = [_check_depth(depth) for depth in depths]
-    own = list(stage_rates) if np.ndim(stage_rates) else [stage_rates]
+    if not isinstance(stage_rates, Sequence | jax.Array | np.ndarray):
+        raise TypeError(f"Expected a sequence of rates, one for each stage; got {stage_rates!r}.")
+    own = list(stage_rates)
     if len(own) != len(blocks):
         raise ValueError(f"Expected a rate for each of {len(blocks)} stages; got {len(own)}.")
     for rate in own:
@@ -160,7 +163,7 @@ def early(
 
     def schedule(step: ArrayLike) -> Float32[Array, "..."]:
         left = jnp.clip(1 - _float32(step) / _float32(cutoff), 0, 1)
-        return _float32(rate) * (left if decay == "linear" else left > 0)
+        return _float32(rate) * (left if decay == "linear" else jnp.ceil(left))
 
     return schedule
 

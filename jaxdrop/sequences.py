@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Inexact, Key
 
 from jaxdrop import checks
 from jaxdrop.dropout import dropout
-from jaxdrop.probability import keep_probability
+from jaxdrop.probability import at_least_float32, keep_probability
 from jaxdrop.redraw import redraw
 
 
@@ -88,7 +88,7 @@ def zoneout(
     Example:
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> previous, new = jnp.zeros(4), jnp.ones(4)
-      >>> jaxdrop.zoneout(jax.random.key(1), previous, new, 0.5).tolist()
+      >>> jaxdrop.zoneout(jax.random.key(2), previous, new, 0.5).tolist()
       [1.0, 0.0, 0.0, 1.0]
 
     References:
@@ -135,7 +135,7 @@ def zoneout_inference(
     """
     previous, new = _check_states(previous, new)
     keep = keep_probability(checks.check_rate(rate, new.shape), new.ndim)
-    wide = jnp.promote_types(new.dtype, jnp.float32)
+    wide = at_least_float32(new.dtype)
     share = keep.astype(wide)
     mixed = (share * new.astype(wide) + (1 - share) * previous.astype(wide)).astype(new.dtype)
     return jnp.where(keep == 1, new, jnp.where(keep == 0, previous, mixed))

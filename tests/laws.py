@@ -54,13 +54,15 @@ FEW = frozenset({"array rate", "almost 1"})  # rates of shape (n, 1, ...); at mo
 def lifted(op: Operator, rank: int, *, leading: bool = False, **options: Any) -> Operator:
     """The operator on data of any rank, by axes of size 1 after the others, or before them."""
 
-    @wraps(op)
+    bound = partial(op, **options)
+
+    @wraps(bound)
     def run(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
         ones = (1,) * (rank - jnp.ndim(x))
         if jnp.ndim(x) and not isinstance(rate, str | None) and jnp.ndim(rate) and not leading:
             rate = jnp.reshape(rate, (*jnp.shape(rate), *ones))
         shape = (*ones, *jnp.shape(x)) if leading else (*jnp.shape(x), *ones)
-        return op(key, jnp.reshape(x, shape), rate, **options).reshape(jnp.shape(x))
+        return bound(key, jnp.reshape(x, shape), rate).reshape(jnp.shape(x))
 
     return run
 
