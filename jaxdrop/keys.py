@@ -16,7 +16,7 @@ _SHARD = 0x5348_4152  # "SHAR": keeps shard keys apart from keys folded with a s
 # Each part of a derived key has a domain of its own, so that layer 2 is not micro-batch 2.
 _STEP, _LAYER, _NAMED_LAYER, _MICROBATCH = 0x5354_4550, 0x4C41_5945, 0x4E41_4D45, 0x4D49_4352
 
-Index = int | Int[Array, ""]
+Index = int | np.integer | Int[Array, ""]
 
 
 def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -> Key[Array, ""]:

@@ -59,7 +59,7 @@ def token_dropout(
       >>> jaxdrop.token_dropout(key, x, 0.5, keep_first=1).ravel().tolist()
       [1.0, 0.0, 0.0, 8.0, 10.0]
       >>> jaxdrop.token_dropout(key, x, 0.5, keep_first=1, mode="remove").ravel().tolist()
-      [1.0, 2.0, 3.0]
+      [1.0, 3.0, 5.0]
 
     References:
       Liu et al., PatchDropout: Economizing Vision Transformers Using Patch Dropout, 2023.

@@ -116,7 +116,7 @@ def test_the_order_of_evaluation_and_tracing_do_not_matter():
         for parts in reversed(forward)
     }
     assert forward == backward
-    traced = jax.jit(lambda s, l, m: jaxdrop.derive(KEY, step=s, layer=l, microbatch=m))
+    traced = jax.jit(lambda i, j, k: jaxdrop.derive(KEY, step=i, layer=j, microbatch=k))
     assert words(traced(3, 2, 1)) == words(jaxdrop.derive(KEY, step=3, layer=2, microbatch=1))
     mapped = jax.vmap(lambda s: jaxdrop.derive(KEY, step=s))(jnp.arange(4))
     assert list(map(words, mapped)) == [words(jaxdrop.derive(KEY, step=s)) for s in range(4)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +37,7 @@ def test_a_batch_shares_one_fate():
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
-def test_the_scale_is_explicit(mode: str):
+def test_the_scale_is_explicit(mode: Literal["row", "batch"]):
     keys, x = jax.random.split(KEY, 16), jnp.full((4, 3), 3.0)
 
     def paths(*, scale: bool) -> jax.Array:

@@ -1,5 +1,7 @@
 """Token dropout: masked and removed."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,7 +80,9 @@ def test_the_gradient_of_the_removed_is_0():
 
 
 @pytest.mark.parametrize("mode", ["mask", "remove"])
-def test_backward_keeps_only_the_key(mode: str, capsys: pytest.CaptureFixture[str]):
+def test_backward_keeps_only_the_key(
+    mode: Literal["mask", "remove"], capsys: pytest.CaptureFixture[str]
+):
     def run(key: jax.Array, x: jax.Array) -> jax.Array:
         return jaxdrop.token_dropout(key, x, 0.5, keep_first=2, mode=mode)
 
