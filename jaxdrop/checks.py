@@ -123,14 +123,13 @@ def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
     """Takes an axis of `shape`, counted from either end, and returns it counted from the first."""
-    if not hasattr(axis, "__index__"):
+    if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
         raise TypeError(f"Expected an integer as {what}; got {axis!r}.")
-    axis = operator.index(axis)
     if not -len(shape) <= axis < len(shape):
         raise ValueError(
             f"Expected {what} among the {len(shape)} axes of shape {shape}; got {axis}."
         )
-    return axis % len(shape)
+    return int(axis) % len(shape)
 
 
 def check_apart(
@@ -166,3 +165,38 @@ def check_bits(bits: int) -> int:
     if bits not in (8, 16, 32):
         raise ValueError(f"Expected bits to be 8, 16 or 32; got {bits!r}.")
     return bits
+
+
+def check_choice(name: str, choice: str, choices: Sequence[str]) -> str:
+    """Takes one of these names."""
+    if choice not in choices:
+        raise ValueError(f"Expected {name} to be one of {', '.join(choices)}; got {choice!r}.")
+    return choice
+
+
+def check_rank(what: str, x: Array, rank: int, axes: str) -> None:
+    """Takes data of at least this rank."""
+    if x.ndim < rank:
+        raise ValueError(f"Expected {what} of shape {axes}; got shape {x.shape}.")
+
+
+def check_alike(name_a: str, a: Array, name_b: str, b: Array) -> None:
+    """Takes two arrays of one shape and one dtype."""
+    if a.shape != b.shape:
+        raise ValueError(
+            f"Expected {name_a} and {name_b} of one shape; got {a.shape} and {b.shape}."
+        )
+    if a.dtype != b.dtype:
+        raise TypeError(
+            f"Expected {name_a} and {name_b} of one dtype; got {a.dtype} and {b.dtype}. "
+            f"Convert one, for instance with {name_a}.astype({name_b}.dtype)."
+        )
+
+
+def check_count(name: str, count: int, most: int) -> int:
+    """Takes a number of things that there are."""
+    if not isinstance(count, int | np.integer) or isinstance(count, bool):
+        raise TypeError(f"Expected an integer as {name}; got {count!r}.")
+    if not 0 <= count <= most:
+        raise ValueError(f"Expected {name} between 0 and {most}; got {count}.")
+    return int(count)

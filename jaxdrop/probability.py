@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float32, Inexact, UInt32
 
 from jaxdrop.checks import Rate
@@ -67,4 +68,9 @@ def realised(keep: Float32[Array, "..."], bits: int) -> Float32[Array, "..."]:
 
 def widen(x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
     """Real data in the type that they are computed in, float32 at least."""
-    return x.astype(jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype)
+    return x.astype(at_least_float32(x.dtype))
+
+
+def at_least_float32(dtype: DTypeLike) -> DTypeLike:
+    """The dtype in which arithmetic on this one is done."""
+    return jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import jax
@@ -149,4 +149,58 @@ TABLE = {
         partial(replayed, bits=8), bits=8, exempt=frozenset({"residuals"})
     ),
     **UNITS,
+}
+
+
+# Paths, weights, sequences, attention.
+
+FEW = frozenset({"array rate", "almost 1"})  # rates of shape (n, 1, ...); at most eight draws
+
+
+def lifted(op: Operator, rank: int, *, leading: bool = False, **options: Any) -> Operator:
+    """The operator on data of any rank, by axes of size 1 after the others, or before them."""
+
+    bound = partial(op, **options)
+
+    @wraps(bound)
+    def run(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+        ones = (1,) * (rank - jnp.ndim(x))
+        if jnp.ndim(x) and not isinstance(rate, str | None) and jnp.ndim(rate) and not leading:
+            rate = jnp.reshape(rate, (*jnp.shape(rate), *ones))
+        shape = (*ones, *jnp.shape(x)) if leading else (*jnp.shape(x), *ones)
+        return bound(key, jnp.reshape(x, shape), rate).reshape(jnp.shape(x))
+
+    return run
+
+
+def zoned(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
+    """Zoneout where the previous state is 0, so that what it keeps looks dropped."""
+    return jaxdrop.zoneout(key, jnp.zeros_like(x), x, rate)
+
+
+TABLE |= {
+    "drop_path": Row(lifted(jaxdrop.drop_path, 1), tied=(1,), exempt=FEW),
+    # Without its scale the mean is the keep probability times x.
+    "drop_path-unscaled": Row(
+        lifted(jaxdrop.drop_path, 1, leading=True, batch_dim=-1, scale=False),
+        tied=(0,),
+        exempt=frozenset({"mean"}),
+    ),
+    # Rates are per example; something stays only where a whole block has no seed; the mean holds
+    # per example.
+    "drop_block": Row(lifted(jaxdrop.drop_block, 3, block_size=2), exempt=FEW | {"mean"}),
+    # Issue 4 names its data `weights`.
+    "drop_connect": Row(jaxdrop.drop_connect, exempt=frozenset({"signature"})),
+    # Issue 4 names its data `table`.
+    "embedding_dropout": Row(
+        lifted(jaxdrop.embedding_dropout, 2), tied=(1,), exempt=FEW | {"signature"}
+    ),
+    "locked_dropout": Row(lifted(jaxdrop.locked_dropout, 2, leading=True, time_dim=-2), tied=(0,)),
+    # What is not taken over keeps the previous state: nothing is rescaled.
+    "zoneout": Row(zoned, exempt=frozenset({"mean"})),
+    "token_dropout": Row(lifted(jaxdrop.token_dropout, 2), tied=(1,), exempt=FEW),
+    # Issue 4 names its data `weights`.
+    "attention_dropout": Row(
+        lifted(jaxdrop.attention_dropout, 2, leading=True), exempt=frozenset({"signature"})
+    ),
 }
