@@ -1,11 +1,44 @@
 """Dropout for JAX: pure functions with explicit keys, masks at the cost of a memory copy."""
 
-# The operators.
-from jaxdrop.dropout import dropout as dropout  # elements
+# ruff: noqa: I001 - grouped by purpose, not by name
 
-# Keys.
-from jaxdrop.keys import shard_key as shard_key  # one for each shard inside jax.shard_map
+# The operators: units.
+from jaxdrop.alpha import alpha_dropout as alpha_dropout  # for SELU: mean and variance stay
+from jaxdrop.alpha import feature_alpha_dropout as feature_alpha_dropout  # the same, whole maps
+from jaxdrop.attention import attention_dropout as attention_dropout  # attention weights
+from jaxdrop.dropout import dropout as dropout  # elements
+from jaxdrop.exact import exact_dropout as exact_dropout  # exactly so many along an axis
+from jaxdrop.targeted import targeted_dropout as targeted_dropout  # among the least in magnitude
+from jaxdrop.units import spatial_dropout as spatial_dropout  # whole feature maps
+
+# The operators: paths, sequences, weights.
+from jaxdrop.paths import drop_block as drop_block  # contiguous blocks
+from jaxdrop.paths import drop_path as drop_path  # whole branches: stochastic depth
+from jaxdrop.sequences import locked_dropout as locked_dropout  # one mask for all times
+from jaxdrop.sequences import zoneout as zoneout  # units keep their previous state
+from jaxdrop.sequences import zoneout_inference as zoneout_inference  # its expectation
+from jaxdrop.tokens import token_dropout as token_dropout  # whole tokens, masked or removed
+from jaxdrop.weights import drop_connect as drop_connect  # single weights, of pytrees too
+from jaxdrop.weights import embedding_dropout as embedding_dropout  # whole words
+
+# The operators: noise without a mask, and a rate that is learned.
+from jaxdrop.concrete import concrete_dropout as concrete_dropout  # soft, to learn the rate
+from jaxdrop.concrete import concrete_regularizer as concrete_regularizer  # its part of the loss
+from jaxdrop.noise import gaussian_dropout as gaussian_dropout  # multiplied
+from jaxdrop.noise import gaussian_noise as gaussian_noise  # added
+
+# The classical convention: dropout(..., scale=False) in training.
+from jaxdrop.classical import classical_inference as classical_inference  # shrink at inference
+
+# Losses.
+from jaxdrop.losses import r_drop_loss as r_drop_loss  # how far two passes disagree
 
 # Masks as values.
+from jaxdrop.antithetic import complementary_masks as complementary_masks  # draw a pair
 from jaxdrop.masks import apply_mask as apply_mask  # replay one, with its scale
 from jaxdrop.masks import keep_mask as keep_mask  # draw one
+
+# Keys, and rates over depth and over steps.
+from jaxdrop import rates as rates
+from jaxdrop.keys import derive as derive  # one for each step, layer and micro-batch
+from jaxdrop.keys import shard_key as shard_key  # one for each shard inside jax.shard_map

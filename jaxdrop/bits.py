@@ -91,7 +91,8 @@ def random_words(
 ) -> Words:
     """`jax.random.bits(key, shape)`, to the bit."""
     if not is_threefry(key):
-        return jax.random.bits(key, shape)
+        words = jax.random.bits(key, shape)
+        return words if sharding is None else jax.sharding.reshard(words, sharding)
     first, second = hash_pairs(key, shape, positions(shape, sharding))
     return first ^ second
 

@@ -1,7 +1,7 @@
 """What every operator asks of its arguments: expected this, got that, and the fix."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -25,24 +25,42 @@ class Rate(NamedTuple):
 
 def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
     """Checks kind, shape and, where they can be read, the values of `rate`."""
-    array = rate if isinstance(rate, Tracer) else np.asarray(rate)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise TypeError(f"Expected a real number or an array of them as rate; got {rate!r}.")
-    _check_broadcast("rate", array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
+    fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+    array = check_number("rate", rate, drawn_shape, "in [0, 1]", is_share, fix)
     if isinstance(array, Tracer):
         return Rate(None, array)
-    return Rate(_keep_probability(array), None)
+    return Rate(np.asarray(1.0 - array.astype(np.float64), np.float32), None)
 
 
-def _keep_probability(rate: np.ndarray) -> np.ndarray:
-    values = rate.astype(np.float64)
-    outside = values[~((values >= 0) & (values <= 1))]  # NaN too
-    if outside.size:
+def is_share(values: np.ndarray) -> np.ndarray:
+    """Whether each is in [0, 1]; NaN is not."""
+    return (values >= 0) & (values <= 1)
+
+
+def check_number(
+    what: str,
+    value: ArrayLike,
+    drawn_shape: tuple[int, ...],
+    wanted: str,
+    is_valid: Callable[[np.ndarray], np.ndarray],
+    fix: str,
+) -> np.ndarray | Tracer:
+    """Takes a number, or an array of them for parts of the drawn shape; names one that is wrong."""
+    array = value if isinstance(value, Tracer) else np.asarray(value)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        raise TypeError(f"Expected a real number or an array of them as {what}; got {value!r}.")
+    if array.shape and not drawn_shape:
         raise ValueError(
-            f"Expected a rate in [0, 1]; got {outside[0]}. "
-            "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+            f"Expected one number as {what}; got shape {array.shape}. Map over them with jax.vmap."
         )
-    return np.asarray(1.0 - values, np.float32)
+    _check_broadcast(what, array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
+    if not isinstance(array, Tracer):
+        values = array.astype(np.float64)
+        wrong = values[~is_valid(values)]
+        if wrong.size:
+            article = "an" if what[0] in "aeiou" else "a"
+            raise ValueError(f"Expected {article} {what} {wanted}; got {wrong[0]}. {fix}")
+    return array
 
 
 def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
@@ -84,6 +102,17 @@ def check_data(x: ArrayLike) -> Array:
     return x
 
 
+def check_real_data(x: ArrayLike) -> Array:
+    """Takes floating-point data where complex data have no definition."""
+    x = check_data(x)
+    if jnp.iscomplexobj(x):
+        raise TypeError(
+            f"Expected real floating-point data; got {x.dtype}. "
+            "Pass the real and the imaginary part, each with a key of its own."
+        )
+    return x
+
+
 def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Takes a shape of non-negative sizes."""
     sizes = (shape,) if isinstance(shape, int) else tuple(operator.index(size) for size in shape)
@@ -92,15 +121,33 @@ def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
+def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
+    """Takes an axis of `shape`, counted from either end, and returns it counted from the first."""
+    if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
+        raise TypeError(f"Expected an integer as {what}; got {axis!r}.")
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(
+            f"Expected {what} among the {len(shape)} axes of shape {shape}; got {axis}."
+        )
+    return int(axis) % len(shape)
+
+
+def check_apart(
+    what: str, axis: int, others: str, dims: Iterable[int], shape: tuple[int, ...]
+) -> int:
+    """Takes an axis that has no second role."""
+    axis = check_axis(what, axis, shape)
+    if axis in [check_axis(others, dim, shape) for dim in dims]:
+        raise ValueError(
+            f"Expected {what} apart from {others}; got axis {axis} of shape {shape} in both. "
+            "Give each role an axis of its own."
+        )
+    return axis
+
+
 def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
     """The shape with size 1 on the axes that share the mask."""
-    dims = [operator.index(dim) for dim in broadcast_dims]
-    for dim in dims:
-        if not -len(shape) <= dim < len(shape):
-            raise ValueError(
-                f"Expected broadcast_dims among the {len(shape)} axes of shape {shape}; got {dim}."
-            )
-    tied = {dim % len(shape) for dim in dims}
+    tied = {check_axis("broadcast_dims", dim, shape) for dim in broadcast_dims}
     return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
 
 
@@ -118,3 +165,38 @@ def check_bits(bits: int) -> int:
     if bits not in (8, 16, 32):
         raise ValueError(f"Expected bits to be 8, 16 or 32; got {bits!r}.")
     return bits
+
+
+def check_choice(name: str, choice: str, choices: Sequence[str]) -> str:
+    """Takes one of these names."""
+    if choice not in choices:
+        raise ValueError(f"Expected {name} to be one of {', '.join(choices)}; got {choice!r}.")
+    return choice
+
+
+def check_rank(what: str, x: Array, rank: int, axes: str) -> None:
+    """Takes data of at least this rank."""
+    if x.ndim < rank:
+        raise ValueError(f"Expected {what} of shape {axes}; got shape {x.shape}.")
+
+
+def check_alike(name_a: str, a: Array, name_b: str, b: Array) -> None:
+    """Takes two arrays of one shape and one dtype."""
+    if a.shape != b.shape:
+        raise ValueError(
+            f"Expected {name_a} and {name_b} of one shape; got {a.shape} and {b.shape}."
+        )
+    if a.dtype != b.dtype:
+        raise TypeError(
+            f"Expected {name_a} and {name_b} of one dtype; got {a.dtype} and {b.dtype}. "
+            f"Convert one, for instance with {name_a}.astype({name_b}.dtype)."
+        )
+
+
+def check_count(name: str, count: int, most: int) -> int:
+    """Takes a number of things that there are."""
+    if not isinstance(count, int | np.integer) or isinstance(count, bool):
+        raise TypeError(f"Expected an integer as {name}; got {count!r}.")
+    if not 0 <= count <= most:
+        raise ValueError(f"Expected {name} between 0 and {most}; got {count}.")
+    return int(count)

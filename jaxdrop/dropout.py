@@ -1,6 +1,6 @@
 """Element dropout."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -9,8 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.lanes import explicit_sharding, untied
-from jaxdrop.masks import draw, select
+from jaxdrop.masks import convention, draw_for
 from jaxdrop.probability import keep_probability
 
 
@@ -20,6 +19,7 @@ def dropout(
     rate: ArrayLike,
     *,
     broadcast_dims: Sequence[int] = (),
+    scale: bool = True,
     bits: int = 16,
 ) -> Inexact[Array, "*shape"]:
     r"""Drops elements at random and rescales the others, so that the mean stays.
@@ -42,6 +42,8 @@ def dropout(
         of `x` with its tied axes at size 1. A traced rate cannot be checked; it is clipped, and NaN
         drops everything. Rate 0 returns `x` bit for bit, rate 1 zeros. No gradient flows to it.
       broadcast_dims: the axes along which elements share their fate.
+      scale: False leaves what is kept as it is, the classical convention; then the mean shrinks,
+        and inference calls `classical_inference`.
       bits: 8, 16 or 32. At 8 the rate is a multiple of 1/256 (0.1 becomes 26/256). 32 gives Flax's
         own mask and, in float32, its output to the bit, at some three times the cost.
 
@@ -63,28 +65,52 @@ def dropout(
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
 
     """
-    x = checks.check_data(x)
+    return drop(key, checks.check_data(x), rate, convention(scale), broadcast_dims, bits)
+
+
+def drop(
+    key: Key[Array, ""],
+    x: Inexact[Array, "*shape"],
+    rate: ArrayLike,
+    apply: Callable[..., Inexact[Array, "..."]],
+    broadcast_dims: Sequence[int],
+    bits: int,
+) -> Inexact[Array, "*shape"]:
+    """Checks what every operator with a Bernoulli mask takes; then draws and applies the mask."""
     checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked = checks.check_rate(rate, drawn)
-    drop = partial(_drop, drawn=drawn, bits=checks.check_bits(bits))
-    if checked.is_always(0):
+    once = partial(_drop, apply=apply, drawn=drawn, bits=checks.check_bits(bits))
+    return redraw(once, key, x, checked)
+
+
+def redraw(
+    drop: Callable[..., Inexact[Array, "*shape"]],
+    key: Key[Array, ""],
+    x: Inexact[Array, "*shape"],
+    rate: checks.Rate,
+    *others: ArrayLike,
+) -> Inexact[Array, "*shape"]:
+    """Calls `drop` so that backward keeps its arguments, and draws again instead of keeping masks.
+
+    A rate that is known to be 0 or 1 needs no draw.
+    """
+    if rate.is_always(0):
         return x
-    if checked.is_always(1):
+    if rate.is_always(1):
         return jnp.zeros_like(x)
-    return jax.checkpoint(drop, prevent_cse=False)(key, x, checked)
+    return jax.checkpoint(drop, prevent_cse=False)(key, x, rate, *others)
 
 
-@partial(jax.jit, static_argnames=("drawn", "bits"))
+@partial(jax.jit, static_argnames=("apply", "drawn", "bits"))
 def _drop(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
     rate: checks.Rate,
     *,
+    apply: Callable[..., Inexact[Array, "..."]],
     drawn: tuple[int, ...],
     bits: int,
 ) -> Inexact[Array, "*shape"]:
-    keep, sharding = keep_probability(rate, x.ndim), explicit_sharding(x)
-    mask = draw(key, keep, shape=drawn, bits=bits, sharding=untied(sharding, drawn))
-    mask = jnp.broadcast_to(mask, x.shape, out_sharding=sharding)
-    return select(mask, x, keep, bits)
+    keep = keep_probability(rate, x.ndim)
+    return apply(draw_for(x, key, keep, drawn, bits), x, keep, bits)

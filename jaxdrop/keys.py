@@ -1,13 +1,22 @@
-"""Keys for the shards of a computation."""
+"""Keys for the steps, layers, micro-batches and shards of a computation."""
 
+import hashlib
 from collections.abc import Hashable
 
 import jax
-from jaxtyping import Array, Key
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Int, Key
 
 from jaxdrop.checks import check_key
 
 _SHARD = 0x5348_4152  # "SHAR": keeps shard keys apart from keys folded with a step or a layer
+
+# Each part of a derived key has a domain of its own, so that layer 2 is not micro-batch 2.
+_STEP, _LAYER, _NAMED_LAYER, _MICROBATCH = 0x5354_4550, 0x4C41_5945, 0x4E41_4D45, 0x4D49_4352
+
+Index = int | np.integer | Int[Array, ""]
 
 
 def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -> Key[Array, ""]:
@@ -44,3 +53,83 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
     """
     index = jax.lax.axis_index(axis_name)
     return jax.random.fold_in(jax.random.fold_in(check_key(key), _SHARD), index)
+
+
+def derive(
+    root: Key[Array, ""],
+    *,
+    step: Index,
+    layer: Index | str | None = None,
+    microbatch: Index | None = None,
+) -> Key[Array, ""]:
+    r"""Derives the key of one layer at one step from the root key of a run.
+
+    $$k = \mathrm{fold}(\mathrm{fold}(\mathrm{fold}(root, step), layer), microbatch)$$
+
+    each fold in a domain of its own; a part that is not given is not folded. The key is a function
+    of these numbers alone: keys may be derived in any order, and a run that starts again from
+    (seed, step) draws the same masks, with no random state in its checkpoint. Different parts give
+    different keys, which are none of `shard_key`'s, nor those of `jax.random.split`.
+
+    A functional model takes `root` and `step`, and derives a key at each site, as below; a layer's
+    index may be traced by a scan. An nnx model takes at every call
+    `rngs=nnx.Rngs(dropout=jaxdrop.derive(root, step=step))`, which counts its sites by itself.
+    Inside `jax.shard_map` pass the result through `shard_key`.
+
+    Args:
+      root: one key, typed or legacy, the same for the whole run.
+      step: the training step, an integer in [0, 2**32), which may be traced.
+      layer: the layer's index, likewise, or its name.
+      microbatch: the index of the micro-batch that gradients are accumulated over, likewise.
+
+    Returns:
+      One typed key.
+
+    Raises:
+      TypeError: no key, or a part that is no integer (for a layer: and no name).
+      ValueError: several keys, several steps, or an integer out of range.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> def model(weights, x, root, step):
+      ...     for layer, weight in enumerate(weights):
+      ...         key = jaxdrop.derive(root, step=step, layer=layer)
+      ...         x = jaxdrop.dropout(key, jnp.tanh(x @ weight), 0.1)
+      ...     return x
+      >>> jax.jit(model)(jnp.ones((3, 8, 8)), jnp.ones((2, 8)), jax.random.key(0), 7).shape
+      (2, 8)
+
+    """
+    key = _fold(check_key(root), _STEP, _index("step", step))
+    if isinstance(layer, str):
+        key = _fold(key, _NAMED_LAYER, *_digest(layer))
+    elif layer is not None:
+        key = _fold(key, _LAYER, _index("layer", layer))
+    if microbatch is not None:
+        key = _fold(key, _MICROBATCH, _index("microbatch", microbatch))
+    return key
+
+
+def _fold(key: Key[Array, ""], *words: int | Array) -> Key[Array, ""]:
+    for word in words:
+        key = jax.random.fold_in(key, jnp.asarray(word, jnp.uint32))
+    return key
+
+
+def _digest(name: str) -> list[int]:
+    """Two words of a name, the same in every process, as `hash` is not."""
+    words = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.frombuffer(words, "<u4").tolist()
+
+
+def _index(name: str, value: Index) -> int | Array:
+    array = value if isinstance(value, Tracer) else np.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"Expected an integer as {name}; got {value!r}.")
+    if array.shape:
+        raise ValueError(f"Expected one {name}; got shape {array.shape}. Map with jax.vmap.")
+    if isinstance(value, Tracer):
+        return value
+    if not 0 <= int(array) < 2**32:
+        raise ValueError(f"Expected {name} in [0, 2**32); got {value}.")
+    return int(array)

@@ -1,6 +1,6 @@
 """Keep masks as values: drawn, looked at, stored, applied again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float32, Inexact, Key, UInt, UInt32
 
 from jaxdrop import checks, swar
 from jaxdrop.bits import is_threefry, random_words
-from jaxdrop.lanes import Layout
+from jaxdrop.lanes import Layout, explicit_sharding, untied
 from jaxdrop.probability import keep_probability, rescale, threshold
 
 
@@ -67,7 +67,12 @@ def keep_mask(
 
 
 def apply_mask(
-    mask: Bool[Array, "..."], x: Inexact[Array, "..."], rate: ArrayLike, *, bits: int = 16
+    mask: Bool[Array, "..."],
+    x: Inexact[Array, "..."],
+    rate: ArrayLike,
+    *,
+    scale: bool = True,
+    bits: int = 16,
 ) -> Inexact[Array, "..."]:
     r"""Applies a keep mask with the scale that `dropout` gives it.
 
@@ -80,6 +85,7 @@ def apply_mask(
       mask: bool, broadcastable to the shape of `x`.
       x: floating-point data.
       rate: the rate that the mask was drawn at, a number or an array that broadcasts to `x`.
+      scale: False leaves what is kept as it is, the classical convention.
       bits: the bits that the mask was drawn with.
 
     Returns:
@@ -100,7 +106,7 @@ def apply_mask(
     x = checks.check_data(x)
     mask = checks.check_mask(mask, x.shape)
     keep = keep_probability(checks.check_rate(rate, x.shape), x.ndim)
-    return select(mask, x, keep, checks.check_bits(bits))
+    return convention(scale)(mask, x, keep, checks.check_bits(bits))
 
 
 @partial(jax.jit, static_argnames=("shape", "bits", "sharding"))
@@ -138,8 +144,30 @@ def below(draws: UInt[Array, "..."], limit: UInt32[Array, "..."]) -> Bool[Array,
     return (draws <= (jnp.maximum(limit, 1) - 1).astype(draws.dtype)) & (limit > 0)
 
 
+def draw_for(
+    x: Array, key: Key[Array, ""], keep: Float32[Array, "..."], drawn: tuple[int, ...], bits: int
+) -> Bool[Array, "..."]:
+    """A mask of the drawn shape, broadcast to the shape of `x` and sharded like it."""
+    sharding = explicit_sharding(x)
+    mask = draw(key, keep, shape=drawn, bits=bits, sharding=untied(sharding, drawn))
+    return jnp.broadcast_to(mask, x.shape, out_sharding=sharding)
+
+
+def convention(scale: bool) -> Callable[..., Inexact[Array, "..."]]:
+    """Inverted dropout, which rescales as it drops, or the classical one, which does not."""
+    return select if scale else cut
+
+
 def select(
     mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
 ) -> Inexact[Array, "..."]:
     """What is kept, rescaled; 0 elsewhere."""
-    return jnp.where(mask & (keep > 0), rescale(x, keep, bits), jnp.zeros((), x.dtype))
+    return cut(mask, rescale(x, keep, bits), keep, bits)
+
+
+def cut(
+    mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
+) -> Inexact[Array, "..."]:
+    """What is kept, as it is; 0 elsewhere."""
+    del bits  # the signature of every way to apply a mask
+    return jnp.where(mask & (keep > 0), x, jnp.zeros((), x.dtype))

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float32, Inexact, UInt32
 
 from jaxdrop.checks import Rate
@@ -17,7 +18,12 @@ def keep_probability(rate: Rate, rank: int) -> Float32[Array, "..."]:
     else:
         unread = jnp.asarray(lax.stop_gradient(rate.unread), jnp.float32)
         keep = jnp.where(unread <= 1, jnp.clip(1 - unread, 0, 1), 0)
-    return lax.expand_dims(keep, range(rank - keep.ndim)) if keep.ndim else keep
+    return align(keep, rank)
+
+
+def align(array: Array, rank: int) -> Array:
+    """One number as it is, or an array with leading axes of size 1 up to this rank."""
+    return lax.expand_dims(array, range(rank - array.ndim)) if array.ndim else array
 
 
 def levels(bits: int) -> int:
@@ -38,10 +44,33 @@ def rescale(
     """Divides by the realised keep probability; at 32 bits, as Flax does, by the one asked for."""
     if jnp.iscomplexobj(x):
         return lax.complex(rescale(x.real, keep, bits), rescale(x.imag, keep, bits))
-    wide = jnp.float32 if jnp.finfo(x.dtype).bits < 32 else x.dtype
+    wide = widen(x)
     if bits == 32:
-        scaled = x.astype(wide) / jnp.where(keep > 0, keep, 1).astype(wide)
+        scaled = wide / jnp.where(keep > 0, keep, 1).astype(wide.dtype)
     else:
-        realised = jnp.maximum(threshold(keep, bits), 1).astype(jnp.float32) / levels(bits)
-        scaled = x.astype(wide) * (1 / realised).astype(wide)
+        share = jnp.where(keep > 0, realised(keep, bits), 1)
+        scaled = wide * (1 / share).astype(wide.dtype)
     return jnp.where(keep == 1, x, scaled.astype(x.dtype))  # the CPU flushes subnormals
+
+
+def shrink(x: Inexact[Array, "..."], keep: Float32[Array, "..."]) -> Inexact[Array, "..."]:
+    """Multiplies by the keep probability."""
+    if jnp.iscomplexobj(x):
+        return lax.complex(shrink(x.real, keep), shrink(x.imag, keep))
+    wide = widen(x)
+    return jnp.where(keep == 1, x, (wide * keep.astype(wide.dtype)).astype(x.dtype))
+
+
+def realised(keep: Float32[Array, "..."], bits: int) -> Float32[Array, "..."]:
+    """The keep probability that this number of bits gives."""
+    return threshold(keep, bits).astype(jnp.float32) / levels(bits)
+
+
+def widen(x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+    """Real data in the type that they are computed in, float32 at least."""
+    return x.astype(at_least_float32(x.dtype))
+
+
+def at_least_float32(dtype: DTypeLike) -> DTypeLike:
+    """The dtype in which arithmetic on this one is done."""
+    return jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype

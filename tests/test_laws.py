@@ -31,6 +31,16 @@ def data(shape: tuple[int, ...], dtype: str = "float32") -> jax.Array:
     return (jax.random.normal(jax.random.key(1), shape) + 3).astype(dtype)
 
 
+def highest(row: Row) -> float:
+    """The highest rate that the row's laws know."""
+    return 0.95 if "rate 1" in row.exempt else 1.0
+
+
+def assert_same(row: Row, actual: jax.Array, expected: jax.Array, rtol: float = 0) -> None:
+    """Equal to the bit, but for what the row says that XLA may round otherwise."""
+    np.testing.assert_allclose(actual, expected, rtol=max(rtol, row.slack), atol=row.slack)
+
+
 @rows("signature")
 def test_arguments_come_in_the_order_key_x_rate(row: Row):
     names = list(inspect.signature(row.op).parameters)
@@ -60,6 +70,8 @@ def test_rate_0_is_the_identity_to_the_bit(row: Row, dtype: str):
 @pytest.mark.parametrize("rate", [1, 1.0, jnp.float32(1), jnp.ones(8)], ids=str)
 def test_rate_1_gives_zeros_and_a_zero_gradient(row: Row, rate: float):
     x = jnp.asarray(SPECIAL)
+    if jnp.ndim(rate) and "array rate" in row.exempt:
+        pytest.skip("it takes no rate for each element")
     for op in (row.op, jax.jit(row.op)):
         y, pull = jax.vjp(lambda x: op(KEY, x, rate), x)  # noqa: B023
         np.testing.assert_array_equal(y, jnp.zeros_like(x))
@@ -69,12 +81,13 @@ def test_rate_1_gives_zeros_and_a_zero_gradient(row: Row, rate: float):
 @rows("out of range")
 @pytest.mark.parametrize("rate", [-0.5, 1.5, float("nan"), float("inf"), -1, 2])
 def test_a_concrete_rate_out_of_range_is_refused_by_value(row: Row, rate: float):
-    for kind in (float, np.float32, np.float64, jnp.float32, lambda r: jnp.full((7,), r)):
+    arrays = [] if "array rate" in row.exempt else [lambda r: jnp.full((7,), r)]
+    for kind in (float, np.float32, np.float64, jnp.float32, *arrays):
         with pytest.raises(ValueError, match=rf"Expected a rate in \[0, 1\]; got {float(rate)}"):
             row.op(KEY, data((7,)), kind(rate))
 
 
-@rows("out of range")
+@rows("clipped")
 def test_a_traced_rate_out_of_range_is_clipped_and_nan_drops_all(row: Row):
     x, op = data((40,)), jax.jit(row.op)
     np.testing.assert_array_equal(op(KEY, x, -0.5), x)
@@ -100,7 +113,7 @@ def test_jit_changes_nothing(row: Row, shape: tuple[int, ...]):
         eager, compiled = row.op(KEY, x, rate), jax.jit(lambda k, x, r=rate: row.op(k, x, r))
         # XLA divides a scalar by a constant as a product, in Flax's layer as in ours.
         rtol = 2e-7 if row.bits == 32 and shape == () else 0
-        np.testing.assert_allclose(eager, compiled(KEY, x), rtol=rtol)
+        assert_same(row, eager, compiled(KEY, x), rtol)
 
 
 @rows("traced rate")
@@ -112,9 +125,9 @@ def test_one_compilation_serves_all_rates(row: Row):
         return row.op(key, x, rate)
 
     op = jax.jit(counted)
-    for rate in [0.0, *RATES, 1.0]:
+    for rate in [0.0, *RATES, highest(row)]:
         np.testing.assert_array_equal(op(KEY, x, rate) == 0, row.op(KEY, x, rate) == 0)
-        np.testing.assert_allclose(op(KEY, x, rate), row.op(KEY, x, rate), rtol=3e-7)
+        assert_same(row, op(KEY, x, rate), row.op(KEY, x, rate), rtol=3e-7)
     assert len(traces) == 1
 
 
@@ -127,22 +140,22 @@ def test_vmap_over_keys_rates_and_data_is_a_loop(row: Row):
         mapped = jax.jit(jax.vmap(row.op, axes))(*ones)
         for i in range(4):
             one = [a[i] if axis == 0 else a[1] for a, axis in zip(many, axes, strict=True)]
-            np.testing.assert_array_equal(mapped[i], jax.jit(row.op)(*one))
+            assert_same(row, mapped[i], jax.jit(row.op)(*one))
 
 
 @rows("array rate")
 def test_an_array_rate_drops_each_entry_as_its_own_rate_would(row: Row):
-    x, rates = data((3, 4)), jnp.array([0.0, 0.2, 0.8, 1.0])
+    x, rates = data((3, 4)), jnp.array([0.0, 0.2, 0.8, highest(row)])
     y = row.op(KEY, x, rates)
     for channel, rate in enumerate(rates.tolist()):
-        np.testing.assert_array_equal(y[:, channel], row.op(KEY, x, np.float32(rate))[:, channel])
+        assert_same(row, y[:, channel], row.op(KEY, x, np.float32(rate))[:, channel])
 
 
 @rows("array rate")
 @pytest.mark.parametrize("shape", [(5,), (3, 1, 4), (2, 4), (0,)], ids=str)
 def test_an_array_rate_that_does_not_broadcast_is_refused(row: Row, shape: tuple[int, ...]):
     for op in (row.op, jax.jit(row.op)):
-        with pytest.raises(ValueError, match="Expected a rate that broadcasts"):
+        with pytest.raises(ValueError, match=r"Expected a \w+ that broadcasts"):
             op(KEY, data((3, 4)), jnp.full(shape, 0.5))
 
 
@@ -174,8 +187,8 @@ def test_other_generators_work(row: Row, impl: str):
 def test_the_mean_over_keys_is_x(row: Row, rate: float):
     x, keys = data((2, 9)), jax.random.split(KEY, 4096)
     samples = jax.jit(jax.vmap(lambda key: row.op(key, x, rate)))(keys)
-    error = np.abs(samples.mean(0) - x) / (samples.std(0) / 64)
-    assert error.max() < 5
+    error = np.abs(samples.mean(0) - x)
+    assert (error < 5 * samples.std(0) / 64 + 1e-5).all()  # an exact count may drop none
 
 
 @rows("selection")
@@ -200,12 +213,12 @@ def test_the_mask_does_not_depend_on_the_dtype(row: Row):
         np.testing.assert_array_equal(row.op(KEY, data((5, 24), dtype), 0.3) != 0, wide)
 
 
-@rows("gradient")
+@rows("linear")
 def test_the_gradient_is_the_mask_times_the_scale(row: Row):
     x, ones = data((5, 24)), jnp.ones((5, 24))
     for op in (row.op, jax.jit(row.op)):
         gradient = jax.grad(lambda x: op(KEY, x, 0.3).sum())(x)  # noqa: B023
-        np.testing.assert_array_equal(gradient, op(KEY, ones, 0.3))
+        assert_same(row, gradient, op(KEY, ones, 0.3))
 
 
 @rows("gradient")
@@ -223,7 +236,7 @@ def test_forward_reverse_and_second_derivatives_agree(row: Row):
     np.testing.assert_allclose(hessian @ tangent.ravel(), bend.ravel(), rtol=1e-5)
 
 
-@rows("gradient")
+@rows("rate gradient")
 def test_no_gradient_flows_to_the_rate(row: Row):
     x = data((5, 24))
     assert jax.grad(lambda rate: row.op(KEY, x, rate).sum())(0.3) == 0
@@ -249,7 +262,7 @@ def test_scan_and_remat_give_the_gradient_of_a_loop(row: Row):
 def test_backward_keeps_only_the_key_and_the_rate(row: Row, capsys: pytest.CaptureFixture[str]):
     print_saved_residuals(row.op, KEY, data((5, 24)), 0.3)
     saved = {line.split(" from ")[-1].split()[-1] for line in capsys.readouterr().out.splitlines()}
-    assert saved == {"key", "rate"}
+    assert saved <= {"key", "rate"}
 
 
 @rows("kinds")

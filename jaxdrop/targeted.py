@@ -1,0 +1,102 @@
+"""Dropout among the entries of least magnitude."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Inexact, Key
+
+from jaxdrop import checks
+from jaxdrop.lanes import explicit_sharding
+from jaxdrop.masks import convention, draw_for
+from jaxdrop.probability import keep_probability, widen
+from jaxdrop.ranks import smallest, undivided
+
+
+def targeted_dropout(
+    key: Key[Array, ""],
+    x: Inexact[Array, "*shape"],
+    rate: ArrayLike,
+    *,
+    target_share: ArrayLike,
+    axis: int = -1,
+    broadcast_dims: Sequence[int] = (),
+    scale: bool = False,
+) -> Inexact[Array, "*shape"]:
+    r"""Drops at random among the entries of least magnitude, so that a network bears their pruning.
+
+    $$y_i = m_i \, x_i, \qquad m_i \sim \mathrm{Bernoulli}(q)$$
+
+    for the floor(target_share * n) entries of least |x| along the axis, and m = 1 for the others.
+    With `broadcast_dims` an entry is a unit: its magnitude is the L2 norm over these axes, and it
+    is dropped whole. Rate 1 prunes. The backward pass keeps `x`, from which the targets follow.
+
+    Args:
+      key: one key, typed or legacy.
+      x: weights or activations, floating-point, with at least one axis.
+      rate: the probability to drop a target, in [0, 1]: a number, or an array that broadcasts to
+        the shape of `x` with its tied axes at size 1. A traced rate is clipped, and NaN counts
+        as 1.
+      target_share: the share of the entries that are targets, one number in [0, 1], traced too.
+      axis: the axis along which entries compete.
+      broadcast_dims: the axes that make up a unit.
+      scale: True divides the targets that are kept by 1 - rate; the paper does not.
+
+    Returns:
+      An array of the shape and dtype of `x`.
+
+    Raises:
+      ValueError: a rate or share outside [0, 1] or of a shape that does not broadcast, an axis that
+        `x` does not have or that belongs to a unit, several keys.
+      TypeError: no key, no number as rate or share, or data that is not floating-point.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> weights = jnp.array([3.0, -0.1, 2.0, 0.2])
+      >>> jaxdrop.targeted_dropout(jax.random.key(0), weights, 1.0, target_share=0.5).tolist()
+      [3.0, 0.0, 2.0, 0.0]
+
+    References:
+      Gomez et al., Learning Sparse Networks Using Targeted Dropout, 2019.
+
+    """
+    x, _ = checks.check_data(x), checks.check_key(key)
+    drawn = checks.drawn_shape(x.shape, broadcast_dims)
+    axis = checks.check_apart("axis", axis, "broadcast_dims", broadcast_dims, x.shape)
+    fix = "It is the part of the entries that may be dropped."
+    share = checks.check_number("target_share", target_share, (), "in [0, 1]", checks.is_share, fix)
+    checked = checks.check_rate(rate, drawn)
+    drop = partial(_drop_targets, drawn=drawn, axis=axis, apply=convention(scale))
+    return jax.checkpoint(drop, prevent_cse=False)(key, x, checked, share)
+
+
+@partial(jax.jit, static_argnames=("drawn", "axis", "apply"))
+def _drop_targets(
+    key: Key[Array, ""],
+    x: Inexact[Array, "*shape"],
+    rate: checks.Rate,
+    share: ArrayLike,
+    *,
+    drawn: tuple[int, ...],
+    axis: int,
+    apply: Callable[..., Inexact[Array, "..."]],
+) -> Inexact[Array, "*shape"]:
+    targets = _targets(lax.stop_gradient(x), share, drawn, axis)
+    keep = jnp.where(targets, keep_probability(rate, x.ndim), 1)
+    return apply(draw_for(x, key, keep, drawn, 16), x, keep, 16)
+
+
+def _targets(
+    x: Inexact[Array, "..."], share: ArrayLike, drawn: tuple[int, ...], axis: int
+) -> Bool[Array, "..."]:
+    tied = tuple(i for i, size in enumerate(drawn) if size != x.shape[i])
+    size = widen(jnp.abs(x))
+    norms = jnp.sqrt(jnp.square(size).sum(tied, keepdims=True)) if tied else size
+    sharding = explicit_sharding(norms)
+    if sharding is not None:
+        norms = jax.sharding.reshard(norms, undivided(sharding, drawn, axis))
+    count = jnp.floor(jnp.asarray(share, jnp.float32) * drawn[axis])
+    return smallest(norms, count, axis, sharding)

@@ -1,0 +1,124 @@
+"""Dropout of whole tokens or patches."""
+
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, UInt32
+
+from jaxdrop import checks
+from jaxdrop.bits import positions, random_words
+from jaxdrop.dropout import dropout
+from jaxdrop.lanes import explicit_sharding
+
+
+def token_dropout(
+    key: Key[Array, ""],
+    x: Float[Array, "... tokens features"],
+    rate: ArrayLike,
+    *,
+    keep_first: int = 0,
+    mode: Literal["mask", "remove"] = "mask",
+) -> Float[Array, "... kept features"]:
+    r"""Drops whole tokens or patches: sets them to 0, or takes them out of the sequence.
+
+    $$y_{bt} = m_{bt} \, x_{bt} / q, \qquad m_{bt} \sim \mathrm{Bernoulli}(q)$$
+
+    with `q` the keep probability, in mode "mask". In mode "remove" (PatchDropout) each sequence
+    keeps `n - round(rate * n)` of its `n` tokens, at least one below rate 1, chosen uniformly, in
+    their order and unscaled: the layers that follow work on a shorter sequence. Position
+    embeddings must be added before; what belongs to the tokens goes the same way under the same
+    key.
+
+    Args:
+      key: one key, typed or legacy.
+      x: floating-point, of shape (..., tokens, features).
+      rate: the probability to drop a token, in [0, 1]: a number, or in mode "mask" an array of size
+        1 on the feature axis. In mode "remove" it decides a shape, so it may not be traced. A
+        traced rate cannot be checked; it is clipped, and NaN drops everything.
+      keep_first: how many first tokens (class token, registers) stay as they are. They do not count
+        in `n`.
+      mode: "mask" keeps the shape, "remove" shortens the token axis.
+
+    Returns:
+      An array of the dtype of `x`, and of its shape but for the tokens removed.
+
+    Raises:
+      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, data of fewer than
+        two axes, keep_first that is not between 0 and the number of tokens, several keys.
+      TypeError: no key, no number as rate, a traced rate in mode "remove", or data that is not
+        floating-point.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> key, x = jax.random.key(2), jnp.arange(1.0, 6.0)[:, None]
+      >>> jaxdrop.token_dropout(key, x, 0.5, keep_first=1).ravel().tolist()
+      [1.0, 0.0, 0.0, 8.0, 10.0]
+      >>> jaxdrop.token_dropout(key, x, 0.5, keep_first=1, mode="remove").ravel().tolist()
+      [1.0, 3.0, 5.0]
+
+    References:
+      Liu et al., PatchDropout: Economizing Vision Transformers Using Patch Dropout, 2023.
+
+    """
+    x = checks.check_data(x)
+    checks.check_rank("tokens", x, 2, "(..., tokens, features)")
+    checks.check_count("keep_first", keep_first, x.shape[-2])
+    if checks.check_choice("mode", mode, ("mask", "remove")) == "mask":
+        return _mask_tokens(key, x, rate, keep_first)
+    return _remove_tokens(key, x, rate, keep_first)
+
+
+def _mask_tokens(
+    key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
+) -> Float[Array, "..."]:
+    dropped = partial(dropout, rate=rate, broadcast_dims=(-1,))
+    if keep_first == 0:
+        return dropped(key, x)
+
+    @partial(jax.checkpoint, prevent_cse=False)  # backward counts the tokens again
+    def run(key: Key[Array, ""], x: Float[Array, "..."]) -> Float[Array, "..."]:
+        token = positions(x.shape, explicit_sharding(x))[-2]
+        return jnp.where(token < keep_first, x, dropped(key, x))
+
+    return run(key, x)
+
+
+def _remove_tokens(
+    key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
+) -> Float[Array, "..."]:
+    checks.check_key(key)
+    count = _kept_count(rate, x.shape[-2] - keep_first)
+    run = partial(_take_tokens, keep_first=keep_first, count=count)
+    return jax.checkpoint(run, prevent_cse=False)(key, x)
+
+
+def _kept_count(rate: ArrayLike, tokens: int) -> int:
+    if isinstance(rate, Tracer):
+        raise TypeError(
+            f"Expected a concrete rate, because it decides a shape; got {rate}. "
+            'Close over it, make it static, or use mode="mask".'
+        )
+    checks.check_rate(rate, ())
+    share = float(np.asarray(rate))
+    kept = tokens - round(share * tokens)
+    return max(kept, 1) if share < 1 and tokens else kept
+
+
+@partial(jax.jit, static_argnames=("keep_first", "count"))
+def _take_tokens(
+    key: Key[Array, ""], x: Float[Array, "..."], *, keep_first: int, count: int
+) -> Float[Array, "..."]:
+    words = random_words(checks.check_key(key), x.shape[:-1], None)
+    chosen = jnp.sort(_smallest(words[..., keep_first:], count) + keep_first, axis=-1)
+    first = jnp.broadcast_to(jnp.arange(keep_first), (*chosen.shape[:-1], keep_first))
+    kept = jnp.concatenate([first, chosen], axis=-1)
+    return jnp.take_along_axis(x, kept[..., None], axis=-2)
+
+
+def _smallest(words: UInt32[Array, "... n"], count: int) -> Array:
+    return jnp.argsort(words, axis=-1)[..., :count]

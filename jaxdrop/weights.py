@@ -1,0 +1,138 @@
+"""Dropout of weights: single connections, and whole words of an embedding table."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Inexact, Key, PyTree
+
+from jaxdrop import checks
+from jaxdrop.dropout import dropout
+
+_LEAF = 0x4C45_4146  # "LEAF": keeps the leaves' keys apart from keys folded with a step or a layer
+
+Where = Callable[[tuple[Any, ...], Any], bool]
+
+
+def drop_connect(
+    key: Key[Array, ""],
+    weights: PyTree[Inexact[Array, "..."]],
+    rate: PyTree[ArrayLike],
+    *,
+    where: Where | None = None,
+    scale: bool = True,
+) -> PyTree[Inexact[Array, "..."]]:
+    r"""Drops single weights of a layer, or of every layer of a model.
+
+    $$W'_{ij} = m_{ij} \, W_{ij} / q, \qquad m_{ij} \sim \mathrm{Bernoulli}(q)$$
+
+    with `q` the keep probability. Every leaf has a key of its own, folded from its place among all
+    leaves: masks do not depend on `where`. For recurrent weights call it once, outside the scan.
+
+    Args:
+      key: one key, typed or legacy.
+      weights: an array, or a pytree of them, for instance a model's parameters.
+      rate: the probability to drop, in [0, 1]: a number, an array that broadcasts to each leaf that
+        is dropped, or a pytree of these like `weights`. A traced rate cannot be checked; it is
+        clipped, and NaN drops everything.
+      where: takes a leaf's path (a tuple of JAX's path entries) and the leaf, and tells whether its
+        weights are dropped; the others pass as they are. All leaves if None, biases too, as in the
+        paper.
+      scale: divide by `q`, so that the mean stays. The paper does not.
+
+    Returns:
+      A pytree like `weights`.
+
+    Raises:
+      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, a pytree of rates
+        unlike the weights, several keys.
+      TypeError: no key, no number as rate, or a leaf to be dropped that is not floating-point.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> layer = {"kernel": jnp.ones((2, 4)), "bias": jnp.ones(4)}
+      >>> layer = jaxdrop.drop_connect(
+      ...     jax.random.key(0), layer, 0.5, where=lambda path, leaf: leaf.ndim == 2)
+      >>> layer["bias"].tolist(), sorted(set(layer["kernel"].ravel().tolist()))
+      ([1.0, 1.0, 1.0, 1.0], [0.0, 2.0])
+
+    References:
+      Wan et al., Regularization of Neural Networks using DropConnect, 2013.
+
+    """
+    checks.check_key(key)
+    leaves, structure = jax.tree_util.tree_flatten_with_path(weights)
+    rates = _rate_of_each(rate, structure)
+    dropped = [
+        _drop_leaf(key, index, leaf, rates[index], scale)
+        if where is None or where(path, leaf)
+        else leaf
+        for index, (path, leaf) in enumerate(leaves)
+    ]
+    return structure.unflatten(dropped)
+
+
+def _rate_of_each(rate: PyTree[ArrayLike], structure: Any) -> list[Any]:
+    rates, own = jax.tree.flatten(rate, is_leaf=lambda leaf: leaf is None)
+    if own == structure:
+        return rates
+    if not jax.tree_util.treedef_is_leaf(own):
+        raise ValueError(
+            f"Expected one rate, or a pytree of them like the weights, {structure}; got {own}. "
+            "To leave leaves out, pass where."
+        )
+    return rates * structure.num_leaves
+
+
+def _drop_leaf(key: Key[Array, ""], index: int, leaf: Any, rate: ArrayLike, scale: bool) -> Array:
+    @partial(jax.checkpoint, prevent_cse=False)  # backward folds the key again
+    def run(key: Key[Array, ""], leaf: Array) -> Array:
+        own = jax.random.fold_in(jax.random.fold_in(checks.check_key(key), _LEAF), index)
+        return dropout(own, leaf, rate, scale=scale)
+
+    return run(key, leaf)
+
+
+def embedding_dropout(
+    key: Key[Array, ""], table: Float[Array, "words ..."], rate: ArrayLike
+) -> Float[Array, "words ..."]:
+    r"""Drops whole words of an embedding table, each at all the places where it occurs.
+
+    $$E'_w = m_w \, E_w / q, \qquad m_w \sim \mathrm{Bernoulli}(q)$$
+
+    with `q` the keep probability. Look the words up in the result. To drop other words in each
+    sequence, map over keys with `jax.vmap`. With many words and few places, the same comes cheaper
+    from a mask over words: `mask = keep_mask(key, rate, (words, 1))`, then
+    `apply_mask(mask[ids], table[ids], rate)`.
+
+    Args:
+      key: one key, typed or legacy.
+      table: floating-point, of shape (words, features); there may be more feature axes.
+      rate: the probability to drop a word, in [0, 1]: a number, or an array of one rate a word, of
+        size 1 on the feature axes. A traced rate cannot be checked; it is clipped, and NaN drops
+        everything.
+
+    Returns:
+      An array of the shape and dtype of `table`.
+
+    Raises:
+      ValueError: a table without feature axes, a rate outside [0, 1] or of a shape that does not
+        broadcast, several keys.
+      TypeError: no key, no number as rate, or a table that is not floating-point.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> table = jaxdrop.embedding_dropout(jax.random.key(8), jnp.ones((3, 2)), 0.5)
+      >>> table[jnp.array([0, 1, 2, 1])].tolist()
+      [[2.0, 2.0], [0.0, 0.0], [2.0, 2.0], [0.0, 0.0]]
+
+    References:
+      Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
+      Networks, 2016.
+
+    """
+    table = checks.check_data(table)
+    checks.check_rank("a table", table, 2, "(words, features)")
+    return dropout(key, table, rate, broadcast_dims=range(1, table.ndim))

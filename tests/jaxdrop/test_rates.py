@@ -1,0 +1,116 @@
+"""Rates over depth and steps."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxdrop
+from jaxdrop import rates
+
+KEY = jax.random.key(12)
+
+
+def test_stochastic_depth_keeps_as_many_blocks_as_the_paper_says():
+    assert float((1 - rates.linear_depth(54, 0.5)).sum()) == pytest.approx(40.25, rel=1e-6)
+
+
+@pytest.mark.parametrize("depth", [1, 3, 49])
+def test_linear_depth_ends_at_the_maximum_and_never_above_1(depth: int):
+    linear = rates.linear_depth(depth, 1.0)
+    np.testing.assert_allclose(linear, np.arange(1, depth + 1) / depth, rtol=1e-7)
+    assert float(linear.max()) == float(linear[-1]) == 1.0
+
+
+def test_stepwise_depth():
+    np.testing.assert_allclose(
+        rates.stepwise_depth(5, 0.1, 0.05, 0.22), [0.1, 0.15, 0.2, 0.22, 0.22], rtol=1e-6
+    )
+
+
+def test_a_stage_has_one_rate():
+    np.testing.assert_allclose(
+        rates.by_stage((3, 1, 2), (0.0, 0.1, 0.3)), [0, 0, 0, 0.1, 0.3, 0.3], rtol=1e-7
+    )
+    np.testing.assert_array_equal(
+        rates.by_stage((1, 2), jnp.array([0.5, 1.0])), jnp.array([0.5, 1.0, 1.0])
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "argument"),
+    [
+        (lambda r: rates.linear_depth(4, r), 0.4),
+        (lambda r: rates.stepwise_depth(4, 0.1, 0.1, r), 0.4),
+        (lambda r: rates.by_stage((1, 2), (r, 0.2)), 0.4),
+        (lambda r: rates.early(r, 10)(3), 0.4),
+        (lambda r: rates.late(r, 10)(30), 0.4),
+        (lambda t: rates.early(0.4, t)(3), 10),
+        (lambda t: rates.late(0.4, t)(30), 10),
+    ],
+)
+def test_arguments_may_be_traced(run: Callable[..., jax.Array], argument: float):
+    traced = jax.jit(run)(argument)
+    assert traced.dtype == jnp.float32
+    np.testing.assert_allclose(traced, run(argument), rtol=1e-6)
+
+
+def test_early_falls_linearly_or_at_once():
+    linear, constant = rates.early(0.4, 50), rates.early(0.4, 50, decay="constant")
+    np.testing.assert_allclose([linear(t) for t in (0, 25, 50, 300)], [0.4, 0.2, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose([constant(t) for t in (0, 49, 50)], [0.4, 0.4, 0], rtol=1e-6)
+
+
+def test_late_begins_at_its_start():
+    np.testing.assert_allclose([rates.late(0.4, 50)(t) for t in (0, 49, 50)], [0, 0, 0.4])
+
+
+SCHEDULES = {
+    "early": rates.early(0.5, 3),
+    "late": rates.late(0.5, 2),
+    "linear": optax.linear_schedule(0.0, 0.5, 4),
+    "cosine": optax.cosine_decay_schedule(0.5, 4),
+    "constant": optax.constant_schedule(0.25),
+    "warm-up": optax.warmup_cosine_decay_schedule(0.0, 0.5, 2, 5),
+    "joined": optax.join_schedules([optax.constant_schedule(1.0), rates.late(0.5, 1)], [2]),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_training_traces_once_whatever_its_schedule(name: str):
+    x, traces = jnp.ones(64), []
+
+    def schedule(step: jax.Array) -> jax.Array:
+        with jax.numpy_dtype_promotion("standard"):  # Optax asks for it
+            return jnp.asarray(SCHEDULES[name](step))
+
+    @jax.jit
+    def train(step: jax.Array) -> jax.Array:
+        traces.append(1)
+        key = jaxdrop.derive(KEY, step=step)
+        return jaxdrop.dropout(key, x, schedule(step))
+
+    for step in range(5):
+        key, rate = jaxdrop.derive(KEY, step=step), float(schedule(jnp.int32(step)))
+        alone = jaxdrop.dropout(key, x, np.float32(rate))
+        np.testing.assert_allclose(train(jnp.int32(step)), alone, rtol=3e-7)
+    assert len(traces) == 1
+
+
+def test_layers_of_a_scan_take_their_rates_from_depth():
+    depths = rates.linear_depth(3, 1.0)
+
+    def block(x: jax.Array, at: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        layer, rate = at
+        key = jaxdrop.derive(KEY, step=0, layer=layer)
+        return x, jaxdrop.drop_path(key, x, rate)
+
+    _, branches = jax.lax.scan(block, jnp.ones((40, 2)), (jnp.arange(3), depths))
+    assert (branches[2] == 0).all()
+    for layer in range(3):
+        key = jaxdrop.derive(KEY, step=0, layer=layer)
+        alone = jaxdrop.drop_path(key, jnp.ones((40, 2)), depths[layer])
+        np.testing.assert_allclose(branches[layer], alone, rtol=3e-7)
