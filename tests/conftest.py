@@ -1,10 +1,13 @@
-"""Eight simulated devices and strict promotion, set before JAX starts."""
+"""Eight simulated devices, quick compilation and strict promotion, set before JAX starts."""
 
 import os
+import sys
 
-os.environ["XLA_FLAGS"] = (
-    f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
-)
+# The tests compile some thousand small programs, so LLVM optimises none of them. Golden masks are
+# drawn once more as users compile them (test_masks.py), and the slow tests are too large for this.
+quick = [] if "slow" in sys.argv else ["--xla_backend_optimization_level=0"]
+devices = ["--xla_force_host_platform_device_count=8"]
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *quick, *devices])
 
 import jax
 
