@@ -117,7 +117,7 @@ def gaussian_noise(
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     fix = "It is the standard deviation of the noise."
     checked = checks.check_number("stddev", stddev, drawn, "in [0, inf)", _is_stddev, fix)
-    return _add(key, x, lax.stop_gradient(checked), drawn=drawn)
+    return jax.checkpoint(partial(_add, drawn=drawn), prevent_cse=False)(key, x, checked)
 
 
 def _is_stddev(values: np.ndarray) -> np.ndarray:
@@ -128,7 +128,8 @@ def _is_stddev(values: np.ndarray) -> np.ndarray:
 def _add(
     key: Key[Array, ""], x: Float[Array, "*shape"], stddev: Array, *, drawn: tuple[int, ...]
 ) -> Float[Array, "*shape"]:
-    stddev, wide = align(jnp.asarray(stddev, jnp.float32), x.ndim), widen(x)
+    stddev = align(jnp.asarray(lax.stop_gradient(stddev), jnp.float32), x.ndim)
+    wide = widen(x)
     noise = stddev * normals(key, x, drawn)
     return jnp.where(stddev > 0, (wide + noise.astype(wide.dtype)).astype(x.dtype), x)
 

@@ -132,7 +132,8 @@ UNITS = {
     "concrete_dropout": Row(
         concrete,
         exempt=frozenset(
-            {"out of range", "kinds", "mean", "rate gradient", "residuals"}  # the rate is learned
+            # The rate is learned, by its logit, and the soft mask has no entry that is surely 0.
+            {"out of range", "clipped", "dtype", "kinds", "mean", "rate gradient", "residuals"}
             | MASKLESS
         ),
         slack=1e-5,

@@ -254,7 +254,8 @@ def test_scan_and_remat_give_the_gradient_of_a_loop(row: Row):
         step = jax.checkpoint(lambda x, key: (jnp.sin(row.op(key, x, 0.3)), None))
         return jax.lax.scan(step, x, keys)[0].sum()
 
-    np.testing.assert_allclose(jax.grad(scan)(x), jax.grad(loop)(x), rtol=1e-6)
+    # The composed gradient rounds at the size of its terms, of order 1, not of their sum.
+    np.testing.assert_allclose(jax.grad(scan)(x), jax.grad(loop)(x), rtol=1e-6, atol=row.slack)
 
 
 @rows("residuals")
