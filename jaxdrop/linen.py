@@ -1,8 +1,8 @@
-"""Flax Linen modules: each resolves mode, rate and key, then calls its operator."""
+"""Flax Linen modules over the operators on activations: each resolves mode, rate and key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import numpy as np
@@ -10,23 +10,40 @@ from flax import linen as nn
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
+import jaxdrop
 from jaxdrop import checks
-from jaxdrop.dropout import dropout
-from jaxdrop.modules import is_traced, known_rate
+from jaxdrop.modules import Check, hashable, is_traced, known_rate, options_of
+from jaxdrop.noise import check_noise_rate, check_stddev
 
 
-class _Module(nn.Dropout):
+class DropModule(nn.Dropout):
     """Flax's Dropout with an operator in the place of its arithmetic.
 
-    A module names its `operator` and those of its attributes that are the operator's `options`.
+    A subclass names its `operator`, and has an attribute for each of its keyword-only arguments.
     """
 
     rate: ArrayLike
     operator: ClassVar[Callable[..., Array]]
     options: ClassVar[tuple[str, ...]] = ()
+    check: ClassVar[Check] = staticmethod(checks.check_rate)
+    certain: ClassVar[tuple[float, ...]] = (0.0, 1.0)  # the rates that need no key
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Takes the options over from the operator."""
+        super().__init_subclass__(**keywords)
+        if "operator" in vars(cls) and "options" not in vars(cls):
+            cls.options = tuple(options_of(cls.operator))
 
     def __post_init__(self) -> None:
-        self.rate = _hold(self.rate)  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Checks the rate; Linen's transforms hash what a module holds."""
+        if self.broadcast_dims and "broadcast_dims" not in self.options:
+            raise ValueError(
+                f"Expected no broadcast_dims for {type(self).__name__}, which ties axes by its "
+                f"own options; got {self.broadcast_dims}."
+            )
+        self.rate = _hold(self.rate, self.check)  # pyright: ignore[reportIncompatibleVariableOverride]
+        for name in self.options:
+            setattr(self, name, hashable(getattr(self, name)))
         super().__post_init__()
 
     @nn.compact
@@ -37,17 +54,17 @@ class _Module(nn.Dropout):
         rng: Key[Array, ""] | None = None,
         *,
         rate: ArrayLike | None = None,
-    ) -> Inexact[Array, "*shape"]:
-        """Drops and rescales, unless deterministic.
+    ) -> Inexact[Array, "..."]:
+        """Calls the operator, unless deterministic.
 
         Args:
-          inputs: floating-point data of any shape.
+          inputs: floating-point data, of the shape that the operator takes.
           deterministic: True returns the inputs as they are; passed here or to the constructor.
           rng: a key, typed or legacy, instead of one from `rng_collection`.
           rate: the probability to drop, before the constructor's; may be traced.
 
         Returns:
-          An array of the shape and dtype of `inputs`.
+          What the operator returns: in most cases an array like `inputs`.
 
         Raises:
           ValueError: `deterministic` is passed to both call and constructor, or to neither; a rate
@@ -57,11 +74,11 @@ class _Module(nn.Dropout):
 
         """
         rate = self.rate if rate is None else rate
-        known = known_rate(rate)
+        known = known_rate(rate, self.check)
         mode = nn.merge_param("deterministic", self.deterministic, deterministic)
         if mode or known == 0:
             return inputs
-        key = jax.random.key(0) if known == 1 else self._next_key(rng)  # at rate 1 none is used
+        key = jax.random.key(0) if known in self.certain else self._next_key(rng)
         options = {name: getattr(self, name) for name in self.options}
         return type(self).operator(key, inputs, rate, **options)
 
@@ -69,17 +86,13 @@ class _Module(nn.Dropout):
         return self.make_rng(self.rng_collection) if rng is None else rng
 
 
-def _hold(rate: ArrayLike) -> ArrayLike:
+def _hold(rate: ArrayLike, check: Check) -> ArrayLike:
     """An array as nested tuples, because what a Linen module holds is hashed by its transforms."""
-    known_rate(rate)
-    return rate if is_traced(rate) else _tuples(np.asarray(rate).tolist())
+    known_rate(rate, check)
+    return rate if is_traced(rate) else hashable(np.asarray(rate).tolist())
 
 
-def _tuples(nested: Any) -> Any:
-    return tuple(map(_tuples, nested)) if isinstance(nested, list) else nested
-
-
-class Dropout(_Module):
+class Dropout(DropModule):
     r"""`jaxdrop.dropout` as a Flax Linen module, in the place of `flax.linen.Dropout`.
 
     $$y_i = m_i \, x_i / q, \qquad m_i \sim \mathrm{Bernoulli}(q), \qquad q = 1 - rate$$
@@ -121,10 +134,113 @@ class Dropout(_Module):
 
     bits: int = field(default=16, kw_only=True)
 
-    operator = staticmethod(dropout)
+    operator = staticmethod(jaxdrop.dropout)
     options = ("broadcast_dims", "bits")
 
     def __post_init__(self) -> None:
         """Checks what can be checked before the first call."""
         checks.check_bits(self.bits)
         super().__post_init__()
+
+
+class SpatialDropout(DropModule):
+    """`jaxdrop.spatial_dropout` as a module: whole feature maps."""
+
+    channel_dim: int = field(default=-1, kw_only=True)
+    batch_dim: int | None = field(default=0, kw_only=True)
+
+    operator = staticmethod(jaxdrop.spatial_dropout)
+
+
+class AlphaDropout(DropModule):
+    """`jaxdrop.alpha_dropout` as a module: for SELU, whose mean and variance stay."""
+
+    bits: int = field(default=16, kw_only=True)
+
+    operator = staticmethod(jaxdrop.alpha_dropout)
+
+
+class FeatureAlphaDropout(SpatialDropout):
+    """`jaxdrop.feature_alpha_dropout` as a module: whole feature maps, for SELU."""
+
+    operator = staticmethod(jaxdrop.feature_alpha_dropout)
+
+
+class DropPath(DropModule):
+    """`jaxdrop.drop_path` as a module: whole residual branches (stochastic depth)."""
+
+    mode: Literal["row", "batch"] = field(default="row", kw_only=True)
+    scale: bool = field(default=True, kw_only=True)
+    batch_dim: int = field(default=0, kw_only=True)
+
+    operator = staticmethod(jaxdrop.drop_path)
+
+
+class DropBlock(DropModule):
+    """`jaxdrop.drop_block` as a module: contiguous blocks of feature maps."""
+
+    block_size: int | Sequence[int] = field(kw_only=True)
+    batch_dim: int = field(default=0, kw_only=True)
+    channel_dim: int = field(default=-1, kw_only=True)
+    shared_channels: bool = field(default=False, kw_only=True)
+
+    operator = staticmethod(jaxdrop.drop_block)
+
+
+class LockedDropout(DropModule):
+    """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
+
+    time_dim: int = field(kw_only=True)
+
+    operator = staticmethod(jaxdrop.locked_dropout)
+
+
+class TokenDropout(DropModule):
+    """`jaxdrop.token_dropout` as a module: whole tokens or patches, masked or removed."""
+
+    keep_first: int = field(default=0, kw_only=True)
+    mode: Literal["mask", "remove"] = field(default="mask", kw_only=True)
+
+    operator = staticmethod(jaxdrop.token_dropout)
+
+
+class GaussianDropout(DropModule):
+    """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
+
+    operator = staticmethod(jaxdrop.gaussian_dropout)
+    check = staticmethod(check_noise_rate)
+    certain = (0.0,)
+
+
+class GaussianNoise(DropModule):
+    """`jaxdrop.gaussian_noise` as a module: added noise, of `stddev` in the place of a rate.
+
+    Held as `rate`, as what the other modules do is: `GaussianNoise(0.1)` is
+    `GaussianNoise(stddev=0.1)`.
+    """
+
+    rate: ArrayLike | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    stddev: ArrayLike | None = field(default=None, kw_only=True)
+
+    operator = staticmethod(jaxdrop.gaussian_noise)
+    check = staticmethod(check_stddev)
+    certain = (0.0,)
+
+    def __post_init__(self) -> None:
+        """Finds the one that was given."""
+        given = [value for value in (self.rate, self.stddev) if value is not None]
+        if len(given) != 1:
+            raise TypeError(f"Expected one stddev; got {given or None}.")
+        self.rate, self.stddev = given[0], None  # so that a clone is given one too
+        super().__post_init__()
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        inputs: Inexact[Array, "*shape"],
+        deterministic: bool | None = None,
+        rng: Key[Array, ""] | None = None,
+        *,
+        stddev: ArrayLike | None = None,
+    ) -> Inexact[Array, "..."]:
+        """Adds noise, unless deterministic; a `stddev` passed here precedes the attribute."""
+        return super().__call__(inputs, deterministic, rng, rate=stddev)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Float32, Key
 
@@ -58,13 +59,18 @@ def gaussian_dropout(
     """
     x, _ = checks.check_real_data(x), checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
+    return redraw(partial(_multiply, drawn=drawn), key, x, check_noise_rate(rate, drawn))
+
+
+def check_noise_rate(rate: ArrayLike, drawn: tuple[int, ...]) -> checks.Rate:
+    """Takes a rate whose noise has a variance."""
     checked = checks.check_rate(rate, drawn)
     if checked.keep is not None and not checked.keep.all():
         raise ValueError(
             "Expected a rate below 1; got 1. The variance rate / (1 - rate) has no bound there: "
             "lower the rate, or pass zeros on."
         )
-    return redraw(partial(_multiply, drawn=drawn), key, x, checked)
+    return checked
 
 
 @partial(jax.jit, static_argnames="drawn")
@@ -115,9 +121,14 @@ def gaussian_noise(
     """
     x, _ = checks.check_real_data(x), checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
-    fix = "It is the standard deviation of the noise."
-    checked = checks.check_number("stddev", stddev, drawn, "in [0, inf)", _is_stddev, fix)
+    checked = check_stddev(stddev, drawn)
     return jax.checkpoint(partial(_add, drawn=drawn), prevent_cse=False)(key, x, checked)
+
+
+def check_stddev(stddev: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:
+    """Takes a standard deviation."""
+    fix = "It is the standard deviation of the noise."
+    return checks.check_number("stddev", stddev, drawn, "in [0, inf)", _is_stddev, fix)
 
 
 def _is_stddev(values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import jaxdrop
 PACKAGE = Path(jaxdrop.__file__).parent
 ADAPTERS = {"jaxdrop.nnx", "jaxdrop.linen"}
 CHAIN = [("jaxdrop.masks", "jaxdrop.bits"), ("jaxdrop.dropout", "jaxdrop.masks")]
-CHAIN += [(adapter, "jaxdrop.dropout") for adapter in sorted(ADAPTERS)]
+CHAIN += [("jaxdrop.linen", "jaxdrop"), ("jaxdrop.nnx.catalogue", "jaxdrop")]
 ALLOWED = {"jaxdrop", "jax", "numpy", "jaxtyping", *sys.stdlib_module_names}
 Graph = dict[str, set[str]]
 
@@ -23,9 +23,7 @@ def import_graph(package: Path) -> Graph:
     """What each module of the package imports, wherever in its file."""
     files = {_module_name(package, file): file for file in package.rglob("*.py")}
     return {
-        name: {
-            _resolve(imported, files) for imported in _imports(name, file) if imported != "jaxdrop"
-        }
+        name: {_resolve(imported, files) for imported in _imports(name, file)}
         for name, file in files.items()
     }
 
@@ -62,15 +60,23 @@ def bent_arrows(graph: Graph) -> list[str]:
         f"{above} does not import {below}" for above, below in CHAIN if below not in graph[above]
     ]
     for name, imported in graph.items():
-        allowed = ALLOWED | ({"flax"} if name in ADAPTERS else set())
+        allowed = ALLOWED | ({"flax"} if _adapter(name) else set())
         roots = {target.partition(".")[0] for target in imported}
         bent += [f"{name} imports {root}" for root in sorted(roots - allowed)]
-        bent += [f"{name} imports the adapter {target}" for target in sorted(imported & ADAPTERS)]
+        others = {_adapter(target) for target in imported} - {_adapter(name), None}
+        bent += [
+            f"{name} imports the adapter {adapter}" for adapter in sorted(filter(None, others))
+        ]
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         bent.append(f"a cycle: {error.args[1]}")
     return bent
+
+
+def _adapter(name: str) -> str | None:
+    """The adapter that a module belongs to."""
+    return next((a for a in ADAPTERS if name == a or name.startswith(f"{a}.")), None)
 
 
 def test_arrows_hold():
@@ -86,10 +92,10 @@ def test_arrows_hold():
         ("masks", "from jaxdrop import keep_mask", "a cycle"),
         ("dropout", "from jaxdrop import nnx", "jaxdrop.dropout imports the adapter jaxdrop.nnx"),
         ("__init__", "from . import linen", "jaxdrop imports the adapter jaxdrop.linen"),
-        ("nnx", "import jaxdrop.linen", "jaxdrop.nnx imports the adapter jaxdrop.linen"),
+        ("nnx/base", "import jaxdrop.linen", "jaxdrop.nnx.base imports the adapter jaxdrop.linen"),
         ("linen", "from .nnx import Dropout", "jaxdrop.linen imports the adapter jaxdrop.nnx"),
         ("checks", "import experiments.data", "jaxdrop.checks imports experiments"),
-        ("nnx", "from experiments import data", "jaxdrop.nnx imports experiments"),
+        ("nnx/base", "from experiments import data", "jaxdrop.nnx.base imports experiments"),
         ("lanes", "import optax", "jaxdrop.lanes imports optax"),
         ("modules", "import flax.nnx", "jaxdrop.modules imports flax"),
     ],

@@ -1,0 +1,25 @@
+"""Flax NNX: a module for every operator, and dropout in models that were built without."""
+
+# ruff: noqa: I001 - grouped by purpose, not by name
+
+# The modules: each is named as its function, and holds its options.
+from jaxdrop.nnx.base import DropModule as DropModule  # what they share, to make your own
+from jaxdrop.nnx.base import DropRate as DropRate  # array and traced rates, as state
+from jaxdrop.nnx.catalogue import AlphaDropout as AlphaDropout
+from jaxdrop.nnx.catalogue import AttentionDropout as AttentionDropout
+from jaxdrop.nnx.catalogue import ConcreteDropout as ConcreteDropout
+from jaxdrop.nnx.catalogue import DropBlock as DropBlock
+from jaxdrop.nnx.catalogue import DropPath as DropPath
+from jaxdrop.nnx.catalogue import Dropout as Dropout
+from jaxdrop.nnx.catalogue import EmbeddingDropout as EmbeddingDropout
+from jaxdrop.nnx.catalogue import ExactDropout as ExactDropout
+from jaxdrop.nnx.catalogue import FeatureAlphaDropout as FeatureAlphaDropout
+from jaxdrop.nnx.catalogue import GaussianDropout as GaussianDropout
+from jaxdrop.nnx.catalogue import GaussianNoise as GaussianNoise
+from jaxdrop.nnx.catalogue import LockedDropout as LockedDropout
+from jaxdrop.nnx.catalogue import SpatialDropout as SpatialDropout
+from jaxdrop.nnx.catalogue import TargetedDropout as TargetedDropout
+from jaxdrop.nnx.catalogue import TokenDropout as TokenDropout
+from jaxdrop.nnx.catalogue import Zoneout as Zoneout
+from jaxdrop.nnx.wrappers import DropConnect as DropConnect  # around any module
+from jaxdrop.nnx.wrappers import VariationalRNN as VariationalRNN  # locked masks in recurrence

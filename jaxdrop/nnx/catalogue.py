@@ -1,0 +1,293 @@
+"""The modules: each is an operator, and what differs from the common way of calling one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Inexact, PyTree
+
+import jaxdrop
+from jaxdrop import checks
+from jaxdrop.modules import known_rate
+from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
+from jaxdrop.noise import check_noise_rate, check_stddev
+
+
+class Dropout(DropModule):
+    r"""`jaxdrop.dropout` as a Flax NNX module, in the place of `flax.nnx.Dropout`.
+
+    $$y_i = m_i \, x_i / q, \qquad m_i \sim \mathrm{Bernoulli}(q), \qquad q = 1 - rate$$
+
+    in training; the inputs themselves if deterministic. Names, arguments and random streams are
+    Flax's; with `bits=32` so are the mask and, in float32, the output to the bit. A rate that is
+    known to be 0 or 1 does not advance the stream.
+
+    Args:
+      rate: the probability to drop, in [0, 1]. One number is static. An array that broadcasts to
+        the inputs (tied axes at size 1), or a traced rate, is held as a `DropRate` variable.
+      broadcast_dims: the axes along which elements share their fate.
+      deterministic: True passes the inputs through; None leaves it to the call.
+      rng_collection: the stream that is taken from `nnx.Rngs`.
+      rngs: streams or one stream; the module forks its own from it.
+      bits: 8, 16 or 32, see `jaxdrop.dropout`.
+
+    Raises:
+      ValueError: a rate outside [0, 1], or another number of bits.
+      TypeError: no number as rate, or `rngs` of another kind.
+
+    Example:
+      >>> import jax, jax.numpy as jnp
+      >>> from flax import nnx
+      >>> from jaxdrop.nnx import Dropout
+      >>> class Block(nnx.Module):
+      ...     def __init__(self, rngs):
+      ...         self.linear = nnx.Linear(3, 4, rngs=rngs)
+      ...         self.dropout = Dropout(0.5, rngs=rngs)
+      ...
+      ...     def __call__(self, x, rate=None):
+      ...         return self.dropout(self.linear(x), rate=rate)
+      >>> model, x = Block(nnx.Rngs(0)), jnp.ones((2, 3))
+      >>> model.train()
+      >>> bool((model(x) == 0).any())
+      True
+      >>> bool((model(x, rate=1.0) == 0).all())
+      True
+      >>> model.eval()
+      >>> bool((model(x) == model.linear(x)).all())
+      True
+
+    References:
+      Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+
+    """
+
+    operator = staticmethod(jaxdrop.dropout)
+    options = ("broadcast_dims", "bits")
+
+    def __init__(
+        self,
+        rate: ArrayLike | DropRate,
+        *,
+        broadcast_dims: Sequence[int] = (),
+        deterministic: bool | None = False,
+        rng_collection: str = "dropout",
+        rngs: nnx.Rngs | nnx.RngStream | None = None,
+        bits: int = 16,
+    ) -> None:
+        """Checks the rate, and forks a stream from `rngs`."""
+        super().__init__(
+            rate,
+            deterministic=deterministic,
+            rng_collection=rng_collection,
+            rngs=rngs,
+            broadcast_dims=tuple(broadcast_dims),
+            bits=checks.check_bits(bits),
+        )
+
+
+class SpatialDropout(DropModule):
+    """`jaxdrop.spatial_dropout` as a module: whole feature maps."""
+
+    operator = staticmethod(jaxdrop.spatial_dropout)
+
+
+class AlphaDropout(DropModule):
+    """`jaxdrop.alpha_dropout` as a module: for SELU, whose mean and variance stay."""
+
+    operator = staticmethod(jaxdrop.alpha_dropout)
+
+
+class FeatureAlphaDropout(DropModule):
+    """`jaxdrop.feature_alpha_dropout` as a module: whole feature maps, for SELU."""
+
+    operator = staticmethod(jaxdrop.feature_alpha_dropout)
+
+
+class AttentionDropout(DropModule):
+    """`jaxdrop.attention_dropout` as a module: attention weights, each alone."""
+
+    operator = staticmethod(jaxdrop.attention_dropout)
+
+
+class ExactDropout(DropModule):
+    """`jaxdrop.exact_dropout` as a module: exactly so many along an axis."""
+
+    operator = staticmethod(jaxdrop.exact_dropout)
+
+
+class TargetedDropout(DropModule):
+    """`jaxdrop.targeted_dropout` as a module: among the entries of least magnitude."""
+
+    operator = staticmethod(jaxdrop.targeted_dropout)
+
+
+class DropPath(DropModule):
+    """`jaxdrop.drop_path` as a module: whole residual branches (stochastic depth)."""
+
+    operator = staticmethod(jaxdrop.drop_path)
+
+
+class DropBlock(DropModule):
+    """`jaxdrop.drop_block` as a module: contiguous blocks of feature maps."""
+
+    operator = staticmethod(jaxdrop.drop_block)
+
+
+class TokenDropout(DropModule):
+    """`jaxdrop.token_dropout` as a module: whole tokens or patches, masked or removed."""
+
+    operator = staticmethod(jaxdrop.token_dropout)
+
+
+class LockedDropout(DropModule):
+    """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
+
+    operator = staticmethod(jaxdrop.locked_dropout)
+
+
+class EmbeddingDropout(DropModule):
+    """`jaxdrop.embedding_dropout` as a module that is called on the table: whole words."""
+
+    operator = staticmethod(jaxdrop.embedding_dropout)
+
+
+class GaussianDropout(DropModule):
+    """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
+
+    operator = staticmethod(jaxdrop.gaussian_dropout)
+    check = staticmethod(check_noise_rate)
+    certain = (0.0,)
+
+
+class GaussianNoise(DropModule):
+    """`jaxdrop.gaussian_noise` as a module: added noise. In the place of a rate it has `stddev`.
+
+    It is held as `rate`, as what the other modules do is, and may be an array or traced.
+    """
+
+    operator = staticmethod(jaxdrop.gaussian_noise)
+    check = staticmethod(check_stddev)
+    certain = (0.0,)
+
+    def __init__(self, stddev: ArrayLike | DropRate, **options: Any) -> None:
+        """Takes `broadcast_dims`, and what every module takes."""
+        super().__init__(stddev, **options)
+
+    def __call__(
+        self,
+        inputs: Float[Array, "*shape"],
+        *,
+        deterministic: bool | None = None,
+        rngs: KeySource | None = None,
+        stddev: ArrayLike | nnx.Variable | None = None,
+    ) -> Float[Array, "*shape"]:
+        """Adds noise, unless deterministic; a `stddev` passed here precedes the constructor's."""
+        return super().__call__(inputs, deterministic=deterministic, rngs=rngs, rate=stddev)
+
+
+class Zoneout(DropModule):
+    """`jaxdrop.zoneout` as a module, called on the previous and the new state of a step.
+
+    Deterministic, it gives the expectation, `jaxdrop.zoneout_inference`, as the paper does.
+    """
+
+    operator = staticmethod(jaxdrop.zoneout)
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        previous: Inexact[Array, "*shape"],
+        new: Inexact[Array, "*shape"],
+        *,
+        deterministic: bool | None = None,
+        rngs: KeySource | None = None,
+        rate: ArrayLike | nnx.Variable | None = None,
+    ) -> Inexact[Array, "*shape"]:
+        """Keeps units as they were, at random; their expected mixture, if deterministic."""
+        held = self.rate if rate is None else rate
+        if self.is_deterministic(deterministic):
+            return jaxdrop.zoneout_inference(previous, new, read(held))
+        return jaxdrop.zoneout(self.key_for(held, rngs), previous, new, read(held))
+
+
+class ConcreteDropout(DropModule):
+    """`jaxdrop.concrete_dropout` as a module: its rate is learned, as `logit`, a `nnx.Param`.
+
+    Add `regularizer` to the loss, or the rate falls to 0.
+
+    Args:
+      rate: where the rate begins, inside (0, 1): a number, or an array that broadcasts to the
+        inputs.
+      temperature: how soft the choice is.
+      broadcast_dims: the axes along which elements share their noise.
+      deterministic: True passes the inputs through; None leaves it to the call.
+      rng_collection: the stream that is taken from `nnx.Rngs`.
+      rngs: streams or one stream; the module forks its own from it.
+
+    Raises:
+      ValueError: a rate outside (0, 1).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from flax import nnx
+      >>> from jaxdrop.nnx import ConcreteDropout
+      >>> layer = ConcreteDropout(0.1, rngs=nnx.Rngs(0))
+      >>> layer(jnp.ones((2, 3))).shape, [path for path, _ in nnx.to_flat_state(nnx.state(
+      ...     layer, nnx.Param))]
+      ((2, 3), [('logit',)])
+
+    References:
+      Gal, Hron and Kendall, Concrete Dropout, 2017.
+
+    """
+
+    operator = staticmethod(jaxdrop.concrete_dropout)
+
+    def __init__(self, rate: ArrayLike = 0.1, **options: Any) -> None:
+        """Turns the rate into the logit that is trained."""
+        known_rate(rate)
+        start = jnp.asarray(rate, jnp.float32)
+        if not isinstance(start, jax.core.Tracer) and not ((start > 0) & (start < 1)).all():
+            raise ValueError(
+                f"Expected a rate inside (0, 1) to begin with; got {rate}. "
+                "At 0 and 1 its logit has no gradient."
+            )
+        super().__init__(0.0, **options)
+        self.logit = nnx.Param(jnp.log(start) - jnp.log1p(-start))
+
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        inputs: Float[Array, "*shape"],
+        *,
+        deterministic: bool | None = None,
+        rngs: KeySource | None = None,
+    ) -> Float[Array, "*shape"]:
+        """Drops softly, unless deterministic; gradients reach the logit."""
+        if self.is_deterministic(deterministic):
+            return inputs
+        options = {name: getattr(self, name) for name in self.options}
+        key = self.key_for(DropRate(self.learned_rate()), rngs)
+        return jaxdrop.concrete_dropout(key, inputs, self.logit[...], **options)
+
+    def learned_rate(self) -> Float[Array, "..."]:
+        """The rate as it stands."""
+        return jax.nn.sigmoid(self.logit[...])
+
+    def regularizer(
+        self,
+        weights: PyTree[Float[Array, "..."]],
+        *,
+        input_dim: int,
+        weight_regularizer: ArrayLike,
+        dropout_regularizer: ArrayLike,
+    ) -> Float[Array, ""]:
+        """`jaxdrop.concrete_regularizer` at the learned rate, for the weights of the next layer."""
+        return jaxdrop.concrete_regularizer(
+            self.logit[...],
+            weights,
+            input_dim=input_dim,
+            weight_regularizer=weight_regularizer,
+            dropout_regularizer=dropout_regularizer,
+        )
