@@ -219,7 +219,7 @@ class GaussianNoise(DropModule):
     `GaussianNoise(stddev=0.1)`.
     """
 
-    rate: ArrayLike | None = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    rate: ArrayLike | None = None  # pyright: ignore
     stddev: ArrayLike | None = field(default=None, kw_only=True)
 
     operator = staticmethod(jaxdrop.gaussian_noise)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from jaxdrop import checks
 
-Check = Callable[[ArrayLike, tuple[int, ...]], object]
+Check = Callable[..., object]  # (rate, drawn shape)
 
 
 def is_traced(rate: object) -> bool:

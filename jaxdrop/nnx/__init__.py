@@ -23,3 +23,15 @@ from jaxdrop.nnx.catalogue import TokenDropout as TokenDropout
 from jaxdrop.nnx.catalogue import Zoneout as Zoneout
 from jaxdrop.nnx.wrappers import DropConnect as DropConnect  # around any module
 from jaxdrop.nnx.wrappers import VariationalRNN as VariationalRNN  # locked masks in recurrence
+
+# Looking at models, and changing them.
+from jaxdrop.nnx.sites import Site as Site
+from jaxdrop.nnx.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode
+from jaxdrop.nnx.surgery import Place as Place  # what a rule of your own returns
+from jaxdrop.nnx.surgery import insert as insert  # by a rule
+from jaxdrop.nnx.surgery import remove as remove
+from jaxdrop.nnx.rules import after as after  # every module of a class
+from jaxdrop.nnx.rules import after_activations as after_activations
+from jaxdrop.nnx.rules import before_last as before_last  # the last linear layer, for instance
+from jaxdrop.nnx.rules import in_attention as in_attention  # on the attention weights
+from jaxdrop.nnx.rules import on_branches as on_branches  # on every residual branch

@@ -39,8 +39,11 @@ class DropModule(nnx.Dropout):
     certain: ClassVar[tuple[float, ...]] = (0.0, 1.0)  # the rates that need no key
 
     def __init_subclass__(cls, **keywords: Any) -> None:
+        """Takes the options over from the operator."""
         super().__init_subclass__(**keywords)
-        if "operator" in vars(cls) and "options" not in vars(cls):
+        if "operator" not in vars(cls):
+            return
+        if "options" not in vars(cls):
             cls.options = tuple(options_of(cls.operator))
         if "__init__" not in vars(cls):
             cls.__signature__ = _signature(cls)

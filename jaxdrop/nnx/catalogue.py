@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, PyTree
 
@@ -74,7 +75,7 @@ class Dropout(DropModule):
         broadcast_dims: Sequence[int] = (),
         deterministic: bool | None = False,
         rng_collection: str = "dropout",
-        rngs: nnx.Rngs | nnx.RngStream | None = None,
+        rngs: Streams | None = None,
         bits: int = 16,
     ) -> None:
         """Checks the rate, and forks a stream from `rngs`."""
@@ -145,6 +146,7 @@ class TokenDropout(DropModule):
 class LockedDropout(DropModule):
     """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
 
+    time_dim: int
     operator = staticmethod(jaxdrop.locked_dropout)
 
 
@@ -176,7 +178,7 @@ class GaussianNoise(DropModule):
         """Takes `broadcast_dims`, and what every module takes."""
         super().__init__(stddev, **options)
 
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         inputs: Float[Array, "*shape"],
         *,
@@ -249,7 +251,7 @@ class ConcreteDropout(DropModule):
         """Turns the rate into the logit that is trained."""
         known_rate(rate)
         start = jnp.asarray(rate, jnp.float32)
-        if not isinstance(start, jax.core.Tracer) and not ((start > 0) & (start < 1)).all():
+        if not isinstance(start, Tracer) and not ((start > 0) & (start < 1)).all():
             raise ValueError(
                 f"Expected a rate inside (0, 1) to begin with; got {rate}. "
                 "At 0 and 1 its logit has no gradient."

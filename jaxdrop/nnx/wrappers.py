@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx.nn.recurrent import RNNCellBase
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -54,6 +55,8 @@ class DropConnect(DropModule):
 
     """
 
+    where: Where | None
+    scale: bool
     operator = staticmethod(jaxdrop.drop_connect)
 
     def __init__(
@@ -156,7 +159,7 @@ class VariationalRNN(nnx.RNN):
 
     def __init__(
         self,
-        cell: nnx.nn.recurrent.RNNCellBase,
+        cell: RNNCellBase,
         *,
         input_rate: ArrayLike = 0.0,
         state_rate: ArrayLike = 0.0,
@@ -210,7 +213,7 @@ class VariationalRNN(nnx.RNN):
         carry = self._first_carry(inputs) if initial_carry is None else initial_carry
         gain = self.state_dropout(jnp.ones_like(_hidden(carry)[1]), **mode)
         (carry, _), outputs = super().__call__(
-            self.input_dropout(inputs, **mode),
+            self.input_dropout(inputs, **mode),  # pyright: ignore[reportArgumentType]
             initial_carry=(carry, gain),
             return_carry=True,
             **options,
@@ -225,10 +228,10 @@ class VariationalRNN(nnx.RNN):
         return self.cell.initialize_carry(shape, self.rngs)
 
 
-class _MaskedCell(nnx.nn.recurrent.RNNCellBase):
+class _MaskedCell(RNNCellBase):
     """A cell that reads its hidden state through a gain, which travels with its carry."""
 
-    def __init__(self, cell: nnx.nn.recurrent.RNNCellBase) -> None:
+    def __init__(self, cell: RNNCellBase) -> None:
         self.cell = cell
 
     @property
