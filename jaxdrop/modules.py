@@ -1,8 +1,8 @@
-"""What the Flax adapters share about rates and options. It loads no Flax."""
+"""What the Flax adapters share about rates, options and sites. It loads no Flax."""
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax.core import Tracer
@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 
 from jaxdrop import checks
 
+Path = tuple[Any, ...]  # names of attributes, indices of lists
 Check = Callable[..., object]  # (rate, drawn shape)
 
 
@@ -37,3 +38,18 @@ def options_of(operator: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def hashable(option: Any) -> Any:
     """A list, of axes for instance, as a tuple: modules are hashed by Flax's transforms."""
     return tuple(map(hashable, option)) if isinstance(option, list | tuple) else option
+
+
+class Site(NamedTuple):
+    """One place where a model drops."""
+
+    path: Path
+    """Where it stands in the model."""
+    kind: str
+    """The name of its class; that of an attention layer for the dropout inside of it."""
+    rate: Any
+    """The probability to drop (the stddev of `GaussianNoise`): a number, or an array."""
+    stream: str
+    """The name of the stream that its keys come from."""
+    deterministic: bool | None
+    """Its mode: True passes inputs through, None leaves it to the call."""

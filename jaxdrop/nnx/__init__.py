@@ -25,7 +25,7 @@ from jaxdrop.nnx.wrappers import DropConnect as DropConnect  # around any module
 from jaxdrop.nnx.wrappers import VariationalRNN as VariationalRNN  # locked masks in recurrence
 
 # Looking at models, and changing them.
-from jaxdrop.nnx.sites import Site as Site
+from jaxdrop.modules import Site as Site
 from jaxdrop.nnx.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode
 from jaxdrop.nnx.surgery import Place as Place  # what a rule of your own returns
 from jaxdrop.nnx.surgery import insert as insert  # by a rule

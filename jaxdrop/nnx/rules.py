@@ -11,7 +11,7 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import Literal
 
-from jaxdrop.nnx.sites import Path
+from jaxdrop.modules import Path
 from jaxdrop.nnx.surgery import Make, Place, Rule, children, insert, remove
 
 ACTIVATIONS: tuple[Any, ...] = (

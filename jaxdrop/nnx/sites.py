@@ -2,32 +2,16 @@
 
 import warnings
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
+from jaxdrop.modules import Path, Site
 from jaxdrop.nnx.base import read
 from jaxdrop.nnx.catalogue import ConcreteDropout
-
-Path = tuple[Any, ...]  # names of attributes, indices of lists
-
-
-class Site(NamedTuple):
-    """One place where a model drops."""
-
-    path: Path
-    """Where it stands in the model, as `nnx.iter_modules` has it."""
-    kind: str
-    """The name of its class; `MultiHeadAttention` for the dropout inside of it."""
-    rate: Any
-    """The probability to drop (a stddev in `GaussianNoise`): a number, or an array."""
-    stream: str
-    """The name of the stream that its keys come from."""
-    deterministic: bool | None
-    """Its mode: True passes inputs through, None leaves it to the call."""
 
 
 def dropout_sites(model: nnx.Module) -> list[Site]:

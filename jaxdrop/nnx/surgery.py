@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 import jax
 from flax import nnx
 
+from jaxdrop.modules import Path
 from jaxdrop.nnx.catalogue import Zoneout
-from jaxdrop.nnx.sites import Path, is_site
+from jaxdrop.nnx.sites import is_site
 from jaxdrop.nnx.wrappers import DropConnect
 
 Make = Callable[..., nnx.Dropout]  # called with rngs=...: functools.partial(Dropout, 0.1)

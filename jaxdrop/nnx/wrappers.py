@@ -218,7 +218,7 @@ class VariationalRNN(nnx.RNN):
             return_carry=True,
             **options,
         )
-        outputs = self.output_dropout(outputs, **mode)
+        outputs = self.output_dropout(outputs, **mode)  # pyright: ignore[reportArgumentType]
         wanted = self.return_carry if return_carry is None else return_carry
         return (carry, outputs) if wanted else outputs
 

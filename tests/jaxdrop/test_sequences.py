@@ -1,7 +1,5 @@
 """Locked dropout and zoneout: what only they promise."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,23 +8,9 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxdrop
+from tests.jaxdrop.loops import HASH, loop_bodies
 
 KEY = jax.random.key(8)
-HASH = re.compile(r"\b(?:shift-right-logical|shift-left|rng-bit-generator|threefry\w*)\b")
-
-
-def loop_bodies(hlo: str) -> str:
-    """The computations that while loops run, and all that these call."""
-    parts = dict(re.findall(r"^(?:ENTRY )?%?([\w.\-]+) \([^\n]*\{\n(.*?)^\}", hlo, re.M | re.S))
-    open_, seen = re.findall(r"body=%?([\w.\-]+)", hlo), set()
-    while open_:
-        name = open_.pop()
-        if name not in seen:
-            seen.add(name)
-            open_ += re.findall(r"(?:calls|to_apply|body|computation)=%?([\w.\-]+)", parts[name])
-            branches = re.findall(r"branch_computations=\{([^}]*)\}", parts[name])
-            open_ += [branch.strip(" %") for group in branches for branch in group.split(",")]
-    return "\n".join(parts[name] for name in seen)
 
 
 def recurrent(xs: jax.Array, *, locked: bool) -> jax.Array:

@@ -1,0 +1,18 @@
+"""Flax Linen: a module for every operator on activations."""
+
+# ruff: noqa: I001 - grouped by purpose, not by name
+
+from jaxdrop.linen.base import DropModule as DropModule  # what they share, to make your own
+from jaxdrop.linen.catalogue import AlphaDropout as AlphaDropout
+from jaxdrop.linen.catalogue import DropBlock as DropBlock
+from jaxdrop.linen.catalogue import DropPath as DropPath
+from jaxdrop.linen.catalogue import Dropout as Dropout
+from jaxdrop.linen.catalogue import FeatureAlphaDropout as FeatureAlphaDropout
+from jaxdrop.linen.catalogue import GaussianDropout as GaussianDropout
+from jaxdrop.linen.catalogue import GaussianNoise as GaussianNoise
+from jaxdrop.linen.catalogue import LockedDropout as LockedDropout
+from jaxdrop.linen.catalogue import SpatialDropout as SpatialDropout
+from jaxdrop.linen.catalogue import TokenDropout as TokenDropout
+
+from jaxdrop.modules import Site as Site
+from jaxdrop.linen.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode

@@ -1,0 +1,125 @@
+"""Recurrent networks whose masks are drawn once: `VariationalRNN`, and `DropConnect` around one."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import jaxdrop
+from jaxdrop.nnx import DropConnect, VariationalRNN, dropout_sites
+from tests.jaxdrop.loops import HASH, loop_bodies
+
+KEY, X = jax.random.key(7), jax.random.normal(jax.random.key(3), (4, 6, 8))
+DOT = " dot("  # only the loops over time multiply matrices
+CELLS: dict[str, Any] = {"lstm": nnx.LSTMCell, "gru": nnx.GRUCell, "fused": nnx.OptimizedLSTMCell}
+cells = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
+
+
+def build(cell: Any = nnx.LSTMCell, **options) -> VariationalRNN:
+    rngs = nnx.Rngs(0)
+    rates: dict[str, Any] = {"input_rate": 0.3, "state_rate": 0.4, "output_rate": 0.5}
+    return VariationalRNN(cell(8, 5, rngs=rngs), rngs=rngs, **rates | options)
+
+
+def cell_of(model: Any) -> Any:
+    return model.cell.cell
+
+
+def loops(model: nnx.Module) -> str:
+    """The bodies of the loops of the compiled gradient."""
+    graph, state = nnx.split(model)
+    slope = nnx.grad(lambda model, x: model(x).sum(), argnums=1)
+    gradient = jax.jit(lambda state, x: slope(nnx.merge(graph, state), x))
+    return loop_bodies(gradient.lower(state, X).compile().as_text() or "", having=DOT)
+
+
+@cells
+def test_no_step_draws(cell):
+    body = loops(build(cell))
+    assert body
+    assert not HASH.findall(body)
+    assert not HASH.findall(
+        loops(DropConnect(nnx.RNN(cell(8, 5, rngs=nnx.Rngs(0))), 0.5, rngs=nnx.Rngs(1)))
+    )
+
+
+def test_a_cell_that_draws_in_every_step_is_seen():
+    cell = DropConnect(nnx.GRUCell(8, 5, rngs=nnx.Rngs(0)), 0.5, rngs=nnx.Rngs(1))
+    outer = jax.jit(
+        lambda x: jax.lax.scan(lambda h, x: cell(h, x, rngs=_key(h)), jnp.zeros((6, 5)), x)
+    )
+    assert HASH.findall(loop_bodies(outer.lower(X).compile().as_text() or ""))
+
+
+def _key(h: jax.Array) -> jax.Array:
+    return jax.random.fold_in(KEY, h.view(jnp.uint32)[0, 0])
+
+
+@cells
+def test_evaluation_is_flaxs_rnn(cell):
+    model = build(cell)
+    plain = nnx.RNN(cell_of(model))
+    np.testing.assert_array_equal(model(X, deterministic=True), plain(X))
+    model.eval()
+    for ours, theirs in zip(model(X, return_carry=True), plain(X, return_carry=True), strict=True):
+        jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+def by_hand(model: VariationalRNN, masks: list[jax.Array]) -> jax.Array:
+    """A loop in Python: dropped inputs, a hidden state that each step reads through its mask."""
+    seen, state, out = masks
+    cell, outputs = cell_of(model), []
+    memory = hidden = jnp.zeros((4, 5))
+    for time in range(6):
+        x = jaxdrop.apply_mask(seen, X[:, time], 0.3)
+        read = jaxdrop.apply_mask(state, hidden, 0.4)
+        if isinstance(cell, nnx.LSTMCell):
+            (memory, hidden), _ = cell((memory, read), x)
+        else:
+            hidden, _ = cell(read, x)
+        outputs.append(jaxdrop.apply_mask(out, hidden, 0.5))
+    return jnp.stack(outputs, 1)
+
+
+@pytest.mark.parametrize("cell", [nnx.LSTMCell, nnx.GRUCell])
+def test_it_is_the_loop_of_its_definition(cell):
+    model = build(cell)
+    sites = [model.input_dropout, model.state_dropout, model.output_dropout]
+    keys = [nnx.clone(site.rngs)() for site in sites]
+    shapes = [(4, 1, 8), (4, 5), (4, 1, 5)]
+    drawn = [
+        jaxdrop.keep_mask(key, rate, shape).reshape(4, -1)
+        for key, rate, shape in zip(keys, (0.3, 0.4, 0.5), shapes, strict=True)
+    ]
+    np.testing.assert_allclose(model(X), by_hand(model, drawn), rtol=1e-5, atol=1e-6)
+
+
+def test_rate_1_forgets_the_hidden_state_alone():
+    model = build(input_rate=0.0, state_rate=1.0, output_rate=0.0)
+    carry = (jnp.ones((4, 5)), jnp.full((4, 5), jnp.inf))
+    assert np.isfinite(model(X, initial_carry=carry)).all()
+    other = (jnp.zeros((4, 5)), jnp.zeros((4, 5)))
+    assert (model(X, initial_carry=carry) != model(X, initial_carry=other)).any()
+
+
+def test_sequences_of_other_forms():
+    model = build(time_major=True, return_carry=True)
+    carry, outputs = model(X.swapaxes(0, 1), rngs=KEY)
+    assert (carry[0].shape, outputs.shape) == ((4, 5), (6, 4, 5))
+    lengths = jnp.array([1, 2, 3, 6])
+    carry, outputs = build()(X, seq_lengths=lengths, return_carry=True, reverse=True)
+    assert (carry[1].shape, outputs.shape) == ((4, 5), (4, 6, 5))
+
+
+def test_sites_and_streams():
+    model = build()
+    assert [site.rate for site in dropout_sites(model)] == [0.3, 0.5, 0.4]
+    first, second = model(X), model(X)
+    assert (first != second).any()
+    with pytest.raises(ValueError, match="Expected rngs, because deterministic is False"):
+        VariationalRNN(nnx.GRUCell(8, 5, rngs=nnx.Rngs(0)), state_rate=0.5)(X)
+    with pytest.raises(ValueError, match=r"Expected a rate in \[0, 1\]; got 1.5"):
+        build(state_rate=1.5)
