@@ -93,7 +93,10 @@ def check_key(key: object) -> Key[Array, ""]:
 
 def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
-    x = jnp.asarray(x)
+    try:
+        x = jnp.asarray(x)
+    except TypeError:
+        raise TypeError(f"Expected floating-point data; got {x!r}. Pass an array.") from None
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
             f"Expected floating-point data; got {x.dtype}. "
@@ -115,7 +118,13 @@ def check_real_data(x: ArrayLike) -> Array:
 
 def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Takes a shape of non-negative sizes."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(operator.index(size) for size in shape)
+    try:
+        several = shape if isinstance(shape, Iterable) else (shape,)
+        sizes = tuple(operator.index(size) for size in several)
+    except TypeError:
+        raise TypeError(
+            f"Expected a shape, one integer or a sequence of them; got {shape!r}."
+        ) from None
     if any(size < 0 for size in sizes):
         raise ValueError(f"Expected a shape of sizes 0 or more; got {sizes}.")
     return sizes
@@ -147,6 +156,11 @@ def check_apart(
 
 def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
     """The shape with size 1 on the axes that share the mask."""
+    if not isinstance(broadcast_dims, Iterable):
+        raise TypeError(
+            f"Expected a sequence of axes as broadcast_dims; got {broadcast_dims!r}. "
+            "For one axis pass a tuple of one, such as (0,)."
+        )
     tied = {check_axis("broadcast_dims", dim, shape) for dim in broadcast_dims}
     return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
 
@@ -162,7 +176,7 @@ def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
 
 def check_bits(bits: int) -> int:
     """Takes a number of bits that the engine draws."""
-    if bits not in (8, 16, 32):
+    if not isinstance(bits, int | np.integer) or bits not in (8, 16, 32):
         raise ValueError(f"Expected bits to be 8, 16 or 32; got {bits!r}.")
     return bits
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float32, Key, PyTree
 from jaxdrop import checks
 from jaxdrop.noise import uniforms
 from jaxdrop.probability import align, widen
+from jaxdrop.redraw import redraw
 
 _FAR = 80.0  # sigmoid(-80) is nearly the least float32
 
@@ -66,7 +67,7 @@ def concrete_dropout(
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     asked, heat = _check_logit(logit, drawn), _check_positive("temperature", temperature)
     drop = partial(_drop_softly, drawn=drawn)
-    return jax.checkpoint(drop, prevent_cse=False)(key, x, asked, heat)
+    return redraw(drop, key, x, asked, heat)
 
 
 def _check_logit(logit: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:

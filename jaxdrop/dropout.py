@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
 from jaxdrop.masks import convention, draw_for
 from jaxdrop.probability import keep_probability
+from jaxdrop.redraw import redraw
 
 
 def dropout(
@@ -75,31 +75,17 @@ def drop(
     apply: Callable[..., Inexact[Array, "..."]],
     broadcast_dims: Sequence[int],
     bits: int,
+    *others: Array,
 ) -> Inexact[Array, "*shape"]:
-    """Checks what every operator with a Bernoulli mask takes; then draws and applies the mask."""
+    """Checks what every operator with a Bernoulli mask takes; then draws and applies the mask.
+
+    What `apply` needs besides (mask, x, keep probability, bits) comes last.
+    """
     checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked = checks.check_rate(rate, drawn)
-    once = partial(_drop, apply=apply, drawn=drawn, bits=checks.check_bits(bits))
-    return redraw(once, key, x, checked)
-
-
-def redraw(
-    drop: Callable[..., Inexact[Array, "*shape"]],
-    key: Key[Array, ""],
-    x: Inexact[Array, "*shape"],
-    rate: checks.Rate,
-    *others: ArrayLike,
-) -> Inexact[Array, "*shape"]:
-    """Calls `drop` so that backward keeps its arguments, and draws again instead of keeping masks.
-
-    A rate that is known to be 0 or 1 needs no draw.
-    """
-    if rate.is_always(0):
-        return x
-    if rate.is_always(1):
-        return jnp.zeros_like(x)
-    return jax.checkpoint(drop, prevent_cse=False)(key, x, rate, *others)
+    run = partial(_drop, apply=apply, drawn=drawn, bits=checks.check_bits(bits))
+    return x if checked.is_always(0) else redraw(run, key, x, checked, *others)
 
 
 @partial(jax.jit, static_argnames=("apply", "drawn", "bits"))
@@ -107,10 +93,10 @@ def _drop(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
     rate: checks.Rate,
-    *,
+    *others: Array,
     apply: Callable[..., Inexact[Array, "..."]],
     drawn: tuple[int, ...],
     bits: int,
 ) -> Inexact[Array, "*shape"]:
     keep = keep_probability(rate, x.ndim)
-    return apply(draw_for(x, key, keep, drawn, bits), x, keep, bits)
+    return apply(draw_for(x, key, keep, drawn, bits), x, keep, bits, *others)

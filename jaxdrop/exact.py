@@ -10,11 +10,11 @@ from jaxtyping import Array, Float32, Inexact, Key
 
 from jaxdrop import checks
 from jaxdrop.bits import random_words
-from jaxdrop.dropout import redraw
 from jaxdrop.lanes import explicit_sharding
 from jaxdrop.masks import select
 from jaxdrop.probability import align
 from jaxdrop.ranks import smallest, undivided
+from jaxdrop.redraw import redraw
 
 
 def exact_dropout(
@@ -58,7 +58,8 @@ def exact_dropout(
     axis = checks.check_axis("axis", axis, x.shape)
     checked = checks.check_rate(rate, checks.drawn_shape(x.shape, (axis,)))
     share = rate if checked.keep is None else _whole(np.asarray(rate), x.shape[axis])
-    return redraw(partial(_drop_exactly, axis=axis), key, x, checked, share)
+    run = partial(_drop_exactly, axis=axis)
+    return x if checked.is_always(0) else redraw(run, key, x, checked, share)
 
 
 def _whole(rate: np.ndarray, size: int) -> Float32[np.ndarray, "..."]:

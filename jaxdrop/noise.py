@@ -13,9 +13,9 @@ from jaxtyping import Array, Float, Float32, Key
 
 from jaxdrop import checks
 from jaxdrop.bits import random_words
-from jaxdrop.dropout import redraw
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.probability import align, keep_probability, widen
+from jaxdrop.redraw import redraw
 
 
 def gaussian_dropout(
@@ -59,7 +59,9 @@ def gaussian_dropout(
     """
     x, _ = checks.check_real_data(x), checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
-    return redraw(partial(_multiply, drawn=drawn), key, x, check_noise_rate(rate, drawn))
+    checked = check_noise_rate(rate, drawn)
+    run = partial(_multiply, drawn=drawn)
+    return x if checked.is_always(0) else redraw(run, key, x, checked)
 
 
 def check_noise_rate(rate: ArrayLike, drawn: tuple[int, ...]) -> checks.Rate:
@@ -122,7 +124,7 @@ def gaussian_noise(
     x, _ = checks.check_real_data(x), checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked = check_stddev(stddev, drawn)
-    return jax.checkpoint(partial(_add, drawn=drawn), prevent_cse=False)(key, x, checked)
+    return redraw(partial(_add, drawn=drawn), key, x, checked)
 
 
 def check_stddev(stddev: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:

@@ -15,6 +15,7 @@ from jaxdrop.dropout import dropout
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.masks import draw, select
 from jaxdrop.probability import keep_probability
+from jaxdrop.redraw import redraw
 
 
 def drop_path(
@@ -131,7 +132,7 @@ def drop_block(
     if checked.is_always(0) or x.size == 0:
         return x
     run = partial(_drop_blocks, blocks=blocks)
-    return jax.checkpoint(run, prevent_cse=False)(key, x, checked)
+    return redraw(run, key, x, checked)
 
 
 @partial(jax.jit, static_argnames=("blocks",))

@@ -5,9 +5,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.dropout import dropout
+from jaxdrop.dropout import drop, dropout
 from jaxdrop.probability import at_least_float32, keep_probability
-from jaxdrop.redraw import redraw
 
 
 def locked_dropout(
@@ -96,11 +95,12 @@ def zoneout(
 
     """
     previous, new = _check_states(previous, new)
-    return redraw(_update, key, rate, new, previous, drawn=new.shape)
+    return drop(key, new, rate, _update, (), 16, previous)
 
 
-def _update(mask: Bool[Array, "..."], new: Array, previous: Array) -> Array:
-    return jnp.where(mask, new, previous)
+def _update(mask: Bool[Array, "..."], new: Array, keep: Array, bits: int, previous: Array) -> Array:
+    del bits  # nothing is rescaled
+    return jnp.where(mask & (keep > 0), new, previous)
 
 
 def zoneout_inference(

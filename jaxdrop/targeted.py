@@ -14,6 +14,7 @@ from jaxdrop.lanes import explicit_sharding
 from jaxdrop.masks import convention, draw_for
 from jaxdrop.probability import keep_probability, widen
 from jaxdrop.ranks import smallest, undivided
+from jaxdrop.redraw import redraw
 
 
 def targeted_dropout(
@@ -70,7 +71,7 @@ def targeted_dropout(
     share = checks.check_number("target_share", target_share, (), "in [0, 1]", checks.is_share, fix)
     checked = checks.check_rate(rate, drawn)
     drop = partial(_drop_targets, drawn=drawn, axis=axis, apply=convention(scale))
-    return jax.checkpoint(drop, prevent_cse=False)(key, x, checked, share)
+    return redraw(drop, key, x, checked, share)
 
 
 @partial(jax.jit, static_argnames=("drawn", "axis", "apply"))

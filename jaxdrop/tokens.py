@@ -14,6 +14,7 @@ from jaxdrop import checks
 from jaxdrop.bits import positions, random_words
 from jaxdrop.dropout import dropout
 from jaxdrop.lanes import explicit_sharding
+from jaxdrop.redraw import redraw
 
 
 def token_dropout(
@@ -80,12 +81,11 @@ def _mask_tokens(
     if keep_first == 0:
         return dropped(key, x)
 
-    @partial(jax.checkpoint, prevent_cse=False)  # backward counts the tokens again
     def run(key: Key[Array, ""], x: Float[Array, "..."]) -> Float[Array, "..."]:
         token = positions(x.shape, explicit_sharding(x))[-2]
         return jnp.where(token < keep_first, x, dropped(key, x))
 
-    return run(key, x)
+    return redraw(run, key, x)
 
 
 def _remove_tokens(
@@ -94,7 +94,7 @@ def _remove_tokens(
     checks.check_key(key)
     count = _kept_count(rate, x.shape[-2] - keep_first)
     run = partial(_take_tokens, keep_first=keep_first, count=count)
-    return jax.checkpoint(run, prevent_cse=False)(key, x)
+    return redraw(run, key, x)
 
 
 def _kept_count(rate: ArrayLike, tokens: int) -> int:

@@ -1,7 +1,6 @@
 """Dropout of weights: single connections, and whole words of an embedding table."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float, Inexact, Key, PyTree
 
 from jaxdrop import checks
 from jaxdrop.dropout import dropout
+from jaxdrop.redraw import redraw
 
 _LEAF = 0x4C45_4146  # "LEAF": keeps the leaves' keys apart from keys folded with a step or a layer
 
@@ -87,12 +87,11 @@ def _rate_of_each(rate: PyTree[ArrayLike], structure: Any) -> list[Any]:
 
 
 def _drop_leaf(key: Key[Array, ""], index: int, leaf: Any, rate: ArrayLike, scale: bool) -> Array:
-    @partial(jax.checkpoint, prevent_cse=False)  # backward folds the key again
     def run(key: Key[Array, ""], leaf: Array) -> Array:
         own = jax.random.fold_in(jax.random.fold_in(checks.check_key(key), _LEAF), index)
         return dropout(own, leaf, rate, scale=scale)
 
-    return run(key, leaf)
+    return redraw(run, key, leaf)
 
 
 def embedding_dropout(

@@ -27,6 +27,31 @@ def price(**changes: object) -> object:
 j = jaxdrop
 Case = tuple[Callable[[], object], type[Exception], str]
 CASES: dict[str, Case] = {
+    "dropout: bits that are no integer": (
+        lambda: j.dropout(KEY, X, 0.5, bits=16.0),  # type: ignore
+        ValueError,
+        "Expected bits to be 8, 16 or 32; got 16.0.",
+    ),
+    "dropout: one axis instead of a sequence": (
+        lambda: j.dropout(KEY, X, 0.5, broadcast_dims=0),  # type: ignore
+        TypeError,
+        "Expected a sequence of axes as broadcast_dims; got 0.",
+    ),
+    "dropout: no data": (
+        lambda: j.dropout(KEY, None, 0.5),  # type: ignore
+        TypeError,
+        "Expected floating-point data; got None.",
+    ),
+    "keep_mask: sizes that are no integers": (
+        lambda: j.keep_mask(KEY, 0.5, (2, 2.5)),  # type: ignore
+        TypeError,
+        "Expected a shape, one integer or a sequence of them; got (2, 2.5).",
+    ),
+    "keep_mask: a shape by name": (
+        lambda: j.keep_mask(KEY, 0.5, "ab"),  # type: ignore
+        TypeError,
+        "Expected a shape, one integer or a sequence of them; got 'ab'.",
+    ),
     "spatial: no such channels": (
         lambda: j.spatial_dropout(KEY, X, 0.5, channel_dim=3),
         ValueError,
