@@ -95,7 +95,7 @@ def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
     try:
         x = jnp.asarray(x)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"Expected floating-point data; got {x!r}. Pass an array.") from None
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
