@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from experiments.placements import PLACEMENTS, Arm, Placement
-from experiments.statistics import Interval, interval
+from experiments.statistics import Interval, Summary, interval
 from experiments.train import Metrics
 
 STYLES = dict(zip(PLACEMENTS[1:], ("o-", "s-", "D-", "v--", "^-", "P-", "X-"), strict=True))
@@ -29,7 +29,7 @@ def accuracy(arms: Sequence[Arm], final: Metrics, caption: str) -> bytes:
     whole.set(title="the whole range", ylabel="test accuracy (%)", ylim=(0, 102))
     near.set(title="near no dropout", ylim=_near(spread))
     _legend(figure, whole, "Test accuracy by dropout placement and rate")
-    return _png(
+    return png(
         figure,
         f"{caption} Bars and the grey band: 95 % intervals of the mean over seeds. Points of one "
         "rate stand side by side, so that equal ones do not hide each other.",
@@ -79,7 +79,7 @@ def curves(
     grid.flat[0].set_ylim(min(test[0, 0], test[-1, 0] - 10) - 2, 100.5)
     figure.supylabel("accuracy (%)")
     _legend(figure, grid.flat[0], "Learning curves by dropout placement and rate")
-    return _png(
+    return png(
         figure,
         f"Accuracy against epoch, without dropout when measured: test solid, train dotted, means "
         f"over seeds; values far below none are cut off. {caption}",
@@ -104,6 +104,26 @@ def _curves_panel(
     axes.grid(alpha=0.25)
 
 
+def differences(summaries: Sequence[Summary], caption: str) -> bytes:
+    """Every arm's paired difference to none with its interval, best on top."""
+    shown = [summary for summary in summaries if summary.arm.placement != "none"][::-1]
+    figure = Figure(figsize=(9, 1.8 + 0.24 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    means = np.array([summary.difference.mean for summary in shown])
+    halves = np.nan_to_num([summary.difference.half for summary in shown])
+    axes.axvline(0, color=GREY)
+    axes.errorbar(means, np.arange(len(shown)), xerr=halves, fmt="o", markersize=4, capsize=2)
+    labels = [f"{summary.arm.placement} {summary.arm.rate:g}" for summary in shown]
+    axes.set(xlabel="test accuracy against none (percentage points)", xscale="symlog")
+    axes.set_yticks(np.arange(len(shown)), labels, fontsize=8)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.25, axis="x")
+    axes.set_title("Paired differences to no dropout")
+    return png(
+        figure, f"Means over seeds and 95 % intervals; linear from -1 to 1, then log. {caption}"
+    )
+
+
 def _placements(arms: Sequence[Arm]) -> list[Placement]:
     return list(dict.fromkeys(arm.placement for arm in arms[1:]))
 
@@ -119,7 +139,7 @@ def _legend(figure: Figure, axes: Axes, title: str) -> None:
     figure.legend(handles, labels, title=title, title_fontsize=14, **place)
 
 
-def _png(figure: Figure, caption: str) -> bytes:
+def png(figure: Figure, caption: str) -> bytes:
     """The figure as a file, its caption below; without matplotlib's version, so bytes repeat."""
     figure.supxlabel(textwrap.fill(caption, int(figure.get_figwidth() * 13)), fontsize=9)
     content = io.BytesIO()

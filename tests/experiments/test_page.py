@@ -1,0 +1,126 @@
+"""Pages: escaped, self-contained, and looked at in a real browser where there is one."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import escape, unescape
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import gallery
+from experiments.page import Cell, Grid, Page, Picture, render
+
+EVIL = '<script>alert("x")</script>&\'"'
+ROWS = [("b", 10.0), ("a", 9.5), ("c", float("nan")), ("d", -2.0)]
+
+
+def page(name: str = "What came out?") -> Page:
+    rows = [[Cell(f"{name} {arm}"), Cell(f"{value:g} ± 1", value)] for arm, value in ROWS]
+    return Page(
+        name,
+        f"Supported: {name}. " + "A verdict of more than one line on a phone. " * 4,
+        [Grid(name, [name, "accuracy %"], rows, note=name)],
+        [Picture(name, gallery.picture())],
+        {name: "64-256-128-10 " * 10, "versions": "jax 0.10.2"},
+        f"python -m experiments run {name} --option-that-is-long 1 2 3 4 5 6 7 8 9 10",
+    )
+
+
+def test_text_is_shown_and_not_run():
+    html = render(page(EVIL)).decode()
+    assert EVIL not in html
+    assert html.count(escape(EVIL)) == 13
+    assert len(re.findall("<script", html)) == 1
+
+
+def test_a_page_needs_nothing_else():
+    html = render(page()).decode()
+    sources = re.findall(r"(?:src|href)=\"([^\"]*)\"", html)
+    assert all(source.startswith("data:") for source in sources)
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_links_are_escaped_too():
+    html = render(Page("a", "b", [Grid("g", ["h"], [[Cell("x", None, '"><script>')]])])).decode()
+    assert 'href="&quot;&gt;&lt;script&gt;"' in html
+
+
+def test_every_kind_of_mask_drops_its_share():
+    drawn = gallery.masks(jax.random.key(0), 0.5)
+    hard = [values for name, values in drawn.items() if name.split("_")[0] not in ("gaussian",)]
+    assert all(0.1 < np.mean(values < 0.2) < 0.9 for values in hard)
+
+
+PROBE = """
+<script>
+const seen = {errors: [], late: []};
+const frame = document.querySelector("iframe");
+frame.addEventListener("load", () => {
+  const page = frame.contentDocument, view = frame.contentWindow;
+  const rows = () => [...page.querySelectorAll("tbody tr")];
+  const names = () => rows().map(row => row.cells[0].textContent.at(-1)).join("");
+  const [first, second] = page.querySelectorAll("th button");
+  seen.order = [names()];
+  for (const button of [second, second, first]) { button.click(); seen.order.push(names()); }
+  seen.sort = [...page.querySelectorAll("th")].map(th => th.ariaSort);
+  const texts = [...page.querySelectorAll("h1, h2, p, dt, dd, pre, td, th, img")];
+  const boxes = texts.map(t => t.getBoundingClientRect());
+  seen.overlaps = [];
+  boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b, j) => {
+    const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (wide > 1 && high > 1) seen.overlaps.push(texts[i].outerHTML.slice(0, 60));
+  }));
+  seen.spill = page.documentElement.scrollWidth - view.innerWidth;
+  seen.errors = view.errors;
+  document.querySelector("pre").textContent = JSON.stringify(seen);
+});
+</script>
+"""
+CATCH = """<head><script>window.errors = [];
+window.onerror = message => { errors.push(String(message)); };
+console.error = (...all) => { errors.push(all.join(" ")); };</script>"""
+
+
+def looked_at(html: str, width: int, folder) -> dict:
+    """What a browser finds in the page, shown in a frame of this width."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no chromium here: pages were not looked at in a browser")
+    inner = escape(html.replace("<head>", CATCH, 1))
+    frame = f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{inner}"></iframe>'
+    file = folder / "frame.html"
+    file.write_text(
+        f'<meta charset="utf-8"><pre></pre>{PROBE.replace("<script>", frame + "<script>", 1)}'
+    )
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+    call = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", file.as_uri()]
+    shown = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True).stdout
+    return json.loads(unescape(re.search(r"<pre>(\{.*?\})</pre>", shown, re.S)[1]))
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_browser_sorts_and_finds_no_fault(tmp_path, width):
+    seen = looked_at(render(page()).decode(), width, tmp_path)
+    assert seen["errors"] == []
+    assert seen["order"] == ["bacd", "dabc", "cbad", "abcd"]
+    assert seen["sort"] == ["ascending", "none"]
+    assert seen["overlaps"] == []
+    assert seen["spill"] <= 0
+
+
+def test_a_fault_is_seen(tmp_path):
+    html = (
+        render(page())
+        .decode()
+        .replace("main {", "dl { margin-top: -9rem; } p { width: 900px; } main {")
+    )
+    html = html.replace("</main>", "</main><script>undefined.x</script>")
+    seen = looked_at(html, 400, tmp_path)
+    assert seen["errors"]
+    assert seen["overlaps"]
+    assert seen["spill"] > 0
