@@ -68,9 +68,10 @@ def render(page: Page) -> bytes:
 
 
 def _grid(grid: Grid) -> str:
+    kinds = [_kind(cell) for row in grid.rows[:1] for cell in row] or [""] * len(grid.header)
     header = "".join(
-        f'<th scope="col" aria-sort="none"><button type="button">{escape(name)}</button></th>'
-        for name in grid.header
+        f'<th scope="col"{kind} aria-sort="none"><button type="button">{escape(name)}</button></th>'
+        for name, kind in zip(grid.header, kinds, strict=True)
     )
     rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in grid.rows)
     note = f"<p>{escape(grid.note)}</p>" if grid.note else ""
@@ -78,6 +79,11 @@ def _grid(grid: Grid) -> str:
         f'<section><h2>{escape(grid.title)}</h2>\n<div class="wide"><table><thead><tr>{header}'
         f"</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>\n{note}</section>"
     )
+
+
+def _kind(cell: Cell | str) -> str:
+    """Numbers stand to the right, and so do their headers."""
+    return "" if isinstance(cell, str) or cell.value is None else ' class="number"'
 
 
 def _cell(cell: Cell | str) -> str:

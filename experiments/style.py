@@ -17,7 +17,7 @@ a { color: var(--mark); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
-td.number { text-align: right; }
+td.number, th.number { text-align: right; }
 td:first-child { white-space: normal; min-width: 9rem; }
 tbody tr:nth-child(even) { background: var(--band); }
 th button { all: unset; cursor: pointer; font-weight: 600; color: var(--mark); }

@@ -100,7 +100,8 @@ def looked_at(html: str, width: int, folder) -> dict:
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
     call = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", file.as_uri()]
     shown = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True).stdout
-    return json.loads(unescape(re.search(r"<pre>(\{.*?\})</pre>", shown, re.S)[1]))
+    (found,) = re.findall(r"<pre>(\{.*?\})</pre>", shown, re.S)
+    return json.loads(unescape(found))
 
 
 @pytest.mark.parametrize("width", [400, 1400])
