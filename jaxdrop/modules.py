@@ -1,6 +1,7 @@
 """What the Flax adapters share about rates, options and sites. It loads no Flax."""
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -33,6 +34,25 @@ def options_of(operator: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The keyword-only arguments of an operator: what its module holds."""
     parameters = inspect.signature(operator).parameters
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+_SECTION = re.compile(r"^(Args|Raises|References):\n((?:  .*\n?|\n)*)", re.MULTILINE)
+_ENTRY = re.compile(r"^  (\w+): .*(?:\n    .*)*", re.MULTILINE)
+
+
+def explain(own: str | None, operator: Callable[..., Any], flax: str) -> str:
+    """A module's docstring: its own words, and formula, options, errors and paper of its function.
+
+    `flax` tells of the arguments that all modules have.
+    """
+    text = inspect.cleandoc(operator.__doc__ or "")
+    formulas = [part for part in text.split("\n\n") if part.startswith("$$")]
+    sections = {name: body.rstrip() for name, body in _SECTION.findall(text)}
+    held = {"rate", "stddev", *options_of(operator)}
+    entries = [e[0] for e in _ENTRY.finditer(sections.pop("Args", "")) if e[1] in held]
+    sections = {"Args": "\n".join([*entries, flax]), **sections}
+    rest = [f"{name}:\n{body}" for name, body in sections.items()]
+    return "\n\n".join([inspect.cleandoc(own or ""), *formulas, *rest]) + "\n"
 
 
 def hashable(option: Any) -> Any:

@@ -1,4 +1,15 @@
-"""Flax Linen: a module for every operator on activations."""
+"""Flax Linen: a module for every operator on activations.
+
+All are made and called alike: the rate first, then the options of the function by name.
+
+Example:
+  >>> import jax, jax.numpy as jnp
+  >>> from jaxdrop.linen import DropBlock
+  >>> layer, x = DropBlock(0.2, block_size=3, deterministic=False), jnp.ones((2, 8, 8, 3))
+  >>> layer.apply({}, x, rngs={"dropout": jax.random.key(0)}).shape
+  (2, 8, 8, 3)
+
+"""
 
 # ruff: noqa: I001 - grouped by purpose, not by name
 

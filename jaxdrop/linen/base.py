@@ -10,7 +10,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.modules import Check, hashable, is_traced, known_rate, options_of
+from jaxdrop.modules import Check, explain, hashable, is_traced, known_rate, options_of
+
+_COMMON = """\
+  deterministic: True passes the inputs through; None leaves it to the call.
+  rng_collection: the name of the key among the `rngs` of `apply`."""
 
 
 class DropModule(nn.Dropout):
@@ -30,6 +34,8 @@ class DropModule(nn.Dropout):
         super().__init_subclass__(**keywords)
         if "operator" in vars(cls) and "options" not in vars(cls):
             cls.options = tuple(options_of(cls.operator))
+            if "Attributes:" not in (cls.__doc__ or ""):
+                cls.__doc__ = explain(cls.__doc__, cls.operator, _COMMON)
 
     def __post_init__(self) -> None:
         """Checks the rate; Linen's transforms hash what a module holds."""

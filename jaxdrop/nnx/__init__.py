@@ -1,4 +1,20 @@
-"""Flax NNX: a module for every operator, and dropout in models that were built without."""
+"""Flax NNX: a module for every operator, and dropout in models that were built without.
+
+All are made and called alike: the rate first, then the options of the function by name.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> from flax import nnx
+  >>> from jaxdrop.nnx import DropBlock, DropPath
+  >>> rngs, x = nnx.Rngs(0), jnp.ones((2, 8, 8, 3))
+  >>> model = nnx.Sequential(DropBlock(0.2, block_size=3, rngs=rngs), DropPath(0.5, rngs=rngs))
+  >>> model(x).shape
+  (2, 8, 8, 3)
+  >>> model.eval()
+  >>> bool((model(x) == x).all())
+  True
+
+"""
 
 # ruff: noqa: I001 - grouped by purpose, not by name
 

@@ -11,10 +11,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.modules import Check, hashable, known_rate, options_of
+from jaxdrop.modules import Check, explain, hashable, known_rate, options_of
 
 KeySource = nnx.Rngs | nnx.RngStream | Key[Array, ""]
 Streams = nnx.Rngs | nnx.RngStream
+
+
+_COMMON = """\
+  deterministic: True passes the inputs through; None leaves it to the call.
+  rng_collection: the stream that is taken from `nnx.Rngs`.
+  rngs: streams or one stream; the module forks its own from it."""
 
 
 class DropRate(nnx.Variable):
@@ -45,6 +51,8 @@ class DropModule(nnx.Dropout):
             return
         if "options" not in vars(cls):
             cls.options = tuple(options_of(cls.operator))
+        if "Args:" not in (cls.__doc__ or ""):
+            cls.__doc__ = explain(cls.__doc__, cls.operator, _COMMON)
         if "__init__" not in vars(cls):
             cls.__signature__ = _signature(cls)
 

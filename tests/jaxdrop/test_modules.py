@@ -108,6 +108,15 @@ def test_linen_options_are_the_functions(name):
         assert shown[option].default == own[option].default, option
 
 
+@pytest.mark.parametrize("adapter", [jaxdrop.nnx, jaxdrop.linen], ids=["nnx", "linen"])
+def test_docstrings_tell_every_option_and_the_paper(adapter):
+    for name in set(TABLE) & set(vars(adapter)) - {"Dropout"}:
+        text = getattr(adapter, name).__doc__
+        for entry in ("deterministic", "rng_collection", *options_of(function_of(name))):
+            assert f"  {entry}: " in text, (name, entry)
+        assert all(part in text for part in ("$$", "Raises:\n", "References:\n"))
+
+
 @every
 def test_evaluation_and_rate_0_return_the_inputs(name):
     assert make(name)(X, deterministic=True) is X
