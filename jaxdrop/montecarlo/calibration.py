@@ -20,7 +20,7 @@ class Reliability(NamedTuple):
 
     confidence: Float[Array, " bins"]
     accuracy: Float[Array, " bins"]
-    count: Int[Array, " bins"]
+    examples: Int[Array, " bins"]
     edges: Float[Array, " bins+1"]
 
 
@@ -139,8 +139,8 @@ def reliability(
         bins hold about the same number of examples; equal confidences stay together.
 
     Returns:
-      `Reliability`: `confidence`, `accuracy` (both NaN in an empty bin) and `count` of each bin,
-      and the `edges` between bins, one more than there are bins.
+      `Reliability`: `confidence`, `accuracy` (both NaN in an empty bin) and number of `examples`
+      of each bin, and the `edges` between bins, one more than there are bins.
 
     Raises:
       ValueError: as in `accuracy`, and less than one bin or another binning.
@@ -151,7 +151,7 @@ def reliability(
       >>> from jaxdrop import montecarlo
       >>> p = jnp.array([[0.75, 0.25], [0.75, 0.25], [0.0, 1.0]])
       >>> diagram = montecarlo.reliability(p, jnp.array([0, 1, 1]), bins=4)
-      >>> diagram.confidence.tolist(), diagram.accuracy.tolist(), diagram.count.tolist()
+      >>> diagram.confidence.tolist(), diagram.accuracy.tolist(), diagram.examples.tolist()
       ([nan, nan, 0.75, 1.0], [nan, nan, 0.5, 1.0], [0, 0, 2, 1])
 
     References:
@@ -210,4 +210,4 @@ def ece(
     """
     diagram = reliability(probabilities, labels, bins=bins, binning=binning)
     gaps = jnp.nan_to_num(abs(diagram.accuracy - diagram.confidence))
-    return gaps @ diagram.count.astype(gaps.dtype) / diagram.count.sum().astype(gaps.dtype)
+    return gaps @ diagram.examples.astype(gaps.dtype) / diagram.examples.sum().astype(gaps.dtype)

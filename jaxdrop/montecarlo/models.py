@@ -112,7 +112,7 @@ def _dropping(model: "nnx.Module") -> "nnx.Module":
     model.set_attributes(deterministic=False, raise_if_not_found=False)
     for _, module in nnx.iter_modules(model):
         if isinstance(module, nnx.Dropout | nnx.MultiHeadAttention) and module.rngs is None:
-            module.rngs = nnx.RngStream(jax.random.key(0), tag="dropout")
+            module.rngs = nnx.data(nnx.RngStream(jax.random.key(0), tag="dropout"))
     return model
 
 
@@ -268,10 +268,10 @@ def _force_modes(
         flag, value = "deterministic", False
     else:
         return next_method(*args, **kwargs)
-    bound = inspect.signature(type(context.module).__call__).bind(context.module, *args, **kwargs)
+    bound = inspect.signature(next_method).bind(*args, **kwargs)  # of a class above, under super
     bound.arguments[flag] = None  # Flax takes the flag from one place alone
     with _attribute(context.module, flag, value):
-        return next_method(*bound.args[1:], **bound.kwargs)
+        return next_method(*bound.args, **bound.kwargs)
 
 
 @contextmanager

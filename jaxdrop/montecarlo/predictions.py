@@ -1,5 +1,7 @@
 """What the measures ask of samples, probabilities, labels and scores."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -26,7 +28,13 @@ def check_sampled(name: str, samples: ArrayLike, rank: int, axes: str) -> Array:
 
 def widen(x: Array) -> Array:
     """Float32 at least: that is what everything is computed in."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(wide(x.dtype))
+
+
+def wide(dtype: Any) -> Any:
+    """The dtype to compute in."""
+    narrow = not jnp.issubdtype(dtype, jnp.inexact) or jnp.finfo(dtype).bits < 32
+    return jnp.float32 if narrow else dtype
 
 
 def check_no_nan(name: str, x: Array) -> None:

@@ -17,6 +17,7 @@ from jaxdrop import checks
 
 _PROBES = 256  # samples more before equal ones are refused: at low rates a few can be equal
 _ULPS = 8  # samples that differ by less are equal: chunks can differ in their last bits
+AXIS = "samples"  # of the devices that share them
 Predict = Callable[[Key[Array, ""]], PyTree[Array]]
 
 
@@ -115,7 +116,7 @@ def share(run: Callable[..., Any], mesh: Mesh | None, *, gather: bool = True) ->
     """Gives each device of the mesh its part of the indices."""
     if mesh is None:
         return run
-    over = PartitionSpec(mesh.axis_names)
+    mesh, over = Mesh(mesh.devices.ravel(), AXIS), PartitionSpec(AXIS)  # any axes, of any kind
     specs = {"in_specs": (PartitionSpec(), over), "out_specs": over if gather else PartitionSpec()}
     return jax.shard_map(run, mesh=mesh, check_vma=False, **specs)
 

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from jaxdrop import checks
-from jaxdrop.montecarlo import sampling
+from jaxdrop.montecarlo import predictions, sampling
 from jaxdrop.montecarlo.sampling import Predict
 
 _CHUNK = 32  # wide enough for the vector units of a core, small enough for a large model
@@ -20,7 +20,7 @@ _CHUNK = 32  # wide enough for the vector units of a core, small enough for a la
 class Moments(NamedTuple):
     """Mean and population variance of each prediction, and over how many samples."""
 
-    count: int
+    num_samples: int
     mean: PyTree[Float[Array, "..."]]
     variance: PyTree[Float[Array, "..."]]
 
@@ -28,7 +28,7 @@ class Moments(NamedTuple):
 class _Sums(NamedTuple):
     """Of a set of samples: how many, their mean, the sum of squared distances from it."""
 
-    count: Float[Array, ""]
+    weight: Float[Array, ""]
     mean: PyTree[Array]
     squares: PyTree[Array]
 
@@ -58,8 +58,8 @@ def moments(
       mesh: shares the samples out over all devices of this mesh; each holds all that `fn` needs.
 
     Returns:
-      `Moments`: `count`, and `mean` and `variance` as pytrees like what `fn` returns, in float32
-      or, where a prediction has more digits, its dtype.
+      `Moments`: `num_samples`, and `mean` and `variance` as pytrees like what `fn` returns, in
+      float32 or, where a prediction has more digits, its dtype.
 
     Raises:
       ValueError: less than two samples, a chunk below 1, several keys, or samples that are all
@@ -91,10 +91,10 @@ def moments(
 
 
 class _Counted(NamedTuple):
-    """Indices of samples; those from `count` on fill the last chunk, and weigh nothing."""
+    """Indices of samples; those from `stop` on fill the last chunk, and weigh nothing."""
 
     indices: Int[Array, " samples"]
-    count: Int[Array, ""]
+    stop: Int[Array, ""]
 
 
 def _stream(
@@ -105,18 +105,18 @@ def _stream(
     def run(key: Key[Array, ""], indices: Int[Array, " share"]) -> _Sums:
         def step(sums: _Sums, chunk: Int[Array, " size"]) -> tuple[_Sums, None]:
             values = jax.vmap(partial(sampling.at, fn, key))(chunk)
-            return _merge(sums, _sums(values, chunk < counted.count)), None
+            return _merge(sums, _sums(values, chunk < counted.stop)), None
 
         empty = jax.tree.map(_zeros, jax.eval_shape(fn, key))
         start = _Sums(jnp.float32(0), empty, empty)
         sums = lax.scan(step, start, indices.reshape(-1, size))[0]
-        return sums if mesh is None else _over_devices(sums, mesh)
+        return sums if mesh is None else _over_devices(sums)
 
     return sampling.share(run, mesh, gather=False)(key, counted.indices)
 
 
 def _zeros(leaf: Any) -> Array:
-    return jnp.zeros(leaf.shape, jnp.promote_types(leaf.dtype, jnp.float32))
+    return jnp.zeros(leaf.shape, predictions.wide(leaf.dtype))
 
 
 def _sums(values: PyTree[Array], counts: Array) -> _Sums:
@@ -126,10 +126,7 @@ def _sums(values: PyTree[Array], counts: Array) -> _Sums:
         weights = counts.reshape(-1, *[1] * (leaf.ndim - 1))
         return jnp.where(weights, leaf, jnp.zeros_like(leaf)).sum(0)
 
-    def wide(leaf: Array) -> Array:
-        return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
-
-    values = jax.tree.map(wide, values)
+    values = jax.tree.map(predictions.widen, values)
     mean = jax.tree.map(lambda leaf: _over(total(leaf), count), values)
     squares = jax.tree.map(lambda leaf, mean: total(jnp.square(leaf - mean[None])), values, mean)
     return _Sums(count, mean, squares)
@@ -141,26 +138,26 @@ def _over(total: Array, count: Array) -> Array:
 
 def _merge(a: _Sums, b: _Sums) -> _Sums:
     """The sums of both sets together."""
-    count = a.count + b.count
+    count = a.weight + b.weight
 
     def mean(of_a: Array, of_b: Array) -> Array:
-        return of_a + _over((of_b - of_a) * b.count.astype(of_a.dtype), count)
+        return of_a + _over((of_b - of_a) * b.weight.astype(of_a.dtype), count)
 
     def squares(of_a: Array, of_b: Array, mean_a: Array, mean_b: Array) -> Array:
-        apart = jnp.square(mean_b - mean_a) * (a.count * b.count).astype(of_a.dtype)
+        apart = jnp.square(mean_b - mean_a) * (a.weight * b.weight).astype(of_a.dtype)
         return of_a + of_b + _over(apart, count)
 
     means = jax.tree.map(mean, a.mean, b.mean)
     return _Sums(count, means, jax.tree.map(squares, a.squares, b.squares, a.mean, b.mean))
 
 
-def _over_devices(sums: _Sums, mesh: Mesh) -> _Sums:
+def _over_devices(sums: _Sums) -> _Sums:
     """The sums of the shares of all devices together, on each of them."""
-    everywhere = partial(lax.psum, axis_name=mesh.axis_names)
-    count = everywhere(sums.count)
+    everywhere = partial(lax.psum, axis_name=sampling.AXIS)
+    count = everywhere(sums.weight)
 
     def weighted(leaf: Array) -> Array:
-        return leaf * sums.count.astype(leaf.dtype)
+        return leaf * sums.weight.astype(leaf.dtype)
 
     def squares(own: Array, mean: Array, whole: Array) -> Array:
         return everywhere(own + weighted(jnp.square(mean - whole)))

@@ -68,8 +68,9 @@ def classification(samples: Float[ArrayLike, "samples *batch classes"]) -> Class
       Gal, Uncertainty in Deep Learning, 2016.
 
     """
-    samples = predictions.check_sampled("samples", samples, 2, "(samples, ..., classes)")
-    predictions.check_probabilities("samples", samples)
+    given = jnp.asarray(samples)
+    samples = predictions.check_sampled("samples", given, 2, "(samples, ..., classes)")
+    predictions.check_probabilities("samples", given)
     mean = samples.mean(0)
     predictive, expected = _entropy(mean), _entropy(samples).mean(0)
     votes = jax.nn.one_hot(samples.argmax(-1), samples.shape[-1], dtype=samples.dtype).mean(0)
