@@ -118,7 +118,7 @@ def uci(config: Uci) -> bool:
         for name in config.names
         for row in report.rows(name, results[name], published[name], tolerances.get(name))
     ]
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=max(Console().width, report.WIDTH))
     console.print(report.table(compared))
     console.print(_caption(config))
     _write(config, splits, results, published)

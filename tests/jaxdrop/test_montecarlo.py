@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 
 import jaxdrop
 from jaxdrop import montecarlo
@@ -20,7 +21,7 @@ WEIGHTS, X = jnp.array([1.0, -2.0, 0.5, 3.0]), jnp.array([0.5, 1.0, -2.0, 1.5])
 LIMIT = 5.0
 
 
-def linear(key, rate=0.3):
+def linear(key, rate: ArrayLike = 0.3):
     return jaxdrop.dropout(key, X, rate) @ WEIGHTS
 
 
