@@ -44,8 +44,8 @@ def run(arguments: Sequence[str]) -> int:
     """Runs one study or all; the status is 0 if what it claims holds, else 1."""
     app = tyro.extras.SubcommandApp()
     for name, study in STUDIES.items():
-        app.command(_of(study), name=name)
-    app.command(_of_all, name="all")
+        app.command(name=name)(_of(study))
+    app.command(name="all")(_of_all)
     holds = app.cli(
         prog="python -m experiments run", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
     )

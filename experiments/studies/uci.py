@@ -8,6 +8,7 @@ from rich.console import Console
 
 from experiments import runs
 from experiments.errors import expect
+from experiments.train import seed_keys
 from experiments.uci import data, report, train
 from experiments.uci.protocol import (
     ALL,
@@ -41,6 +42,8 @@ class Uci:
     """Weight of the regulariser, instead of the published one."""
     seeds: int = 1
     """Trainings of each split."""
+    seed: int = 0
+    """Where all randomness comes from."""
     samples: int = 10_000
     """Monte-Carlo samples."""
     epochs: int | None = None
@@ -57,6 +60,7 @@ class Uci:
         for flag in ("seeds", "epochs"):
             value = getattr(self, flag)
             expect(value is None or value >= 1, f"--{flag} of 1 or more", value)
+        expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
         expect(self.samples >= 2, "--samples of 2 or more", self.samples)
         expect(len(self.sets) > 0, "a set in --sets", "nothing")
         fix = "A rate is the probability to drop; 0 would leave nothing to sample."
@@ -108,8 +112,9 @@ def uci(config: Uci) -> bool:
     }
     protocol = protocol._replace(epochs=config.epochs or protocol.epochs)
     samples = 1_000 if config.smoke else config.samples
+    keys = seed_keys(config.seed, config.seeds)
     results = {
-        name: train.run(splits[name], protocol, chosen[name], config.seeds, samples)
+        name: train.run(splits[name], protocol, chosen[name], keys, samples)
         for name in config.names
     }
     tolerances = TOLERANCES if config.protocol == "original" else {}
@@ -140,7 +145,7 @@ def _write(
         "samples.png": report.likelihood_by_samples(results, caption),
     }
     arrays = [array for name in config.names for array in splits[name]]
-    runs.write(config.output, files, runs.manifest(0, arrays, files, "run uci"))
+    runs.write(config.output, files, runs.manifest(config.seed, arrays, files, "run uci"))
 
 
 def _caption(config: Uci) -> str:

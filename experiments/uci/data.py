@@ -1,7 +1,7 @@
 """A regression set in a folder of text files, with its splits and what was published on each."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, Shaped
@@ -66,7 +66,7 @@ def published(folder: Path, prefix: str, splits: int) -> Published | None:
     return Published(*columns)
 
 
-def _numbers(file: Path, rank: int) -> Float64[np.ndarray, "..."]:
+def _numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:
     try:
         values = np.loadtxt(file, ndmin=rank)
     except OSError as error:

@@ -53,7 +53,7 @@ def rows(
     """The two figures of a set; the seeds of a split are averaged before anything else."""
     found = (result.rmse.mean(1), result.log_likelihood[-1].mean(1))
     return [
-        _row(name, figure, ours, published and published[i], given and given[i])
+        _row(name, figure, ours, published and published[i], None if given is None else given[i])
         for i, (figure, ours) in enumerate(zip(("RMSE", "log-likelihood"), found, strict=True))
     ]
 

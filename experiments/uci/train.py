@@ -19,12 +19,12 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
 import jaxdrop
-from experiments.train import seed_keys
 from experiments.uci.data import Splits
 from experiments.uci.protocol import Hyperparameters, Protocol
 from jaxdrop import montecarlo
 
 BLOCK = 500  # samples that are held at once
+_SAMPLING = 0x5341_4D50  # "SAMP": keeps keys of samples apart from those of the training
 Params = list[tuple[Array, Array]]
 State = tuple[Params, optax.OptState]
 ADAM = optax.adam(1e-3, eps=1e-8)
@@ -47,16 +47,20 @@ class Numbers(NamedTuple):
 
 
 def run(
-    splits: Splits, protocol: Protocol, chosen: Hyperparameters, seeds: int, samples: int
+    splits: Splits,
+    protocol: Protocol,
+    chosen: Hyperparameters,
+    keys: Key[Array, " seeds"],
+    samples: int,
 ) -> Result:
     """Trains, samples and scores."""
-    count, size = splits.y_train.shape
-    keys = jax.vmap(lambda key: jax.random.split(key, count), out_axes=1)(seed_keys(0, seeds))
+    (count, size), seeds = splits.y_train.shape, len(keys)
+    keys = jax.vmap(lambda key: jax.random.split(key, count), out_axes=1)(keys)
     rows = jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), splits)  # seeds of a split
     decay = chosen.weight_reg * (1 - chosen.rate) / (2 * size * chosen.precision)
     numbers = Numbers(jnp.float32(chosen.rate), jnp.float32(decay), jnp.int32(protocol.epochs))
     params = fit(protocol.hidden, protocol.batch_size, numbers, keys.ravel(), *rows[:2])
-    return _score(params, rows, chosen, (count, seeds), samples)
+    return _score(keys[0, 0], params, rows, chosen, (count, seeds), samples)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -133,7 +137,12 @@ def predict_all(
 
 
 def _score(
-    params: Params, rows: Splits, chosen: Hyperparameters, shape: tuple[int, int], samples: int
+    key: Key[Array, ""],
+    params: Params,
+    rows: Splits,
+    chosen: Hyperparameters,
+    shape: tuple[int, int],
+    samples: int,
 ) -> Result:
     """Blocks of samples, whose means and likelihoods are merged in float64."""
     unit = (jnp.asarray(rows.mean, jnp.float32), jnp.asarray(rows.scale, jnp.float32))
@@ -142,8 +151,8 @@ def _score(
     sizes = [min(BLOCK, samples - start) for start in range(0, samples, BLOCK)]
     total, summed, likelihoods = np.float64(0), np.float64(-np.inf), []
     for block, size in enumerate(sizes):
-        key = jax.random.fold_in(seed_keys(1, 1)[0], block)
-        drawn = montecarlo.sample(key, fn, size, chunk=20)
+        own = jax.random.fold_in(jax.random.fold_in(key, _SAMPLING), block)
+        drawn = montecarlo.sample(own, fn, size, chunk=20)
         found = montecarlo.regression(drawn, chosen.precision, targets)
         total = total + size * np.asarray(found.mean, np.float64)
         of_block = np.asarray(found.log_likelihood, np.float64) + np.log(size)
