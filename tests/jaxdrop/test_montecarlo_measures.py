@@ -107,6 +107,12 @@ def test_reliability_agrees_with_sklearn(bins, binning, strategy):
     assert found == pytest.approx(error, rel=1e-4)
 
 
+def test_a_bin_holds_its_upper_edge():
+    p = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]], np.float32)
+    found = montecarlo.reliability(p, np.array([0, 0, 0]), bins=4)
+    assert found.examples.tolist() == [0, 1, 1, 1]
+
+
 def test_equal_mass_bins_hold_about_the_same():
     assert np.ptp(montecarlo.reliability(P, LABELS, bins=10, binning="mass").examples) <= 1
 
