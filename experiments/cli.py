@@ -10,6 +10,7 @@ from experiments.bench.options import Bench, Output
 from experiments.compare import compare
 from experiments.config import Compare, Folder
 from experiments.errors import InputError
+from experiments.studies import command
 
 app = tyro.extras.SubcommandApp()
 
@@ -34,10 +35,25 @@ def _bench(config: Bench, folder: Output) -> None:
     bench(config, folder)
 
 
+@app.command(name="list")
+def _list() -> None:
+    """Which studies are there, and what does each claim?"""
+    command.list_studies()
+
+
+@app.command(name="run")
+def _run(study: str) -> None:
+    """Runs a study, or all of them, and says whether its claim holds: run STUDY --help."""
+    raise AssertionError(f"main hands {study} on")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; the exit status is 0 when done, and 2 for bad input."""
+    """Runs a command; the status is 0 done, 1 the answer is no, 2 bad input."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app.cli(prog="python -m experiments", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+        if words[:1] == ["run"]:
+            return command.run(words[1:])
+        app.cli(prog="python -m experiments", args=words, config=(tyro.conf.OmitArgPrefixes,))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,7 +10,7 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 import jaxdrop
-from experiments.plots import png
+from experiments.plots import as_png
 
 RATE, SIDE = 0.3, 12
 COLUMNS = 5
@@ -50,7 +50,7 @@ def picture(seed: int = 0, rate: float = RATE) -> bytes:
         title, _, note = name.partition(": ")
         axes.set_title(title, fontsize=10)
         axes.set(xticks=[], yticks=[], xlabel=note)
-    return png(
+    return as_png(
         figure,
         f"What is left of ones at rate {rate:g}: dark is dropped, the brighter the more it was "
         "scaled up. One draw of each kind.",

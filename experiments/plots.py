@@ -29,7 +29,7 @@ def accuracy(arms: Sequence[Arm], final: Metrics, caption: str) -> bytes:
     whole.set(title="the whole range", ylabel="test accuracy (%)", ylim=(0, 102))
     near.set(title="near no dropout", ylim=_near(spread))
     _legend(figure, whole, "Test accuracy by dropout placement and rate")
-    return png(
+    return as_png(
         figure,
         f"{caption} Bars and the grey band: 95 % intervals of the mean over seeds. Points of one "
         "rate stand side by side, so that equal ones do not hide each other.",
@@ -79,7 +79,7 @@ def curves(
     grid.flat[0].set_ylim(min(test[0, 0], test[-1, 0] - 10) - 2, 100.5)
     figure.supylabel("accuracy (%)")
     _legend(figure, grid.flat[0], "Learning curves by dropout placement and rate")
-    return png(
+    return as_png(
         figure,
         f"Accuracy against epoch, without dropout when measured: test solid, train dotted, means "
         f"over seeds; values far below none are cut off. {caption}",
@@ -119,7 +119,7 @@ def differences(summaries: Sequence[Summary], caption: str) -> bytes:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.25, axis="x")
     axes.set_title("Paired differences to no dropout")
-    return png(
+    return as_png(
         figure, f"Means over seeds and 95 % intervals; linear from -1 to 1, then log. {caption}"
     )
 
@@ -139,7 +139,7 @@ def _legend(figure: Figure, axes: Axes, title: str) -> None:
     figure.legend(handles, labels, title=title, title_fontsize=14, **place)
 
 
-def png(figure: Figure, caption: str) -> bytes:
+def as_png(figure: Figure, caption: str) -> bytes:
     """The figure as a file, its caption below; without matplotlib's version, so bytes repeat."""
     figure.supxlabel(textwrap.fill(caption, int(figure.get_figwidth() * 13)), fontsize=9)
     content = io.BytesIO()

@@ -9,14 +9,13 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from experiments.data import Dataset
 from experiments.errors import InputError, expect
 
 MANIFEST = "manifest.json"
@@ -54,10 +53,12 @@ def as_json(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode()
 
 
-def manifest(seed: int, data: Dataset, files: Mapping[str, bytes]) -> dict[str, Any]:
+def manifest(
+    seed: int, data: Iterable[Any], files: Mapping[str, bytes], command: str = "compare"
+) -> dict[str, Any]:
     """What a run depends on besides its configuration, and digests of what it read and wrote."""
     return {
-        "command": "compare",
+        "command": command,
         "seed": seed,
         "prng": "threefry2x32",
         "jax_threefry_partitionable": jax.config.jax_threefry_partitionable,  # pyright: ignore

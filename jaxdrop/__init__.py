@@ -39,6 +39,7 @@ from jaxdrop.masks import apply_mask as apply_mask  # replay one, with its scale
 from jaxdrop.masks import keep_mask as keep_mask  # draw one
 
 # Keys, and rates over depth and over steps.
+from jaxdrop import montecarlo as montecarlo  # samples with dropout on, and what they are worth
 from jaxdrop import rates as rates
 from jaxdrop.keys import derive as derive  # one for each step, layer and micro-batch
 from jaxdrop.keys import shard_key as shard_key  # one for each shard inside jax.shard_map

@@ -1,0 +1,20 @@
+"""The studies, a file and a line each: what is claimed, and the command that finds out."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from experiments.studies import uci
+
+
+class Study(NamedTuple):
+    """Its claim, its settings, which data it lacks (in words), and whether the claim holds."""
+
+    claim: str
+    config: type
+    lacks: Callable[[Any], str]
+    run: Callable[[Any], bool]
+
+
+STUDIES = {
+    "uci": Study(uci.CLAIM, uci.Uci, uci.lacks, uci.uci),
+}

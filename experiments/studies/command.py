@@ -1,0 +1,85 @@
+"""`python -m experiments list` and `run`: every study, by its name."""
+
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from experiments.studies import STUDIES, Study
+
+
+def list_studies() -> None:
+    """A table for people; lines of name, tab, claim for programs."""
+    if not sys.stdout.isatty():
+        for name, study in STUDIES.items():
+            print(f"{name}\t{study.claim}")
+        return
+    table = Table("study", "claim")
+    for name, study in STUDIES.items():
+        table.add_row(name, study.claim)
+    Console().print(table)
+
+
+@dataclass(frozen=True)
+class All:
+    """Runs every study whose data are there."""
+
+    data_dir: Path | None = None
+    """Folder of the data, for studies that need one."""
+    smoke: bool = False
+    """The smallest version of each."""
+    output: Path = Path("runs")
+    """Folder for the runs: each study has one of its own in it."""
+    overwrite: bool = False
+    """Replace the runs that it holds."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one study or all; the status is 0 if what it claims holds, else 1."""
+    app = tyro.extras.SubcommandApp()
+    for name, study in STUDIES.items():
+        app.command(name=name)(_of(study))
+    app.command(name="all")(_of_all)
+    holds = app.cli(
+        prog="python -m experiments run", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
+    )
+    return 0 if holds else 1
+
+
+def _of(study: Study) -> Any:
+    def command(config: Any) -> bool:
+        holds = study.run(config)
+        print(f"verdict: {'agree' if holds else 'disagree'}")
+        return holds
+
+    command.__doc__ = inspect.getdoc(study.config)
+    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[study.config], "return": bool}
+    return command
+
+
+def _of_all(config: All) -> bool:
+    """Runs every study whose data are there."""
+    verdicts = [_run_one(name, study, config) for name, study in STUDIES.items()]
+    decided = [verdict for verdict in verdicts if verdict is not None]
+    print(f"verdict: {'agree' if all(decided) else 'disagree'}")
+    return all(decided)
+
+
+def _run_one(name: str, study: Study, config: All) -> bool | None:
+    given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": config.output / name}
+    known = {field.name for field in fields(study.config)}
+    if config.data_dir is not None and "data_dir" in known:
+        given["data_dir"] = config.data_dir
+    settings = study.config(**given)
+    if reason := study.lacks(settings):
+        print(f"{name}: skipped, {reason}")
+        return None
+    holds = study.run(settings)
+    print(f"{name}: {'agree' if holds else 'disagree'}")
+    return holds

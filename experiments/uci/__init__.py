@@ -1,0 +1,1 @@
+"""Monte-Carlo dropout on the UCI regression sets: protocol, data, training, comparison."""

@@ -1,0 +1,85 @@
+"""A regression set in a folder of text files, with its splits and what was published on each."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Float64, Shaped
+
+from experiments.errors import InputError, expect
+
+
+class Splits(NamedTuple):
+    """All splits of a set: what trains is normalised by it, targets to test are as they were."""
+
+    x_train: Float32[np.ndarray, "splits train features"]
+    y_train: Float32[np.ndarray, "splits train"]
+    x_test: Float32[np.ndarray, "splits test features"]
+    y_test: Float64[np.ndarray, "splits test"]
+    mean: Float64[np.ndarray, "splits 1"]
+    scale: Float64[np.ndarray, "splits 1"]
+
+
+class Published(NamedTuple):
+    """One number for each split."""
+
+    rmse: Float64[np.ndarray, " splits"]
+    log_likelihood: Float64[np.ndarray, " splits"]
+
+
+def load(folder: Path) -> Splits:
+    """Reads `data.txt`, which columns are features and target, and the rows of each split."""
+    table = _numbers(folder / "data.txt", 2)
+    features = _indices(folder / "index_features.txt", table.shape[1])
+    target = _indices(folder / "index_target.txt", table.shape[1])
+    x, y = table[:, features], table[:, target[0]]
+    numbers = range(sum(1 for _ in folder.glob("index_train_*.txt")))
+    expect(len(numbers) > 0, f"index_train_0.txt and so on in {folder}", "none")
+    return Splits(*map(np.stack, zip(*(_split(folder, i, x, y) for i in numbers), strict=True)))
+
+
+def _split(folder: Path, number: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    train, test = (
+        _indices(folder / f"index_{part}_{number}.txt", len(y)) for part in ("train", "test")
+    )
+    (x_mean, x_scale), (mean, scale) = _normaliser(x[train]), _normaliser(y[train])
+    of_train, of_test = ((x[rows] - x_mean) / x_scale for rows in (train, test))
+    target = (y[train] - mean) / scale
+    parts = [part.astype(np.float32) for part in (of_train, target, of_test)]
+    return (*parts, y[test], mean[None], scale[None])
+
+
+def _normaliser(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation; what never varies is left as it is."""
+    scale = np.asarray(values.std(0))
+    return np.asarray(values.mean(0)), np.where(scale == 0, 1, scale)
+
+
+def published(folder: Path, prefix: str, splits: int) -> Published | None:
+    """The published result of each split, if the folder has it."""
+    files = [folder / "published" / f"{prefix}.test_{name}.txt" for name in ("MC_rmse", "ll")]
+    if not all(file.exists() for file in files):
+        return None
+    columns = [_numbers(file, 1) for file in files]
+    for file, column in zip(files, columns, strict=True):
+        expect(len(column) == splits, f"{splits} numbers in {file}, one a split", len(column))
+    return Published(*columns)
+
+
+def _numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:
+    try:
+        values = np.loadtxt(file, ndmin=rank)
+    except OSError as error:
+        fix = "Name the folder of the sets with --data-dir."
+        raise InputError(f"Expected a file {file}; got: {error}. {fix}") from None
+    except ValueError as error:
+        raise InputError(f"Expected numbers in {file}; got: {error}.") from None
+    expect(values.size > 0 and bool(np.isfinite(values).all()), f"finite numbers in {file}", "none")
+    return values
+
+
+def _indices(file: Path, size: int) -> Shaped[np.ndarray, " n"]:
+    values = _numbers(file, 1)
+    valid = bool(((values == values.astype(int)) & (values >= 0) & (values < size)).all())
+    expect(valid, f"whole numbers from 0 to {size - 1} in {file}", "others")
+    return values.astype(int)

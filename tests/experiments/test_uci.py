@@ -1,0 +1,179 @@
+"""The uci study on a small set made here; what is published on it are results of its own."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from experiments import cli
+from experiments.errors import InputError
+from experiments.studies import STUDIES, command
+from experiments.train import seed_keys
+from experiments.uci import data, report, train
+from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+
+CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
+SHORT = PROTOCOLS["original"]._replace(epochs=60)
+SPLITS, SIZE = 6, 90
+
+
+def write_set(folder, published=None):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(SIZE, 3))
+    y = 3 * np.sin(x[:, 0]) + 2 * x[:, 1] + 10 + 0.3 * rng.normal(size=SIZE)
+    folder.mkdir(parents=True)
+    np.savetxt(folder / "data.txt", np.column_stack([x, np.ones(SIZE), y]))  # one never varies
+    np.savetxt(folder / "index_features.txt", range(4), "%d")
+    np.savetxt(folder / "index_target.txt", [4], "%d")
+    for split in range(SPLITS):
+        order = rng.permutation(SIZE)
+        np.savetxt(folder / f"index_train_{split}.txt", order[:75], "%d")
+        np.savetxt(folder / f"index_test_{split}.txt", order[75:], "%d")
+    if published is not None:
+        (folder / "published").mkdir()
+        for name, column in zip(("MC_rmse", "ll"), published, strict=True):
+            np.savetxt(folder / "published" / f"results.test_{name}.txt", column)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A set whose published results are those of four other seeds."""
+    first = tmp_path_factory.mktemp("uci")
+    write_set(first / "made")
+    splits = data.load(first / "made")
+    result = train.run(splits, SHORT, CHOSEN, seed_keys(1, 4), 600)
+    second = tmp_path_factory.mktemp("uci")
+    write_set(second / "made", (result.rmse.mean(1), result.log_likelihood[-1].mean(1)))
+    return second, splits, result
+
+
+def run(folder, output, *arguments):
+    chosen = "--precision 1 --weight-reg 1e-4 --epochs 60 --samples 600 --seeds 4".split()
+    where = ["--data-dir", str(folder), "--sets", "made", "--output", str(output)]
+    return cli.main(["run", "uci", *where, *chosen, *arguments])
+
+
+@pytest.mark.parametrize(("rate", "status"), [(0.05, 0), (0.5, 1)])
+def test_a_wrong_rate_disagrees(own, tmp_path, capsys, rate, status):
+    assert run(own[0], tmp_path / "run", "--rate", str(rate)) == status
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == f"verdict: {('agree', 'disagree')[status]}"
+    with (tmp_path / "run" / "results.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == SPLITS * 4
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"manifest.json", "published.png", "samples.png", "config.json"} <= names
+
+
+def test_runs_learn_and_differ(own):
+    _, splits, result = own
+    assert result.rmse.shape == (SPLITS, 4)
+    assert result.log_likelihood.shape == (2, SPLITS, 4)
+    assert result.samples == [500, 600]
+    assert (result.rmse < splits.y_test.std(1)[:, None] / 2).all()
+    assert len(np.unique(result.rmse)) == SPLITS * 4
+
+
+def test_normalisation_is_that_of_the_training_rows(own):
+    folder, splits, _ = own
+    np.testing.assert_allclose(splits.x_train.mean(1), 0, atol=1e-5)
+    np.testing.assert_allclose(splits.x_train.std(1)[:, :3], 1, rtol=1e-5)
+    assert (splits.x_train[..., 3] == 0).all()  # a deviation of 0 becomes 1
+    np.testing.assert_allclose(splits.y_train.std(1), 1, rtol=1e-5)
+    table = np.loadtxt(folder / "made" / "data.txt")
+    rows = np.loadtxt(folder / "made" / "index_test_2.txt", dtype=int)
+    np.testing.assert_array_equal(splits.y_test[2], table[rows, 4])
+
+
+def test_every_row_is_in_a_pass_once():
+    batches = np.asarray(train._batches(seed_keys(0, 1)[0], 75, 32))
+    assert batches.shape == (3, 32)
+    np.testing.assert_array_equal(np.sort(batches.ravel())[:75], np.arange(75))
+    assert (np.sort(batches.ravel())[75:] == 75).all()
+
+
+def differences(shift):
+    theirs = data.Published(np.linspace(1, 2, 20), np.linspace(-3, -2, 20))
+    noise = np.random.default_rng(0).normal(size=20) * 0.01
+    ours = train.Result(
+        (theirs.rmse + noise + shift)[:, None], theirs.log_likelihood[None, :, None], [10]
+    )
+    return ours, theirs
+
+
+@pytest.mark.parametrize(("shift", "given", "agrees"), [
+    (0.0, None, True), (0.1, None, False), (-0.1, None, False), (0.1, (0.2, 0.2), True),
+    (0.3, (0.2, 0.2), False), (np.nan, (0.2, 0.2), False),
+])  # fmt: skip
+def test_agreement(shift, given, agrees):
+    ours, theirs = differences(shift)
+    assert report.agree(report.rows("made", ours, theirs, given)) is agrees
+
+
+def test_nothing_published_is_no_agreement():
+    assert not report.agree(report.rows("made", differences(0.0)[0], None, None))
+
+
+BAD = {
+    "set": (["--sets", "boston"], "a set among yacht"),
+    "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "--data-dir"),
+    "rate": (["--rate", "0"], "--rate in (0, 1)"),
+    "precision": (["--precision", "0"], "--precision above 0"),
+    "weight": (["--weight-reg", "-1"], "--weight-reg above 0"),
+    "samples": (["--samples", "1"], "--samples of 2 or more"),
+    "seeds": (["--seeds", "0"], "--seeds of 1 or more"),
+    "epochs": (["--epochs", "0"], "--epochs of 1 or more"),
+    "no set": (["--sets"], "a set in --sets"),
+    "protocol": (["--protocol", "5x"], "2layers"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "run", lambda *_: pytest.fail("It trained."))
+    try:
+        status = cli.main(["run", "uci", *arguments])
+    except SystemExit as stop:
+        status = stop.code
+    said = capsys.readouterr()
+    assert (status, "Traceback" in said.err) == (2, False)
+    assert message in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("file", "content", "message"), [
+    ("data.txt", "1 2\n3 x\n", "Expected numbers"),
+    ("data.txt", "nan 2 3 4 5\n", "finite numbers"),
+    ("index_test_0.txt", "90\n", "whole numbers from 0 to 89"),
+    ("index_train_0.txt", "-1\n", "whole numbers"),
+    ("index_target.txt", "1.5\n", "whole numbers"),
+])  # fmt: skip
+def test_bad_files(tmp_path, file, content, message):
+    write_set(tmp_path / "made")
+    (tmp_path / "made" / file).write_text(content)
+    with pytest.raises(InputError, match=message):
+        data.load(tmp_path / "made")
+
+
+def test_list_has_a_line_for_each_study(capsys):
+    assert cli.main(["list"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in lines] == list(STUDIES)
+
+
+def test_list_is_a_table_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    command.list_studies()
+    assert "study" in capsys.readouterr().out
+
+
+def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == 0
+    assert "uci: skipped, no yacht" in capsys.readouterr().out
+
+
+def test_published_hyperparameters_can_be_replaced():
+    config = STUDIES["uci"].config(rate=0.2)
+    assert config.hyperparameters("energy") == HYPERPARAMETERS["energy"]._replace(rate=0.2)

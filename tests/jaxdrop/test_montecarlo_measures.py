@@ -1,0 +1,206 @@
+"""Decomposition and metrics: against scikit-learn, SciPy and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+
+from jaxdrop import montecarlo
+
+RNG = np.random.default_rng(0)
+P = RNG.dirichlet(np.full(4, 0.5), 300).astype(np.float32)
+LABELS = np.where(RNG.random(300) < 0.6, P.argmax(1), RNG.integers(0, 4, 300))
+SCORES = np.round(RNG.normal(size=300), 1).astype(np.float32)  # with ties
+SAMPLES = RNG.dirichlet(np.full(3, 0.3), (50, 7)).astype(np.float32)
+
+
+def test_classification_is_the_textbook_decomposition():
+    found, p = montecarlo.classification(SAMPLES), SAMPLES.astype(np.float64)
+    np.testing.assert_allclose(found.mean, p.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.predictive_entropy, stats.entropy(p.mean(0), axis=1), 1e-5)
+    np.testing.assert_allclose(found.expected_entropy, stats.entropy(p, axis=2).mean(0), 1e-5)
+    divergence = stats.entropy(p, np.broadcast_to(p.mean(0), p.shape), axis=2).mean(0)
+    np.testing.assert_allclose(found.mutual_information, divergence, rtol=1e-4)
+    modes = [1 - np.bincount(votes).max() / 50 for votes in p.argmax(2).T]
+    np.testing.assert_allclose(found.variation_ratio, modes, atol=1e-6)
+
+
+def test_classification_is_safe_at_0_and_1():
+    certain = jnp.broadcast_to(jnp.array([1.0, 0.0, 0.0]), (5, 2, 3))
+    for found in (montecarlo.classification(certain), montecarlo.classification(certain[:, 0])):
+        assert all((np.asarray(part) == 0).all() for part in found[1:])
+    torn = jnp.tile(jnp.eye(2), (3, 1))
+    found = montecarlo.classification(torn)
+    np.testing.assert_allclose(found.mutual_information, np.log(2), rtol=1e-6)
+    assert (found.expected_entropy, found.variation_ratio) == (0, 0.5)
+    for field in montecarlo.Classification._fields[1:4]:
+        slope = jax.grad(lambda x, field=field: getattr(montecarlo.classification(x), field).sum())
+        assert np.isfinite(slope(certain)).all()
+
+
+def test_mutual_information_is_never_negative():
+    p = jax.nn.softmax(jax.random.normal(jax.random.key(0), (1, 1000, 10)) * 3)
+    found = montecarlo.classification(jnp.broadcast_to(p, (7, 1000, 10)))
+    assert (found.mutual_information >= 0).all()
+
+
+def test_narrow_dtypes_are_accepted_and_widened():
+    p = jax.nn.softmax(jax.random.normal(jax.random.key(0), (20, 5, 100))).astype(jnp.bfloat16)
+    assert montecarlo.classification(p).mean.dtype == jnp.float32
+    assert montecarlo.nll(p[0], jnp.arange(5)).dtype == jnp.float32
+
+
+def test_regression_is_the_mixture():
+    samples, targets = RNG.normal(size=(40, 6)) + 5, RNG.normal(size=6) + 5
+    found = montecarlo.regression(samples.astype("f4"), 2.5, targets.astype("f4"))
+    np.testing.assert_allclose(found.mean, samples.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.epistemic, samples.var(0), rtol=1e-4)
+    np.testing.assert_allclose(found.aleatoric, 0.4, rtol=1e-6)
+    np.testing.assert_allclose(found.total, samples.var(0) + 0.4, rtol=1e-5)
+    density = stats.norm.pdf(targets, samples, np.sqrt(0.4)).mean(0)
+    assert found.log_likelihood is not None
+    np.testing.assert_allclose(found.log_likelihood, np.log(density), rtol=1e-4)
+
+
+def test_far_targets_have_a_finite_likelihood():
+    found = montecarlo.regression(jnp.array([0.0, 1.0]), 100.0, jnp.float32(1001))
+    assert found.log_likelihood is not None
+    exact = -50 * 1000.0**2 + np.log(100 / (2 * np.pi)) / 2 - np.log(2)
+    np.testing.assert_allclose(found.log_likelihood, exact, rtol=1e-6)
+    assert montecarlo.regression(jnp.ones(2), 1.0).log_likelihood is None
+
+
+def test_precisions_of_each_sample():
+    precision = jnp.array([[1.0, 2.0], [4.0, 2.0]])
+    found = montecarlo.regression(jnp.zeros((2, 2)), precision, jnp.ones(2))
+    np.testing.assert_allclose(found.aleatoric, [(1 + 1 / 4) / 2, 1 / 2])
+    density = stats.norm.pdf(1, 0, 1 / np.sqrt(precision)).mean(0)
+    assert found.log_likelihood is not None
+    np.testing.assert_allclose(found.log_likelihood, np.log(density), rtol=1e-5)
+
+
+def test_scores_agree_with_sklearn():
+    assert montecarlo.accuracy(P, LABELS) == pytest.approx(accuracy_score(LABELS, P.argmax(1)))
+    doubles = P.astype(np.float64)
+    exact = log_loss(LABELS, doubles / doubles.sum(1, keepdims=True), labels=range(4))
+    assert montecarlo.nll(P, LABELS) == pytest.approx(exact, rel=1e-5)
+    brier = np.square(doubles - np.eye(4)[LABELS]).sum(1).mean()
+    assert montecarlo.brier(P, LABELS) == pytest.approx(brier, rel=1e-5)
+
+
+@pytest.mark.parametrize("bins", [1, 5, 15])
+@pytest.mark.parametrize(("binning", "strategy"), [("width", "uniform"), ("mass", "quantile")])
+def test_reliability_agrees_with_sklearn(bins, binning, strategy):
+    confidence, hits = P.max(1), P.argmax(1) == LABELS
+    found = montecarlo.reliability(P, LABELS, bins=bins, binning=binning)
+    accuracy, confidences = calibration_curve(hits, confidence, n_bins=bins, strategy=strategy)
+    used = np.asarray(found.examples) > 0
+    np.testing.assert_allclose(np.asarray(found.accuracy)[used], accuracy, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(found.confidence)[used], confidences, rtol=1e-5)
+    assert found.examples.sum() == 300
+    assert np.isnan(np.asarray(found.accuracy)[~used]).all()
+    error = (np.asarray(found.examples)[used] / 300) @ abs(accuracy - confidences)
+    found = montecarlo.ece(P, LABELS, bins=bins, binning=binning)
+    assert found == pytest.approx(error, rel=1e-4)
+
+
+def test_a_bin_holds_its_upper_edge():
+    p = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]], np.float32)
+    found = montecarlo.reliability(p, np.array([0, 0, 0]), bins=4)
+    assert found.examples.tolist() == [0, 1, 1, 1]
+
+
+def test_equal_mass_bins_hold_about_the_same():
+    assert np.ptp(montecarlo.reliability(P, LABELS, bins=10, binning="mass").examples) <= 1
+
+
+def test_auroc_agrees_with_sklearn():
+    positive = LABELS % 2 == 0
+    exact = roc_auc_score(positive, SCORES)
+    assert montecarlo.auroc(SCORES, positive) == pytest.approx(exact, rel=1e-5)
+    found = montecarlo.ood_auroc(SCORES[~positive], SCORES[positive])
+    assert found == pytest.approx(exact, rel=1e-5)
+    wrong = P.argmax(1) != LABELS
+    found = montecarlo.misclassification_auroc(P, LABELS, SCORES)
+    assert found == pytest.approx(roc_auc_score(wrong, SCORES), rel=1e-5)
+
+
+def test_rejection_is_the_mean_over_orders_of_ties():
+    scores = np.floor(SCORES[:40] * 2) / 2
+    p, labels, curves = P[:40], LABELS[:40], []
+    hits = (p.argmax(1) == labels).astype(np.float64)
+    for seed in range(4000):
+        order = np.lexsort((np.random.default_rng(seed).random(40), scores))
+        curves.append((hits[order].cumsum() / np.arange(1, 41))[::-1])
+    found = montecarlo.rejection(p, labels, scores)
+    np.testing.assert_allclose(found.rejected, np.arange(40) / 40, rtol=1e-6)
+    np.testing.assert_allclose(found.accuracy, np.mean(curves, 0), atol=0.04)
+    assert found.accuracy[0] == pytest.approx(hits.mean())
+    shuffled = RNG.permutation(40)
+    again = montecarlo.rejection(p[shuffled], labels[shuffled], scores[shuffled])
+    np.testing.assert_allclose(again.accuracy, found.accuracy, rtol=1e-5)
+
+
+def test_everything_can_be_traced():
+    run = jax.jit(
+        lambda p, labels, scores: (
+            montecarlo.accuracy(p, labels),
+            montecarlo.nll(p, labels),
+            montecarlo.brier(p, labels),
+            montecarlo.ece(p, labels, binning="mass"),
+            montecarlo.misclassification_auroc(p, labels, scores),
+            montecarlo.rejection(p, labels, scores),
+        )
+    )
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run(P, LABELS, SCORES)))
+    jax.jit(montecarlo.classification)(SAMPLES)
+    jax.jit(montecarlo.regression)(SAMPLES, 1.0, SAMPLES[0])
+
+
+NAN, TWO = float("nan"), np.array([[0.5, 0.5], [0.25, 0.75]], np.float32)
+BAD = {
+    "sum": ("classification", (TWO[:, :1],), ValueError, "sum to 1 over the last axis; got a sum"),
+    "logits": ("classification", (TWO * 4 - 2,), ValueError, r"in \[0, 1\].*jax.nn.softmax"),
+    "one sample": ("classification", (TWO[:1],), ValueError, "Expected 2 samples or more.*got 1"),
+    "nan": ("classification", (TWO * NAN,), ValueError, "without NaN; got 4 NaN among 4"),
+    "rank": ("classification", (TWO[0],), ValueError, r"\(samples, ..., classes\)"),
+    "integers": ("classification", (np.eye(2, dtype=int),), TypeError, "floating-point"),
+    "one": ("regression", (TWO[:1], 1.0), ValueError, "Expected 2 samples or more.*got 1"),
+    "nan sample": ("regression", (TWO * NAN, 1.0), ValueError, "samples without NaN"),
+    "precision 0": ("regression", (TWO, 0.0), ValueError, r"precision above 0.*got 0\.0"),
+    "precision -1": ("regression", (TWO, -1), ValueError, r"precision above 0.*got -1\.0"),
+    "precision nan": ("regression", (TWO, NAN), ValueError, "precision above 0.*got nan"),
+    "precision shape": ("regression", (TWO, np.ones(3)), ValueError, r"broadcasts.*\(3,\)"),
+    "precision kind": ("regression", (TWO, "1"), TypeError, "real number.*precision"),
+    "targets": ("regression", (TWO, 1.0, TWO), ValueError, r"targets of shape \(2,\).*\(2, 2\)"),
+    "nan target": ("regression", (TWO, 1.0, TWO[0] * NAN), ValueError, "targets without NaN"),
+    "samples kept": ("nll", (TWO[None], [0, 1]), ValueError, "Take the mean over samples"),
+    "labels": ("nll", (TWO, np.array([0])), ValueError, r"labels of shape \(2,\).*\(1,\)"),
+    "label": ("accuracy", (TWO, np.array([0, 2])), ValueError, "labels from 0 to 1; got 2"),
+    "negative": ("brier", (TWO, np.array([-1, 0])), ValueError, "labels from 0 to 1; got -1"),
+    "one-hot": ("brier", (TWO, TWO[0]), TypeError, r"integer labels.*argmax\(-1\)"),
+    "bins": ("ece", (TWO, np.array([0, 1]), {"bins": 0}), ValueError, "bins of 1 or more; got 0"),
+    "binning": ("ece", (TWO, np.array([0, 1]), {"binning": "area"}), ValueError, "width, mass"),
+    "scores": ("auroc", (TWO[0] * NAN, np.array([True, False])), ValueError, "scores without NaN"),
+    "flags": ("auroc", (TWO[0], np.array([1, 0])), TypeError, "Expected bool positive"),
+    "one kind": ("auroc", (TWO[0], np.array([True, True])), ValueError, "got True alone"),
+    "mismatch": ("auroc", (TWO[0], np.array([True])), ValueError, r"positive of shape \(2,\)"),
+    "empty": ("ood_auroc", (TWO[0], TWO[0][:0]), ValueError, "outside of one example or more"),
+    "all right": (
+        "misclassification_auroc",
+        (TWO, np.array([0, 1]), TWO[0]),
+        ValueError,
+        "both True and False",
+    ),
+    "uncertainty": ("rejection", (TWO, np.array([0, 1]), TWO), ValueError, "uncertainty of shape"),
+}
+
+
+@pytest.mark.parametrize(("name", "arguments", "error", "message"), BAD.values(), ids=BAD)
+def test_bad_input(name, arguments, error, message):
+    *positional, options = arguments if isinstance(arguments[-1], dict) else (*arguments, {})
+    with pytest.raises(error, match=message):
+        getattr(montecarlo, name)(*positional, **options)
