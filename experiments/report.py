@@ -38,11 +38,12 @@ def table(summaries: Sequence[Summary], seeds: int) -> Table:
     for summary in summaries:
         tops = summary.accuracy.mean == best and seeds > 1
         mark, style = ("★ ", "bold green") if tops else ("  ", "")
-        grid.add_row(mark + summary.arm.placement, *_cells(summary), style=style)
+        grid.add_row(mark + summary.arm.placement, *cells(summary), style=style)
     return grid
 
 
-def _cells(summary: Summary) -> list[str]:
+def cells(summary: Summary) -> list[str]:
+    """What the table says of an arm, after its placement."""
     arm, accuracy, gap, nll, difference = summary
     if arm.placement == "none":
         return ["–", _show(accuracy), f"{gap.mean:.2f}", _show(nll, 3), "–"]

@@ -1,0 +1,53 @@
+"""The page of a comparison: verdict, table, figures, what was run and how to run it again."""
+
+import dataclasses
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments import gallery, page, report
+from experiments.config import Compare
+from experiments.page import Cell, Grid, Page, Picture
+from experiments.statistics import Summary
+
+TITLE = "Where should dropout stand?"
+HEADER = ("placement", "rate", "test acc. %", "gap", "test NLL", "vs. none")
+
+
+def comparison(
+    config: Compare, summaries: Sequence[Summary], caption: str, pngs: Mapping[str, bytes]
+) -> bytes:
+    """The page; `pngs` are the figures of the run folder, by what each shows."""
+    seeds = config.arms.seeds
+    rows = [_row(summary) for summary in summaries]
+    pictures = [Picture(alt, png) for alt, png in pngs.items()]
+    pictures.append(Picture("what each kind of dropout drops", gallery.picture(config.arms.seed)))
+    facts = {"in short": caption} | {
+        name: ", ".join(f"{key} {value}" for key, value in settings.items())
+        for name, settings in dataclasses.asdict(config).items()
+    }
+    grid = Grid("All arms, best first", HEADER, rows, report.legend(seeds))
+    words = report.verdict(summaries, seeds)
+    return page.render(Page(TITLE, words, [grid], pictures, facts, command(config)))
+
+
+def _row(summary: Summary) -> list[Cell | str]:
+    arm, accuracy, gap, nll, difference = summary
+    texts = report.cells(summary)
+    values = (arm.rate, accuracy.mean, gap.mean, nll.mean, difference.mean)
+    numbers = [Cell(text, float(value)) for text, value in zip(texts, values, strict=True)]
+    return [arm.placement, *numbers]
+
+
+def command(config: Compare) -> str:
+    """What reproduces the run: every setting that is not the default."""
+    default, words = dataclasses.asdict(Compare()), ["python", "-m", "experiments", "compare"]
+    for group, settings in dataclasses.asdict(config).items():
+        for name, value in settings.items():
+            if value != default[group][name]:
+                words += [f"--{name.replace('_', '-')}", *_words(value)]
+    return shlex.join(words)
+
+
+def _words(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
