@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import tyro
 
@@ -10,6 +11,7 @@ from experiments.bench.options import Bench, Output
 from experiments.compare import compare
 from experiments.config import Compare, Folder
 from experiments.errors import InputError
+from experiments.verify import verify
 
 app = tyro.extras.SubcommandApp()
 
@@ -34,11 +36,28 @@ def _bench(config: Bench, folder: Output) -> None:
     bench(config, folder)
 
 
+@app.command(name="verify")
+def _verify(run: tyro.conf.Positional[Path]) -> int:
+    """Is a run reproduced? Trains it again and says so, or what differs first.
+
+    The status is 0 where all is identical bit for bit; 3 where the environment is another, and
+    keys, data, masks are identical and metrics within a tolerance; 1 where anything else differs.
+
+    Args:
+        run: Folder of the run.
+    """
+    return verify(run)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; the exit status is 0 when done, and 2 for bad input."""
+    """Runs a command; the exit status is its own, or 2 for bad input."""
     try:
-        app.cli(prog="python -m experiments", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+        return (
+            app.cli(
+                prog="python -m experiments", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
+            )
+            or 0
+        )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0

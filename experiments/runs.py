@@ -4,23 +4,16 @@ Every file appears whole or not at all, and the manifest last. A run that is rep
 manifest first, so that no folder ever claims to be a run while it holds files of two.
 """
 
-import hashlib
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from experiments.data import Dataset
 from experiments.errors import InputError, expect
 
 MANIFEST = "manifest.json"
-PACKAGES = ("jaxdrop", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
@@ -51,23 +44,7 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any])
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     """JSON for people: indented, with a newline at the end."""
-    return (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode()
-
-
-def manifest(seed: int, data: Dataset, files: Mapping[str, bytes]) -> dict[str, Any]:
-    """What a run depends on besides its configuration, and digests of what it read and wrote."""
-    return {
-        "command": "compare",
-        "seed": seed,
-        "prng": "threefry2x32",
-        "jax_threefry_partitionable": jax.config.jax_threefry_partitionable,  # pyright: ignore
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
-        "platform": platform.platform(),
-        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        | {"data": hashlib.sha256(b"".join(array.tobytes() for array in data)).hexdigest()},
-    }
+    return (json.dumps(content, indent=2, default=str) + "\n").encode()
 
 
 def _put(path: Path, content: bytes) -> None:
@@ -84,10 +61,3 @@ def _put(path: Path, content: bytes) -> None:
 
 def _unwritable(folder: Path, error: OSError) -> InputError:
     return InputError(f"Expected an --output that can be written; got {folder}: {error.strerror}.")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "not installed"
