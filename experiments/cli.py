@@ -9,8 +9,9 @@ import tyro
 from experiments.bench.command import bench
 from experiments.bench.options import Bench, Output
 from experiments.compare import compare
-from experiments.config import Compare, Folder
+from experiments.config import CHECKPOINT_EVERY, Compare, Folder, check_seconds
 from experiments.errors import InputError
+from experiments.resume import resume
 from experiments.verify import verify
 
 app = tyro.extras.SubcommandApp()
@@ -34,6 +35,18 @@ def _bench(config: Bench, folder: Output) -> None:
     also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
     """
     bench(config, folder)
+
+
+@app.command(name="resume")
+def _resume(run: tyro.conf.Positional[Path], checkpoint_every: float = CHECKPOINT_EVERY) -> None:
+    """Brings an interrupted run to its end, with the results it would have had anyway.
+
+    Args:
+        run: Folder of the run.
+        checkpoint_every: Seconds between checkpoints; they are written meanwhile.
+    """
+    check_seconds(checkpoint_every)
+    resume(run, checkpoint_every)
 
 
 @app.command(name="verify")

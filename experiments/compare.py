@@ -29,7 +29,7 @@ def compare(config: Compare, folder: Folder) -> None:
     """Trains, prints the table, writes the run folder."""
     path = folder.output or _default_folder(config)
     runs.check_folder(path, folder.overwrite)
-    training.train(prepare(config), path)
+    training.train(prepare(config), path, folder.overwrite, folder.checkpoint_every)
 
 
 def _default_folder(config: Compare) -> Path:

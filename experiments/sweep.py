@@ -1,5 +1,6 @@
 """Training of all arms and seeds: chunk after chunk, block after block, each a compiled call."""
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from experiments.layout import Layout
 from experiments.train import Metrics, Plan, Problem, Rows, TrainState
 
 Tick = Callable[[], None]
+CALL = 1.0  # seconds
 
 
 class Task(NamedTuple):
@@ -43,9 +45,35 @@ class History(NamedTuple):
         return [block.metrics for block in self.blocks]
 
 
-def run(task: Task, tick: Tick = lambda: None) -> History:
+class Position(NamedTuple):
+    """Where training stands in a chunk."""
+
+    chunk: int
+    epoch: int
+    state: TrainState
+    history: History
+
+
+class Keeper:
+    """Keeps what there is so far; this one keeps nothing."""
+
+    def finished(self, chunk: int) -> History | None:
+        """What came out of a chunk, if it is done."""
+
+    def finish(self, chunk: int, history: History) -> None:
+        """Keeps what came out of a chunk."""
+
+    def restore(self, chunk: int, like: TrainState) -> Position | None:
+        """Where training stood in a chunk; shapes, types and devices are those of `like`."""
+
+    def offer(self, position: Position) -> None:
+        """Keeps where training stands, if it is time to."""
+
+
+def run(task: Task, tick: Tick = lambda: None, keeper: Keeper | None = None) -> History:
     """Trains everything; `tick` is called at the end of every block of every chunk."""
-    return join(task.layout, [_chunk(task, index, tick) for index in range(task.layout.chunks)])
+    chunks = range(task.layout.chunks)
+    return join(task.layout, [_chunk(task, index, tick, keeper or Keeper()) for index in chunks])
 
 
 def rows_of(task: Task, chunk: int) -> Rows:
@@ -65,17 +93,56 @@ def join(layout: Layout, chunks: list[History]) -> History:
     return History(fresh, [joined(*parts) for parts in blocks])
 
 
-def _chunk(task: Task, index: int, tick: Tick) -> History:
-    problem, rows = spread.on_every_device(task.problem), rows_of(task, index)
-    state, first = train.start(task.plan, problem, rows), 0
-    history = History(spread.gathered(fingerprints(state)), [])
-    for stop in train.block_ends(task.plan.epochs):
-        numbers = np.int32(first), np.int32(stop)
-        state = train.train(task.plan, state, problem, rows, *numbers)
-        history.blocks.append(_block(task.plan, state, problem))
-        first = stop
+def _chunk(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
+    ends, done = train.block_ends(task.plan.epochs), keeper.finished(index)
+    history = done if done is not None else _trained(task, index, tick, keeper)
+    for _ in ends if done is not None else ():
         tick()
     return history
+
+
+def _trained(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
+    problem, rows = spread.on_every_device(task.problem), rows_of(task, index)
+    position, pace = _begun(task, index, problem, rows, keeper), Pace()
+    ends, history = train.block_ends(task.plan.epochs), position.history
+    for _ in ends[: len(history.blocks)]:
+        tick()
+    for stop in ends[len(history.blocks) :]:
+        while position.epoch < stop:
+            keeper.offer(position)
+            position = pace.step(task.plan, position, problem, rows, stop)
+        history.blocks.append(_block(task.plan, position.state, problem))
+        tick()
+    keeper.finish(index, history)
+    return history
+
+
+def _begun(task: Task, index: int, problem: Problem, rows: Rows, keeper: Keeper) -> Position:
+    state = train.start(task.plan, problem, rows)
+    restored = keeper.restore(index, state)
+    if restored is not None:
+        return restored
+    return Position(index, 0, state, History(spread.gathered(fingerprints(state)), []))
+
+
+class Pace:
+    """Cuts blocks into calls of about a second, so that an interruption is heard soon."""
+
+    def __init__(self) -> None:
+        """One epoch to begin with."""
+        self.epochs = 1
+
+    def step(
+        self, plan: Plan, position: Position, problem: Problem, rows: Rows, stop: int
+    ) -> Position:
+        """Goes on by so many epochs, but not beyond `stop`."""
+        first = position.epoch
+        stop, begun = min(first + spread.most(self.epochs), stop), time.monotonic()
+        numbers = np.int32(first), np.int32(stop)
+        state = train.train(plan, position.state, problem, rows, *numbers)
+        jax.block_until_ready(state)
+        self.epochs = max(1, int((stop - first) * CALL / (time.monotonic() - begun)))
+        return position._replace(epoch=stop, state=state)
 
 
 def _block(plan: Plan, state: TrainState, problem: Problem) -> Block:

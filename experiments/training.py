@@ -1,32 +1,56 @@
-"""From work to a run folder: trains with a progress bar, prints, writes."""
+"""From work to a run folder: trains with a progress bar, keeps what it has, prints, writes."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
 from experiments import manifest, runs, sweep
-from experiments.sweep import History
+from experiments.checkpoints import Checkpoints
+from experiments.interrupts import Interrupted, Interrupts
+from experiments.sweep import History, Keeper
 from experiments.train import block_ends
 from experiments.work import Work
 
 
-def train(work: Work, folder: Path) -> None:
-    """Trains, prints the results, writes the run folder."""
-    history = run(work)
-    try:
-        files = work.tables(history) | work.figures(history)
-        runs.write(folder, files, manifest.complete(work.head, history, files))
-    finally:  # a full disk should not cost the results
-        work.show(history)
+def train(work: Work, folder: Path, overwrite: bool, every: float) -> None:
+    """Begins a run and brings it to its end."""
+    with runs.lock(folder):
+        runs.check_free(folder, overwrite)
+        runs.begin(folder, manifest.as_dict(work.head))
+        go_on(work, folder, every)
+
+
+def go_on(work: Work, folder: Path, every: float) -> None:
+    """Brings an unfinished run, whose folder is locked, to its end."""
+    with _resumable(folder):
+        with Interrupts() as asked, Checkpoints(folder, every, work.task, asked) as keeper:
+            history = run(work, keeper)
+        try:
+            files = work.tables(history) | work.figures(history)
+            runs.write(folder, files, manifest.complete(work.head, history, files))
+        finally:  # a full disk should not cost the results
+            work.show(history)
     print(f"Written to {folder}")
 
 
-def run(work: Work) -> History:
+def run(work: Work, keeper: Keeper | None = None) -> History:
     """Trains under a progress bar that hangs on the ends of blocks."""
     layout, epochs = work.task.layout, work.task.plan.epochs
     with Progress(console=Console(file=sys.stderr)) as progress:
         title = f"Training {layout.arms} arms × {layout.seeds} seeds"
         bar = progress.add_task(title, total=layout.chunks * len(block_ends(epochs)))
-        return sweep.run(work.task, lambda: progress.advance(bar))
+        return sweep.run(work.task, lambda: progress.advance(bar), keeper)
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """An interruption says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        said = str(error) or "Interrupted."
+        raise Interrupted(f"{said} To go on: {runs.how_to_resume(folder)}") from None

@@ -164,7 +164,7 @@ def test_the_default_folder_is_named_after_what_is_compared(tmp_path, monkeypatc
     assert (tmp_path / "runs" / "compare-digits-relu" / "manifest.json").exists()
 
 
-def test_an_interruption_writes_nothing_and_has_status_130(tmp_path, monkeypatch, capsys):
+def test_an_interruption_leaves_an_unfinished_run_and_has_status_130(tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -175,8 +175,8 @@ def test_an_interruption_writes_nothing_and_has_status_130(tmp_path, monkeypatch
     with pytest.raises(SystemExit) as stop:
         runpy.run_module("experiments", run_name="__main__")
     assert stop.value.code == 130
-    assert "Interrupted" in capsys.readouterr().err
-    assert not output.exists()
+    assert f"resume {output}" in capsys.readouterr().err
+    assert [path.name for path in output.iterdir()] == ["unfinished.json"]
 
 
 def test_help_names_every_option(capsys):
