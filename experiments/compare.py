@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from experiments import layout, plots, probes, report, runs, training
+from experiments import layout, memory, plots, probes, report, runs, training
 from experiments.config import Compare, Folder
 from experiments.data import Dataset, load
 from experiments.environment import environment
@@ -29,15 +29,15 @@ def compare(config: Compare, folder: Folder) -> None:
     """Trains, prints the table, writes the run folder."""
     path = folder.output or _default_folder(config)
     runs.check_folder(path, folder.overwrite)
-    training.train(prepare(config), path, folder.overwrite, folder.checkpoint_every)
+    training.train(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
 
 
 def _default_folder(config: Compare) -> Path:
     return Path("runs", f"compare-{Path(config.data.dataset).stem}-{config.network.activation}")
 
 
-def prepare(config: Compare, cut: Layout | None = None) -> Work:
-    """Loads the data, cuts the work up (or takes the cut of an earlier run), says what it is."""
+def prepare(config: Compare, cut: Layout | int | None = None) -> Work:
+    """Loads the data and cuts the work up: as it was, in chunks of a size, or as memory has it."""
     data = load(config.data.dataset, config.data.train_size, config.data.test_size)
     arms = arms_of(config.arms.placements, config.arms.rates)
     task = task_of(config, data, arms, cut)
@@ -64,12 +64,17 @@ def task_of(config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | N
     )
     rates = rate_rows(arms, architecture.sites, architecture.depth)
     plan = Plan(architecture, settings.batch_size, steps, settings.epochs)
-    devices = len(jax.devices())
-    cut = cut or layout.choose(seeds, len(arms), devices, seeds * len(arms))
-    found = f"{cut.arms} arms of {cut.seeds} seeds"
-    fitting = (cut.arms, cut.seeds) == (len(arms), seeds)
-    expect(fitting, f"a layout of {len(arms)} arms of {seeds} seeds", found)
-    return Task(plan, problem, rates, cut.on(devices))
+    return Task(plan, problem, rates, _layout(plan, seeds, len(arms), cut))
+
+
+def _layout(plan: Plan, seeds: int, arms: int, cut: Layout | int | None) -> Layout:
+    devices = jax.device_count()
+    if not isinstance(cut, Layout):
+        pairs, group = memory.limits(plan, devices)
+        cut = layout.choose(seeds, arms, devices, cut or pairs, group)
+    fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
+    expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)
+    return cut.on(devices)
 
 
 def head(config: Compare, data: Dataset, task: Task) -> Head:

@@ -118,12 +118,15 @@ class Folder:
     """Folder of the run; by default runs/compare-DATASET-ACTIVATION."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
+    chunk: int | None = None
+    """Networks trained at once, which bounds the memory; by default chosen by an estimate."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
 
     def __post_init__(self) -> None:
-        """Checks the seconds."""
+        """Checks the numbers."""
         check_seconds(self.checkpoint_every)
+        expect(self.chunk is None or self.chunk >= 1, "--chunk of 1 or more", self.chunk)
 
 
 def check_seconds(every: float) -> None:

@@ -48,6 +48,10 @@ class Layout:
         """How many chunks are trained one after the other."""
         return -(-self.rows // self.chunk)
 
+    def in_chunk(self, chunk: int) -> int:
+        """Networks in a chunk, about: arms that are padded count."""
+        return self.group * (min(self.rows, (chunk + 1) * self.chunk) - chunk * self.chunk)
+
     def pairs(self, chunk: int) -> tuple[Int[np.ndarray, " rows"], Int[np.ndarray, "rows group"]]:
         """The seed of each row of a chunk, and its arms."""
         rows = np.arange(chunk * self.chunk, (chunk + 1) * self.chunk)
@@ -65,9 +69,12 @@ class Layout:
         return replace(self, chunk=-(-min(self.chunk, self.rows) // devices) * devices)
 
 
-def choose(seeds: int, arms: int, devices: int, pairs: int) -> Layout:
-    """A layout of at most `pairs` networks in a chunk, yet one for each device."""
-    groups = min(arms, -(-devices // seeds))  # fewer seeds than devices: those share the arms out
+def choose(seeds: int, arms: int, devices: int, pairs: int, group: int) -> Layout:
+    """A layout of at most `pairs` networks in a chunk, yet one for each device.
+
+    At most `group` arms are in a row, and fewer where devices would otherwise have none.
+    """
+    groups = min(arms, max(-(-devices // seeds), -(-arms // group)))
     group = min(-(-arms // groups), max(1, pairs // devices))
     most = max(1, pairs // (group * devices))
     needed = -(-seeds * -(-arms // group) // devices)

@@ -13,7 +13,7 @@ from experiments.fingerprints import fingerprints
 from experiments.layout import Layout
 from experiments.train import Metrics, Plan, Problem, Rows, TrainState
 
-Tick = Callable[[], None]
+Tick = Callable[[int], None]
 CALL = 1.0  # seconds
 
 
@@ -70,8 +70,11 @@ class Keeper:
         """Keeps where training stands, if it is time to."""
 
 
-def run(task: Task, tick: Tick = lambda: None, keeper: Keeper | None = None) -> History:
-    """Trains everything; `tick` is called at the end of every block of every chunk."""
+def run(task: Task, tick: Tick = lambda _: None, keeper: Keeper | None = None) -> History:
+    """Trains everything.
+
+    At the end of every block of every chunk, `tick` is told how many networks × epochs it took.
+    """
     chunks = range(task.layout.chunks)
     return join(task.layout, [_chunk(task, index, tick, keeper or Keeper()) for index in chunks])
 
@@ -97,7 +100,7 @@ def _chunk(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
     ends, done = train.block_ends(task.plan.epochs), keeper.finished(index)
     history = done if done is not None else _trained(task, index, tick, keeper)
     for _ in ends if done is not None else ():
-        tick()
+        tick(0)
     return history
 
 
@@ -106,19 +109,22 @@ def _trained(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
     position, pace = _begun(task, index, problem, rows, keeper), Pace()
     ends, history = train.block_ends(task.plan.epochs), position.history
     for _ in ends[: len(history.blocks)]:
-        tick()
+        tick(0)
     for stop in ends[len(history.blocks) :]:
+        first = position.epoch
         while position.epoch < stop:
             keeper.offer(position)
             position = pace.step(task.plan, position, problem, rows, stop)
         history.blocks.append(_block(task.plan, position.state, problem))
-        tick()
+        tick((stop - first) * task.layout.in_chunk(index))
     keeper.finish(index, history)
     return history
 
 
 def _begun(task: Task, index: int, problem: Problem, rows: Rows, keeper: Keeper) -> Position:
-    state = train.start(task.plan, problem, rows)
+    seeds, _ = task.layout.pairs(index)
+    weights = spread.over_devices(train.weights(task.plan, task.problem, seeds))
+    state = train.start(task.plan, problem, rows, weights)
     restored = keeper.restore(index, state)
     if restored is not None:
         return restored

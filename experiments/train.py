@@ -103,17 +103,32 @@ def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
 
 
 @partial(jax.jit, static_argnums=0)
-def start(plan: Plan, problem: Problem, rows: Rows) -> TrainState:
-    """Fresh weights for each seed, the same for all of its arms."""
+def fresh(plan: Plan, seed: UInt32[Array, ""], index: Int[Array, ""]) -> nnx.State:
+    """The initial weights of one seed.
+
+    A program for itself: as a part of a larger one it would round as the compiler likes it there,
+    and weights would depend on how many devices there are.
+    """
+    return nnx.state(plan.architecture.build(streams(seed, index).weights), nnx.Param)
+
+
+def weights(plan: Plan, problem: Problem, seeds: Int[np.ndarray, " rows"]) -> nnx.State:
+    """The initial weights for each row."""
+    there, rows = np.unique(seeds, return_inverse=True)
+    each = [fresh(plan, problem.seed, np.int32(index)) for index in there]
+    return jax.tree.map(lambda *leaves: np.stack(leaves)[rows], *each)
+
+
+@partial(jax.jit, static_argnums=0)
+def start(plan: Plan, problem: Problem, rows: Rows, weights: nnx.State) -> TrainState:
+    """Fresh networks, the same for all arms of a seed."""
     arms = rows.rates.shape[1]
 
-    def of_row(problem: Problem, index: Int[Array, ""]) -> TrainState:
-        key = streams(problem.seed, index).weights
-        params = nnx.state(plan.architecture.build(key), nnx.Param)
+    def of_row(problem: Problem, params: nnx.State) -> TrainState:
         state = TrainState(params, _optimizer(plan, problem).init(params))
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (arms, *leaf.shape)), state)
 
-    return over_rows(of_row, problem, rows.seeds)
+    return over_rows(of_row, problem, weights)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)

@@ -1,14 +1,16 @@
 """From work to a run folder: trains with a progress bar, keeps what it has, prints, writes."""
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import jax
 from rich.console import Console
 from rich.progress import Progress
 
-from experiments import manifest, runs, sweep
+from experiments import manifest, memory, runs, sweep
 from experiments.checkpoints import Checkpoints
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.sweep import History, Keeper
@@ -43,7 +45,26 @@ def run(work: Work, keeper: Keeper | None = None) -> History:
     with Progress(console=Console(file=sys.stderr)) as progress:
         title = f"Training {layout.arms} arms × {layout.seeds} seeds"
         bar = progress.add_task(title, total=layout.chunks * len(block_ends(epochs)))
-        return sweep.run(work.task, lambda: progress.advance(bar), keeper)
+        begun, trained = time.monotonic(), []
+
+        def tick(epochs: int) -> None:
+            trained.append(epochs)
+            progress.advance(bar)
+
+        history = sweep.run(work.task, tick, keeper)
+    _print_speed(work, sum(trained), time.monotonic() - begun)
+    return history
+
+
+def _print_speed(work: Work, epochs: int, seconds: float) -> None:
+    images = epochs * work.task.plan.steps_per_epoch * work.task.plan.batch_size
+    devices, layout = jax.device_count(), work.task.layout
+    print(
+        f"Trained in {seconds:.1f} s, compilation included, in {layout.chunks:,} chunks of "
+        f"{layout.chunk * layout.group:,} networks: {images / seconds / devices:,.0f} images/s on "
+        f"each of {devices} devices. Peak memory {memory.peak() / memory.GIB:.2f} GiB.",
+        file=sys.stderr,
+    )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from experiments.layout import Layout
 from experiments.models import ACTIVATIONS
 from experiments.placements import PLACEMENTS, arms_of
 from experiments.sweep import rows_of, run
-from experiments.train import block_ends, measure, seed_key, start, train
+from experiments.train import block_ends, measure, seed_key, start, train, weights
 from tests.experiments import tiny
 
 
@@ -28,7 +28,8 @@ def trained(task, *ends):
 
 
 def started(task):
-    return start(task.plan, task.problem, rows_of(task, 0))
+    fresh = weights(task.plan, task.problem, task.layout.pairs(0)[0])
+    return start(task.plan, task.problem, rows_of(task, 0), fresh)
 
 
 def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monkeypatch):
@@ -36,7 +37,7 @@ def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monke
     call = models.MLP.__call__
     monkeypatch.setattr(models.MLP, "__call__", lambda *a: traces.append(1) or call(*a))
     task, blocks = tiny_task(epochs=4), []  # 4 epochs: a plan that no other test compiles
-    run(task, lambda: blocks.append(len(traces)))
+    run(task, lambda _: blocks.append(len(traces)))
     assert blocks[0] > 0
     run(tiny_task(epochs=4, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5))
     assert {*blocks, len(traces)} == {blocks[0]}
