@@ -42,7 +42,10 @@ class Checkpoints(Keeper):
 
     def finished(self, chunk: int) -> History | None:
         """What came out of a chunk, if it is done."""
-        path = self._chunk(chunk)
+        history = self._finished(self._chunk(chunk))
+        return None if spread.most(int(history is None)) else history
+
+    def _finished(self, path: Path) -> History | None:
         try:
             with path.open("rb") as source, np.load(source, allow_pickle=False) as file:
                 tables = {name: file[name] for name in ("metrics", "states")}
@@ -57,7 +60,7 @@ class Checkpoints(Keeper):
     def finish(self, chunk: int, history: History) -> None:
         """Keeps what came out of a chunk; its checkpoints give way to those of the next."""
         try:
-            if jax.process_index() == 0:
+            if spread.leads():
                 self._put(chunk, history)
         except InputError as error:
             if chunk + 1 < self._chunks:
@@ -81,7 +84,7 @@ class Checkpoints(Keeper):
 
     def restore(self, chunk: int, like: TrainState) -> Position | None:
         """The last checkpoint of a chunk that is what its digest says."""
-        if not (self.folder / runs.CHECKPOINTS).is_dir():
+        if not spread.most(int((self.folder / runs.CHECKPOINTS).is_dir())):
             return None
         for step in sorted(self._manager.all_steps(), reverse=True):
             if step // (self.epochs + 1) == chunk:
@@ -138,7 +141,7 @@ class Checkpoints(Keeper):
         with self._writing():
             if step in self._manager.all_steps():  # restored a moment ago
                 return
-            if jax.process_index() == 0:  # the digest first: without it a checkpoint is worthless
+            if spread.leads():  # the digest first: without it a checkpoint is worthless
                 self._digest(step).parent.mkdir(exist_ok=True)
                 runs.put(self._digest(step), runs.as_json(beside))
             self._manager.save(step, args=ocp.args.StandardSave(tree))
@@ -156,7 +159,7 @@ class Checkpoints(Keeper):
             f"the checkpoint {step} in {self.folder} is damaged ({reason[:200]}); "
             "going on from the one before."
         )
-        if jax.process_index() == 0:
+        if spread.leads():
             runs.remove(self.folder / runs.CHECKPOINTS / str(step))
         spread.meet(f"removed-{step}")
         self._manager.reload()
@@ -229,5 +232,5 @@ def _digest_of(step: int, tree: Tree) -> str:
 
 
 def _warn(message: str) -> None:
-    if jax.process_index() == 0:
+    if spread.leads():
         print(f"warning: {message}", file=sys.stderr)

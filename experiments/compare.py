@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from experiments import layout, memory, plots, probes, report, runs, training
+from experiments.cluster import Cluster, lead
 from experiments.config import Compare, Folder
 from experiments.data import Dataset, load
 from experiments.environment import environment
@@ -25,10 +26,11 @@ from experiments.train import Plan, Problem, block_ends
 from experiments.work import Files, Work
 
 
-def compare(config: Compare, folder: Folder) -> None:
+def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
     """Trains, prints the table, writes the run folder."""
+    cluster.join()
     path = folder.output or _default_folder(config)
-    runs.check_folder(path, folder.overwrite)
+    lead(lambda: runs.check_folder(path, folder.overwrite))
     training.train(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
 
 
@@ -70,7 +72,7 @@ def task_of(config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | N
 def _layout(plan: Plan, seeds: int, arms: int, cut: Layout | int | None) -> Layout:
     devices = jax.device_count()
     if not isinstance(cut, Layout):
-        pairs, group = memory.limits(plan, devices)
+        pairs, group = memory.limits(plan)
         cut = layout.choose(seeds, arms, devices, cut or pairs, group)
     fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
     expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 
+from experiments import spread
 from experiments.errors import expect
 from experiments.train import MEASURED_AT_ONCE, Plan
 
@@ -20,9 +21,9 @@ MOST = 4 * GIB
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def limits(plan: Plan, devices: int) -> tuple[int, int]:
-    """Networks at most in a chunk, and arms at most in a row."""
-    there = available()
+def limits(plan: Plan) -> tuple[int, int]:
+    """Networks at most in a chunk, and arms at most in a row; the same in all processes."""
+    devices, there = jax.local_device_count(), available()
     half = min(MOST, there // 2) // 2  # one for what is held, one for what is computed with
     resting, working = held(plan), used(plan)
     expect(
@@ -31,7 +32,8 @@ def limits(plan: Plan, devices: int) -> tuple[int, int]:
         f"some of {(resting + working) / GIB:.1f} GiB, {devices} at once",
         "Make --widths or --batch-size smaller.",
     )
-    return max(1, half // resting), max(1, half // (devices * working))
+    pairs, group = spread.least(half // resting), spread.least(half // (devices * working))
+    return max(1, pairs) * jax.process_count(), max(1, group)
 
 
 def parameters(sizes: Sequence[int]) -> int:

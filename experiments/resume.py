@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from experiments import parse, runs, training
+from experiments import parse, runs, spread, training
+from experiments.cluster import Cluster, lead
 from experiments.compare import prepare
 from experiments.config import Compare
 from experiments.environment import environment
@@ -12,17 +13,23 @@ from experiments.manifest import Head
 from experiments.work import Work
 
 
-def resume(run: Path, every: float) -> None:
+def resume(run: Path, every: float, cluster: Cluster) -> None:
     """Goes on where the last checkpoint is; the results are those of a run never interrupted."""
+    cluster.join()
     expect(run.is_dir(), f"the folder of a run, {run}", "none")
     with runs.lock(run):
-        if (run / runs.MANIFEST).exists():
-            runs.discard_progress(run)  # in case that it was killed while it did that
-            print(f"Nothing to do: the run in {run} is finished.")
+        finished = spread.most(int((run / runs.MANIFEST).exists()))
+        if finished:
+            lead(lambda: _clear(run))
             return
         path = run / runs.UNFINISHED
         expect(path.exists(), f"an unfinished run in {run}", "none", "Begin one with compare.")
         training.go_on(_work(parse.read(Head, path), run), run, every)
+
+
+def _clear(run: Path) -> None:
+    runs.discard_progress(run)  # in case that it was killed while it did that
+    print(f"Nothing to do: the run in {run} is finished.")
 
 
 def _work(head: Head, run: Path) -> Work:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments import spread
 from experiments.errors import InputError, expect
 
 MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
@@ -49,7 +50,10 @@ def how_to_resume(folder: Path) -> str:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps other processes from working in it."""
+    """Makes the folder, and keeps others from working in it than this run's processes."""
+    if not spread.leads():
+        yield
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)

@@ -12,6 +12,11 @@ ALL = PartitionSpec()
 T = TypeVar("T")
 
 
+def leads() -> bool:
+    """Whether this is the process that prints and writes."""
+    return jax.process_index() == 0
+
+
 def mesh() -> Mesh:
     """All devices, those of other processes among them."""
     return Mesh(np.array(jax.devices()), "rows")
@@ -39,6 +44,11 @@ def most(number: int) -> int:
     if jax.process_count() == 1:
         return number
     return int(np.max(multihost_utils.process_allgather(np.int32(number))))
+
+
+def least(number: int) -> int:
+    """The smallest of what the processes say."""
+    return -most(-min(number, 2**31 - 1))
 
 
 def meet(name: str) -> None:

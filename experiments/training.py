@@ -10,8 +10,9 @@ import jax
 from rich.console import Console
 from rich.progress import Progress
 
-from experiments import manifest, memory, runs, sweep
+from experiments import cluster, manifest, memory, runs, spread, sweep
 from experiments.checkpoints import Checkpoints
+from experiments.errors import InputError
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.sweep import History, Keeper
 from experiments.train import block_ends
@@ -20,9 +21,13 @@ from experiments.work import Work
 
 def train(work: Work, folder: Path, overwrite: bool, every: float) -> None:
     """Begins a run and brings it to its end."""
-    with runs.lock(folder):
+
+    def begin() -> None:
         runs.check_free(folder, overwrite)
         runs.begin(folder, manifest.as_dict(work.head))
+
+    with runs.lock(folder):
+        cluster.lead(begin)
         go_on(work, folder, every)
 
 
@@ -31,18 +36,22 @@ def go_on(work: Work, folder: Path, every: float) -> None:
     with _resumable(folder):
         with Interrupts() as asked, Checkpoints(folder, every, work.task, asked) as keeper:
             history = run(work, keeper)
-        try:
-            files = work.tables(history) | work.figures(history)
-            runs.write(folder, files, manifest.complete(work.head, history, files))
-        finally:  # a full disk should not cost the results
-            work.show(history)
+        cluster.lead(lambda: _write(work, folder, history))
+
+
+def _write(work: Work, folder: Path, history: History) -> None:
+    try:
+        files = work.tables(history) | work.figures(history)
+        runs.write(folder, files, manifest.complete(work.head, history, files))
+    finally:  # a full disk should not cost the results
+        work.show(history)
     print(f"Written to {folder}")
 
 
 def run(work: Work, keeper: Keeper | None = None) -> History:
     """Trains under a progress bar that hangs on the ends of blocks."""
     layout, epochs = work.task.layout, work.task.plan.epochs
-    with Progress(console=Console(file=sys.stderr)) as progress:
+    with Progress(console=Console(file=sys.stderr), disable=not spread.leads()) as progress:
         title = f"Training {layout.arms} arms × {layout.seeds} seeds"
         bar = progress.add_task(title, total=layout.chunks * len(block_ends(epochs)))
         begun, trained = time.monotonic(), []
@@ -52,7 +61,8 @@ def run(work: Work, keeper: Keeper | None = None) -> History:
             progress.advance(bar)
 
         history = sweep.run(work.task, tick, keeper)
-    _print_speed(work, sum(trained), time.monotonic() - begun)
+    if spread.leads():
+        _print_speed(work, sum(trained), time.monotonic() - begun)
     return history
 
 
@@ -75,3 +85,11 @@ def _resumable(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt as error:
         said = str(error) or "Interrupted."
         raise Interrupted(f"{said} To go on: {runs.how_to_resume(folder)}") from None
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"Expected all {jax.process_count()} processes to go on; got: {reason}. Start them "
+            f"again, each with: {runs.how_to_resume(folder)}, and the options of the cluster."
+        ) from error

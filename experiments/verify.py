@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from experiments import manifest, parse, tolerance, training
+from experiments import manifest, parse, spread, tolerance, training
+from experiments.cluster import Cluster
 from experiments.compare import prepare
 from experiments.config import Compare
 from experiments.environment import environment
@@ -17,8 +18,9 @@ IDENTICAL, DIFFERENT, ELSEWHERE = 0, 1, 3
 RESULTS = "results.csv"
 
 
-def verify(run: Path) -> int:
+def verify(run: Path, cluster: Cluster) -> int:
     """Prints the answer; 0 identical, 1 different, 3 as alike as another environment lets it be."""
+    cluster.join()
     known = manifest.read(run, "compare")
     expect(RESULTS in known.sha256, f"{RESULTS} under sha256 in manifest.json", "none")
     changed = manifest.first_file_that_differs(run, known.sha256)
@@ -26,7 +28,7 @@ def verify(run: Path) -> int:
         return _different(f"{changed} (its digest is not the manifest's)")
     elsewhere = known.environment.differences(environment())
     if elsewhere:
-        print(f"Another environment: {'; '.join(elsewhere)}.")
+        _say(f"Another environment: {'; '.join(elsewhere)}.")
     work = prepare(parse.parse(Compare, known.config, "config"), known.layout)
     changed = _first_input(known, work)
     if changed:
@@ -51,7 +53,7 @@ def _judge(run: Path, known: Manifest, work: Work, history: History, elsewhere: 
         difference = f"{RESULTS} (its digest is right, but these networks give other results)"
     if not elsewhere:
         return _different(difference) if difference else _identical()
-    print(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
+    _say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
     return _within_tolerance(stored, tables[RESULTS])
 
 
@@ -67,20 +69,25 @@ def _first_divergence(known: Manifest, history: History, work: Work) -> str | No
 
 
 def _identical() -> int:
-    print("Identical, bit for bit.")
+    _say("Identical, bit for bit.")
     return IDENTICAL
 
 
 def _different(what: Any) -> int:
-    print(f"Different. The first thing that differs: {what}.")
+    _say(f"Different. The first thing that differs: {what}.")
     return DIFFERENT
 
 
 def _within_tolerance(stored: bytes, again: bytes) -> int:
     """Keys, data, batches and masks were the same; the metrics may round otherwise."""
     distance = tolerance.distance(stored, again)
-    print(f"Keys, data, batches and masks are the same; {distance.in_words}.")
+    _say(f"Keys, data, batches and masks are the same; {distance.in_words}.")
     if not distance.tolerated:
         return _different(f"the metrics, by more than tolerated: {tolerance.STATED}")
-    print(f"As far as can be told in another environment, the same ({tolerance.STATED}).")
+    _say(f"As far as can be told in another environment, the same ({tolerance.STATED}).")
     return ELSEWHERE
+
+
+def _say(line: str) -> None:
+    if spread.leads():
+        print(line)

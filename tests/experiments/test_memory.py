@@ -3,8 +3,10 @@
 import os
 import signal
 
+import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments import cli, memory, sweep, train
 from experiments.compare import task_of
@@ -96,19 +98,20 @@ def test_chunks_change_nothing_but_rounding():
 
 def test_larger_networks_make_smaller_chunks(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 8 * memory.GIB)
-    default = memory.limits(plan(64, 256, 128, 10), 2)
+    monkeypatch.setattr(jax, "local_device_count", lambda: 2)
+    default = memory.limits(plan(64, 256, 128, 10))
     assert default[0] >= 288  # the default comparison is one chunk
     assert default[1] >= 36  # in which the arms of a seed stay together
-    wide = memory.limits(plan(784, 4096, 4096, 10), 2)
+    wide = memory.limits(plan(784, 4096, 4096, 10))
     assert wide[0] < default[0] / 50
     assert memory.held(plan(784, 4096, 4096, 10)) * wide[0] <= 2 * memory.GIB
     monkeypatch.setattr(memory, "available", lambda: memory.GIB)
-    assert memory.limits(plan(64, 256, 128, 10), 2)[0] < default[0]
+    assert memory.limits(plan(64, 256, 128, 10))[0] < default[0]
 
 
 def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, capsys):
     with pytest.raises(InputError, match="networks that fit in the"):
-        memory.limits(plan(64, 10**6, 10**6, 10), 1)
+        memory.limits(plan(64, 10**6, 10**6, 10))
     wide = ["--widths", "1000000", "1000000"]
     assert cli.main([*COMPARE, *wide, "--output", str(tmp_path / "run")]) == 2
     assert "Make --widths" in capsys.readouterr().err
@@ -116,9 +119,6 @@ def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, cap
 
 
 def test_the_parameters_are_those_of_the_network():
-    import jax
-    from flax import nnx
-
     architecture = Architecture((7, 5, 3), "relu")
     params = nnx.state(architecture.build(jax.random.key(0)), nnx.Param)
     assert memory.parameters((7, 5, 3)) == sum(leaf.size for leaf in jax.tree.leaves(params))
