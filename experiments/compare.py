@@ -25,6 +25,9 @@ from experiments.sweep import History, Task
 from experiments.train import Plan, Problem, block_ends
 from experiments.work import Files, Work
 
+MOST = 10_000_000
+"""Networks whose results are held in memory."""
+
 
 def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
     """Trains, prints the table, writes the run folder."""
@@ -58,6 +61,9 @@ def task_of(config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | N
     sizes = (data.inputs, *config.network.widths, data.classes)
     architecture = Architecture(sizes, config.network.activation)
     steps = len(data.y_train) // settings.batch_size
+    whole, fix = steps * settings.epochs, "Lower --epochs, or raise --batch-size."
+    expect(whole < 2**31, "fewer than 2**31 steps", f"{whole:,}", fix)
+    expect(seeds * len(arms) <= MOST, f"at most {MOST:,} networks", f"{seeds * len(arms):,}")
     problem = Problem(
         data,
         np.uint32(config.arms.seed),
@@ -71,8 +77,8 @@ def task_of(config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | N
 
 def _layout(plan: Plan, seeds: int, arms: int, cut: Layout | int | None) -> Layout:
     devices = jax.device_count()
+    pairs, group = memory.limits(plan)
     if not isinstance(cut, Layout):
-        pairs, group = memory.limits(plan)
         cut = layout.choose(seeds, arms, devices, cut or pairs, group)
     fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
     expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)

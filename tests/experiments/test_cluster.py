@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def start(folder, *arguments, count=2, command=COMPARE):
     address = ["--coordinator", f"localhost:{free_port()}", "--processes", str(count)]
     common = [sys.executable, "-m", "experiments", *command, *arguments, *address]
     output = ["--output", str(folder)] if command is COMPARE else [str(folder)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return [
         subprocess.Popen([*common, *output, "--process-id", str(i)], env=environment, **pipes)
         for i in range(count)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -311,7 +312,7 @@ def test_what_is_no_run_is_refused(tmp_path, there, capsys):
 def kill_when(folder, moment):
     """Starts the comparison in a process, and kills it outright at a moment."""
     command = [sys.executable, "-m", "experiments", *COMPARE, "--output", str(folder)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(jax.device_count())}
     with subprocess.Popen(command, env=environment, **quiet) as process:
         begun = time.monotonic()

@@ -18,7 +18,7 @@ from tests.experiments.tiny import ARGUMENTS
 SMALL = [*ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "2"]
 
 
-def save(path, scale=1):
+def save(path, scale=1.0):
     labels = np.arange(90) % 3
     images = np.random.default_rng(0).normal(size=(90, 4)) * scale
     arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
