@@ -20,7 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import runs, spread
+from experiments import cluster, runs, spread
 from experiments.errors import InputError
 from experiments.fingerprints import digest, fingerprints
 from experiments.interrupts import Interrupted, Interrupts
@@ -73,6 +73,8 @@ class Checkpoints(Keeper):
         """Takes a checkpoint if it is time for one; stops if someone interrupted."""
         late = time.monotonic() - self._last >= self.every
         wanted = spread.most(2 if self._interrupts.asked else int(late))
+        if wanted == 1 and jax.process_count() > 1 and spread.most(int(self._saving())):
+            return  # to wait here for a process that is dead could take long
         if wanted:
             self._save(position)
             self._last = time.monotonic()
@@ -104,12 +106,16 @@ class Checkpoints(Keeper):
         trace: TracebackType | None,
     ) -> None:
         """Waits until the last checkpoint is written, and ends orbax's threads."""
-        if "_manager" not in self.__dict__:
-            return
+        together = jax.process_count() == 1 or error is None or isinstance(error, Interrupted)
+        if "_manager" not in self.__dict__ or not together:
+            return  # nothing to wait for, or a process that may be dead
         with self._writing() if error is None else suppress(Exception):  # the first error counts
             self._manager.wait_until_finished()
         with suppress(Exception):
             self._manager.close()
+
+    def _saving(self) -> bool:
+        return "_manager" in self.__dict__ and self._manager.is_saving_in_progress()
 
     def _put(self, chunk: int, history: History) -> None:
         content = io.BytesIO()
@@ -184,6 +190,8 @@ class Checkpoints(Keeper):
         except (InputError, KeyboardInterrupt):
             raise
         except Exception as error:  # orbax passes on a full disk as errors of several kinds
+            if jax.process_count() > 1:
+                raise cluster.lost(error, self.folder) from error
             reason = " ".join(str(error).split())[-200:]
             raise InputError(
                 f"Expected to write a checkpoint to {self.folder}; got: {reason}. What was written "
@@ -199,7 +207,9 @@ def _tree(state: TrainState, history: Tree) -> Tree:
 
 def _tables(history: History) -> Tree:
     """The fresh networks go first, without metrics, for orbax takes no empty tables."""
-    unknown = Metrics(*np.full((len(Metrics._fields), *history.fresh.shape), np.nan, np.float32))
+    unknown = Metrics(
+        *map(np.asarray, np.full((len(Metrics._fields), *history.fresh.shape), np.nan, np.float32))
+    )
     blocks = [Block(unknown, history.fresh), *history.blocks]
     return {
         "metrics": np.stack([np.stack(block.metrics) for block in blocks]),
@@ -222,13 +232,16 @@ def _check(tables: Tree, like: Tree) -> None:
 
 def _history(tables: Any) -> History:
     metrics, states = np.asarray(tables["metrics"]), np.asarray(tables["states"])
-    blocks = [Block(Metrics(*four), state) for four, state in zip(metrics, states, strict=True)]
+    blocks = [
+        Block(Metrics(*map(np.asarray, four)), state)
+        for four, state in zip(metrics, states, strict=True)
+    ]
     return History(blocks[0].states, blocks[1:])
 
 
 def _digest_of(step: int, tree: Tree) -> str:
     networks = spread.gathered(fingerprints(tree["state"]))
-    return digest(np.int64(step), networks, *map(np.asarray, tree["history"].values()))
+    return digest(np.array(step), networks, *map(np.asarray, tree["history"].values()))
 
 
 def _warn(message: str) -> None:

@@ -5,11 +5,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import jax
 
-from experiments import spread
+from experiments import runs, spread
 from experiments.errors import InputError, expect
 
 SECONDS = 30
@@ -77,6 +78,16 @@ def lead(action: Callable[[], object]) -> None:
         refusal = error
     if spread.most(int(refusal is not None)):
         raise refusal or InputError("Expected process 0 to begin; got a refusal, see its message.")
+
+
+def lost(error: Exception, folder: Path) -> InputError:
+    """What to say when the processes cannot work together any more."""
+    reason = " ".join(str(error).split())[-300:]
+    return InputError(
+        f"Expected all {jax.process_count()} processes to go on, each with room to write; got: "
+        f"{reason}. Start them again, each with {runs.how_to_resume(folder)} and its place in the "
+        "cluster."
+    )
 
 
 def leave(status: int) -> NoReturn:

@@ -55,7 +55,9 @@ def prepare(config: Compare, cut: Layout | int | None = None) -> Work:
     )
 
 
-def task_of(config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | None = None) -> Task:
+def task_of(
+    config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | int | None = None
+) -> Task:
     """What is compiled, and what it runs on."""
     settings, seeds = config.training, config.arms.seeds
     sizes = (data.inputs, *config.network.widths, data.classes)
@@ -66,9 +68,9 @@ def task_of(config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | N
     expect(seeds * len(arms) <= MOST, f"at most {MOST:,} networks", f"{seeds * len(arms):,}")
     problem = Problem(
         data,
-        np.uint32(config.arms.seed),
-        np.float32(settings.learning_rate),
-        np.float32(settings.weight_decay),
+        np.array(config.arms.seed, np.uint32),
+        np.array(settings.learning_rate, np.float32),
+        np.array(settings.weight_decay, np.float32),
     )
     rates = rate_rows(arms, architecture.sites, architecture.depth)
     plan = Plan(architecture, settings.batch_size, steps, settings.epochs)
@@ -88,7 +90,9 @@ def _layout(plan: Plan, seeds: int, arms: int, cut: Layout | int | None) -> Layo
 def head(config: Compare, data: Dataset, task: Task) -> Head:
     """What is known before training."""
     arms, rates = config.arms, np.unique(task.rates)
-    drawn = probes.digests(task.plan, len(data.y_train), task.problem.seed, arms.seeds, rates)
+    drawn = probes.digests(
+        task.plan, len(data.y_train), np.asarray(task.problem.seed), arms.seeds, rates
+    )
     return Head(
         "compare",
         arms.seed,
@@ -96,7 +100,7 @@ def head(config: Compare, data: Dataset, task: Task) -> Head:
         dataclasses.asdict(config),
         task.layout,
         environment(),
-        Inputs(digest(*data), **drawn),
+        Inputs(digest(*map(np.asarray, data)), **drawn),
     )
 
 

@@ -79,12 +79,12 @@ class Streams(NamedTuple):
     masks: Key[Array, ""]
 
 
-def seed_key(seed: int | Array | np.ndarray, index: int | Array) -> Key[Array, ""]:
+def seed_key(seed: Any, index: Any) -> Key[Array, ""]:
     """The key of one repetition; the first ones stay the same when repetitions are added."""
     return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), index)
 
 
-def streams(seed: int | Array | np.ndarray, index: int | Array) -> Streams:
+def streams(seed: Any, index: Any) -> Streams:
     """What one repetition draws from."""
     return Streams(*jax.random.split(seed_key(seed, index), 3))
 
@@ -144,7 +144,8 @@ def train(
 
     def of_row(shared: tuple[Problem, Array, Array], state: TrainState, rows: Rows) -> TrainState:
         problem, first, stop = shared
-        epoch = partial(_epoch, plan, problem, streams(problem.seed, rows.seeds), rows.rates)
+        own, rates = streams(problem.seed, rows.seeds), jnp.asarray(rows.rates)
+        epoch = partial(_epoch, plan, problem, own, rates)
         return lax.fori_loop(first, stop, epoch, state)
 
     return over_rows(of_row, (problem, first, stop), state, rows)
@@ -182,7 +183,7 @@ def mask_key(streams: Streams, epoch: Int[Array, ""], step: Int[Array, ""]) -> K
 def _optimizer(plan: Plan, problem: Problem) -> optax.GradientTransformation:
     steps = plan.epochs * plan.steps_per_epoch
     schedule = optax.cosine_decay_schedule(problem.learning_rate, steps)
-    return optax.adamw(schedule, weight_decay=problem.weight_decay)
+    return optax.adamw(schedule, weight_decay=jnp.asarray(problem.weight_decay))
 
 
 def _epoch(

@@ -12,7 +12,6 @@ from rich.progress import Progress
 
 from experiments import cluster, manifest, memory, runs, spread, sweep
 from experiments.checkpoints import Checkpoints
-from experiments.errors import InputError
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.sweep import History, Keeper
 from experiments.train import block_ends
@@ -88,8 +87,4 @@ def _resumable(folder: Path) -> Iterator[None]:
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1:
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"Expected all {jax.process_count()} processes to go on; got: {reason}. Start them "
-            f"again, each with: {runs.how_to_resume(folder)}, and the options of the cluster."
-        ) from error
+        raise cluster.lost(error, folder) from error

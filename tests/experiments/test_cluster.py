@@ -65,15 +65,19 @@ def test_two_processes_do_what_one_does(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_the_death_of_a_process_ends_the_other_within_a_minute(tmp_path, victim):
-    """Where process 0 dies, the runtime of JAX itself ends the others, with its own message."""
+    """Where process 0 dies, the runtime of JAX may be first to end the other, in its words."""
     processes = start(tmp_path, "--epochs", "200000", "--checkpoint-every", "1")
     until(lambda: any((tmp_path / runs.DIGESTS).glob("*.json")))
     processes[victim].kill()
     begun = time.monotonic()
     _, errors = processes[1 - victim].communicate(timeout=120)
     assert time.monotonic() - begun < 60
-    assert processes[1 - victim].returncode == (2 if victim else -signal.SIGABRT)
-    assert ("Expected all 2 processes to go on" if victim else "leader task") in errors
+    status = processes[1 - victim].returncode
+    if victim == 0 and status == -signal.SIGABRT:
+        assert "leader task" in errors
+    else:
+        assert status == 2
+        assert "Expected all 2 processes to go on" in errors
     assert not (tmp_path / runs.MANIFEST).exists()
     processes[victim].communicate()
 

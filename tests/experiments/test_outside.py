@@ -28,7 +28,7 @@ bounded = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 NUMBERS = st.integers() | st.floats() | st.sampled_from([0, -1, 2**31, 2**32, 2**63, 10**400])
 SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=20)
