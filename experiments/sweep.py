@@ -14,7 +14,7 @@ from experiments.layout import Layout
 from experiments.train import Metrics, Plan, Problem, Rows, TrainState
 
 Tick = Callable[[int], None]
-CALL = 1.0  # seconds
+CALL = 3.0  # seconds; each call costs a copy of the state
 
 
 class Task(NamedTuple):
@@ -132,7 +132,7 @@ def _begun(task: Task, index: int, problem: Problem, rows: Rows, keeper: Keeper)
 
 
 class Pace:
-    """Cuts blocks into calls of about a second, so that an interruption is heard soon."""
+    """Cuts blocks into calls of some seconds, so that an interruption is heard soon."""
 
     def __init__(self) -> None:
         """One epoch to begin with."""
