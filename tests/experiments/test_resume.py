@@ -21,6 +21,10 @@ EPOCHS = 6
 SMALL = [*ARGUMENTS, "--epochs", str(EPOCHS), "--placements", "input", "--rates", "0.5"]
 COMPARE = ["compare", *SMALL, "--seeds", "2", "--checkpoint-every", "0"]
 
+ORBAX_LEAVES_THINGS = pytest.mark.filterwarnings(  # undone, when it fails
+    "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 
 def compare(folder, *arguments):
     return cli.main([*COMPARE, "--output", str(folder), *arguments])
@@ -166,6 +170,7 @@ def swap(folder, step):
     (folder / "aside").rename(folder / runs.CHECKPOINTS / str(step - 1))
 
 
+@ORBAX_LEAVES_THINGS
 @pytest.mark.parametrize("damage", [flip, truncate, lose_metadata, lose_digest, spoil_digest, swap])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     tmp_path, whole, interrupted, damage, monkeypatch, capsys
@@ -178,6 +183,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     assert contents(folder) == whole
 
 
+@ORBAX_LEAVES_THINGS
 def test_without_any_good_checkpoint_it_begins_anew(tmp_path, whole, interrupted, monkeypatch):
     monkeypatch.setattr(sweep, "CALL", 0)
     folder, _ = interrupted(tmp_path, 4)
@@ -187,8 +193,7 @@ def test_without_any_good_checkpoint_it_begins_anew(tmp_path, whole, interrupted
     assert contents(folder) == whole
 
 
-@pytest.mark.filterwarnings("ignore:.*never awaited")  # of what orbax had planned
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@ORBAX_LEAVES_THINGS
 def test_a_full_disk_is_one_error_and_leaves_what_was_written(tmp_path, whole, monkeypatch, capsys):
     """The system refuses files above a limit, as it would on a full disk, from the third on."""
     import resource
@@ -331,7 +336,9 @@ def writing(folder, pattern):
     return lambda seconds: any(folder.glob(pattern))
 
 
-@pytest.mark.parametrize("pattern", ["checkpoints/*tmp*", "*results.csv*"])
+@pytest.mark.parametrize(
+    "pattern", ["checkpoints/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)]
+)
 def test_no_kill_loses_a_run(tmp_path, whole, pattern):
     """In the middle of a checkpoint, and of the report."""
     kill_when(tmp_path, writing(tmp_path, pattern))

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from experiments import spread, sweep
 from experiments.compare import head, task_of
@@ -23,9 +24,10 @@ def on(devices, monkeypatch):
     return head(CONFIG, tiny.digits(), task).inputs, sweep.run(task)
 
 
-def test_devices_change_nothing_but_rounding(monkeypatch):
+@pytest.mark.parametrize("counts", [(8,), pytest.param((2, 4), marks=pytest.mark.slow)])
+def test_devices_change_nothing_but_rounding(monkeypatch, counts):
     inputs, alone = on(1, monkeypatch)
-    for devices in (2, 4, 8):
+    for devices in counts:
         others, shared = on(devices, monkeypatch)
         assert others == inputs
         np.testing.assert_array_equal(shared.fresh, alone.fresh)
