@@ -20,12 +20,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments import cluster, runs, spread
+from experiments import cluster, runs, snapshots, spread
 from experiments.errors import InputError
-from experiments.fingerprints import digest, fingerprints
 from experiments.interrupts import Interrupted, Interrupts
-from experiments.sweep import Block, History, Keeper, Position, Task
-from experiments.train import Metrics, TrainState, block_ends
+from experiments.sweep import History, Keeper, Position, Task
+from experiments.train import TrainState, block_ends
 
 KEPT = 3
 Tree = dict[str, Any]
@@ -49,8 +48,8 @@ class Checkpoints(Keeper):
         try:
             with path.open("rb") as source, np.load(source, allow_pickle=False) as file:
                 tables = {name: file[name] for name in ("metrics", "states")}
-            _check(tables, _shapes(self._rows, len(block_ends(self.epochs))))
-            return _history(tables)
+            snapshots.check(tables, snapshots.shapes(self._rows, len(block_ends(self.epochs))))
+            return snapshots.history(tables)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -119,7 +118,7 @@ class Checkpoints(Keeper):
 
     def _put(self, chunk: int, history: History) -> None:
         content = io.BytesIO()
-        np.savez(content, **_tables(history))
+        np.savez(content, **snapshots.tables(history))
         with self._writing():
             self._chunk(chunk).parent.mkdir(exist_ok=True)
             runs.put(self._chunk(chunk), content.getvalue())
@@ -142,8 +141,8 @@ class Checkpoints(Keeper):
         import orbax.checkpoint as ocp
 
         step = position.chunk * (self.epochs + 1) + position.epoch
-        tree = _tree(position.state, _tables(position.history))
-        beside = {"blocks": len(position.history.blocks), "sha256": _digest_of(step, tree)}
+        tree = snapshots.tree(position.state, snapshots.tables(position.history))
+        beside = {"blocks": len(position.history.blocks), "sha256": snapshots.digest_of(step, tree)}
         with self._writing():
             if step in self._manager.all_steps():  # restored a moment ago
                 return
@@ -175,12 +174,14 @@ class Checkpoints(Keeper):
         import orbax.checkpoint as ocp
 
         beside = json.loads(self._digest(step).read_bytes())
-        shapes = _tree(like, _shapes(self._rows, int(beside["blocks"])))
+        shapes = snapshots.tree(like, snapshots.shapes(self._rows, int(beside["blocks"])))
         tree = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
-        if _digest_of(step, tree) != beside["sha256"]:
+        if snapshots.digest_of(step, tree) != beside["sha256"]:
             raise ValueError("it is not what its digest says")
         state = jax.tree.unflatten(jax.tree.structure(like), [*tree["state"].values()])
-        return Position(chunk, step - chunk * (self.epochs + 1), state, _history(tree["history"]))
+        return Position(
+            chunk, step - chunk * (self.epochs + 1), state, snapshots.history(tree["history"])
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -197,51 +198,6 @@ class Checkpoints(Keeper):
                 f"Expected to write a checkpoint to {self.folder}; got: {reason}. What was written "
                 f"before is kept: make room, then {runs.how_to_resume(self.folder)}."
             ) from error
-
-
-def _tree(state: TrainState, history: Tree) -> Tree:
-    """As orbax takes it: dictionaries alone."""
-    leaves = {f"{index:04}": leaf for index, leaf in enumerate(jax.tree.leaves(state))}
-    return {"state": leaves, "history": history}
-
-
-def _tables(history: History) -> Tree:
-    """The fresh networks go first, without metrics, for orbax takes no empty tables."""
-    unknown = Metrics(
-        *map(np.asarray, np.full((len(Metrics._fields), *history.fresh.shape), np.nan, np.float32))
-    )
-    blocks = [Block(unknown, history.fresh), *history.blocks]
-    return {
-        "metrics": np.stack([np.stack(block.metrics) for block in blocks]),
-        "states": np.stack([block.states for block in blocks]),
-    }
-
-
-def _shapes(rows: tuple[int, int], blocks: int) -> Tree:
-    return {
-        "metrics": np.zeros((1 + blocks, len(Metrics._fields), *rows), np.float32),
-        "states": np.zeros((1 + blocks, *rows), np.uint32),
-    }
-
-
-def _check(tables: Tree, like: Tree) -> None:
-    for name, table in tables.items():
-        if (table.shape, table.dtype) != (like[name].shape, like[name].dtype):
-            raise ValueError(f"{name} of shape {table.shape}")
-
-
-def _history(tables: Any) -> History:
-    metrics, states = np.asarray(tables["metrics"]), np.asarray(tables["states"])
-    blocks = [
-        Block(Metrics(*map(np.asarray, four)), state)
-        for four, state in zip(metrics, states, strict=True)
-    ]
-    return History(blocks[0].states, blocks[1:])
-
-
-def _digest_of(step: int, tree: Tree) -> str:
-    networks = spread.gathered(fingerprints(tree["state"]))
-    return digest(np.array(step), networks, *map(np.asarray, tree["history"].values()))
 
 
 def _warn(message: str) -> None:
