@@ -3,6 +3,7 @@
 import os
 import sys
 
+sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore # names of files may be odd
 # A device for each core, set before JAX starts: seeds are shared out over them (see train.py).
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(os.cpu_count()))
 
@@ -10,6 +11,6 @@ try:
     from experiments.cli import main
 
     sys.exit(main())
-except KeyboardInterrupt:  # also while jax is still being imported
-    print("Interrupted: no run was completed.", file=sys.stderr)
+except KeyboardInterrupt as error:  # also while jax is still being imported
+    print(str(error) or "Interrupted: no run was begun.", file=sys.stderr)
     sys.exit(130)

@@ -2,27 +2,32 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import jax
 import tyro
 
 from experiments.bench.command import bench
 from experiments.bench.options import Bench, Output
+from experiments.cluster import Cluster, leave
 from experiments.compare import compare
-from experiments.config import Compare, Folder
+from experiments.config import CHECKPOINT_EVERY, Compare, Folder, check_seconds
 from experiments.errors import InputError
+from experiments.resume import resume
 from experiments.studies import command
+from experiments.verify import verify
 
 app = tyro.extras.SubcommandApp()
 
 
 @app.command(name="compare")
-def _compare(config: Compare, folder: Folder) -> None:
+def _compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
     """Where should dropout stand? Trains one network for every placement, rate and seed.
 
     All of them train in one compiled program, and share initial weights, batches and masks seed by
     seed. Prints a table with intervals, and writes results, figures and a manifest to a folder.
     """
-    compare(config, folder)
+    compare(config, folder, cluster)
 
 
 @app.command(name="bench")
@@ -42,19 +47,61 @@ def _list() -> None:
 
 
 @app.command(name="run")
-def _run(study: str) -> None:
+def _run_study(study: str) -> None:
     """Runs a study, or all of them, and says whether its claim holds: run STUDY --help."""
-    raise AssertionError(f"main hands {study} on")
+    raise AssertionError(f"_run hands {study} on")
+
+
+@app.command(name="resume")
+def _resume(
+    run: tyro.conf.Positional[Path],
+    cluster: Cluster,
+    checkpoint_every: float = CHECKPOINT_EVERY,
+) -> None:
+    """Brings an interrupted run to its end, with the results it would have had anyway.
+
+    Args:
+        run: Folder of the run.
+        cluster: Several processes.
+        checkpoint_every: Seconds between checkpoints; they are written meanwhile.
+    """
+    check_seconds(checkpoint_every)
+    resume(run, checkpoint_every, cluster)
+
+
+@app.command(name="verify")
+def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
+    """Is a run reproduced? Trains it again and says so, or what differs first.
+
+    The status is 0 where all is identical bit for bit; 3 where the environment is another, and
+    keys, data, masks are identical and metrics within a tolerance; 1 where anything else differs.
+
+    Args:
+        run: Folder of the run.
+        cluster: Several processes.
+    """
+    return verify(run, cluster)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; the status is 0 done, 1 the answer is no, 2 bad input."""
+    """Runs a command; the exit status is its own, or 2 for bad input."""
+    try:
+        status = _run(arguments)
+    except KeyboardInterrupt as error:
+        if not jax.distributed.is_initialized():
+            raise
+        print(error, file=sys.stderr)
+        status = 130
+    return leave(status) if jax.distributed.is_initialized() else status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if words[:1] == ["run"]:
             return command.run(words[1:])
-        app.cli(prog="python -m experiments", args=words, config=(tyro.conf.OmitArgPrefixes,))
+        options = (tyro.conf.OmitArgPrefixes,)
+        return app.cli(prog="python -m experiments", args=words, config=options) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0

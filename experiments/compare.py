@@ -1,86 +1,133 @@
 """Where should dropout stand? Every placement, rate and seed in one compiled program."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
+import numpy as np
 from rich.console import Console
-from rich.progress import track
 
-from experiments import plots, report, runs, train
+from experiments import layout, memory, plots, probes, report, runs, training
+from experiments.cluster import Cluster, lead
+from experiments.comparison import comparison
 from experiments.config import Compare, Folder
 from experiments.data import Dataset, load
+from experiments.environment import environment
+from experiments.errors import expect
+from experiments.fingerprints import digest
+from experiments.layout import Layout
+from experiments.manifest import Head, Inputs
 from experiments.models import Architecture
 from experiments.placements import Arm, arms_of, rate_rows
 from experiments.statistics import summarise
-from experiments.train import Metrics, Plan, Problem
+from experiments.sweep import History, Task
+from experiments.train import Plan, Problem, block_ends
+from experiments.work import Files, Work
+
+MOST = 10_000_000
+"""Networks whose results are held in memory."""
 
 
-def compare(config: Compare, folder: Folder) -> None:
+def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
     """Trains, prints the table, writes the run folder."""
+    cluster.join()
     path = folder.output or _default_folder(config)
-    runs.check_folder(path, folder.overwrite)
-    data = load(config.data.dataset, config.data.train_size, config.data.test_size)
-    arms = arms_of(config.arms.placements, config.arms.rates)
-    history = _train(config, data, arms)
-    try:
-        _write(path, config, data, arms, history)
-    finally:  # a full disk should not cost the results
-        _print(config, data, arms, history[-1])
-    print(f"Written to {path}")
+    lead(lambda: runs.check_folder(path, folder.overwrite))
+    training.train(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
 
 
 def _default_folder(config: Compare) -> Path:
     return Path("runs", f"compare-{Path(config.data.dataset).stem}-{config.network.activation}")
 
 
-def _train(config: Compare, data: Dataset, arms: Sequence[Arm]) -> list[Metrics]:
-    """The metrics at the end of each block, with a progress bar that hangs on them."""
-    plan, problem = program(config, data, arms)
-    return list(
-        track(
-            train.run(plan, problem),
-            f"Training {len(arms)} arms × {config.arms.seeds} seeds",
-            total=len(train.block_ends(plan.epochs)),
-            console=Console(file=sys.stderr),
-        )
+def prepare(config: Compare, cut: Layout | int | None = None) -> Work:
+    """Loads the data and cuts the work up: as it was, in chunks of a size, or as memory has it."""
+    data = load(config.data.dataset, config.data.train_size, config.data.test_size)
+    arms = arms_of(config.arms.placements, config.arms.rates)
+    task = task_of(config, data, arms, cut)
+    return Work(
+        head(config, data, task),
+        task,
+        partial(_tables, config, arms),
+        partial(_figures, config, data, arms),
+        partial(_show, config, data, arms),
     )
 
 
-def program(config: Compare, data: Dataset, arms: Sequence[Arm]) -> tuple[Plan, Problem]:
+def task_of(
+    config: Compare, data: Dataset, arms: Sequence[Arm], cut: Layout | int | None = None
+) -> Task:
     """What is compiled, and what it runs on."""
-    training, seeds = config.training, config.arms
+    settings, seeds = config.training, config.arms.seeds
     sizes = (data.inputs, *config.network.widths, data.classes)
     architecture = Architecture(sizes, config.network.activation)
-    steps = len(data.y_train) // training.batch_size
+    steps = len(data.y_train) // settings.batch_size
+    whole, fix = steps * settings.epochs, "Lower --epochs, or raise --batch-size."
+    expect(whole < 2**31, "fewer than 2**31 steps", f"{whole:,}", fix)
+    expect(seeds * len(arms) <= MOST, f"at most {MOST:,} networks", f"{seeds * len(arms):,}")
     problem = Problem(
-        Dataset(*map(jnp.asarray, data)),
-        jnp.asarray(rate_rows(arms, architecture.sites, architecture.depth)),
-        train.seed_keys(seeds.seed, seeds.seeds),
-        jnp.float32(training.learning_rate),
-        jnp.float32(training.weight_decay),
+        data,
+        np.array(config.arms.seed, np.uint32),
+        np.array(settings.learning_rate, np.float32),
+        np.array(settings.weight_decay, np.float32),
     )
-    return Plan(architecture, training.batch_size, steps, training.epochs), problem
+    rates = rate_rows(arms, architecture.sites, architecture.depth)
+    plan = Plan(architecture, settings.batch_size, steps, settings.epochs)
+    return Task(plan, problem, rates, _layout(plan, seeds, len(arms), cut))
 
 
-def _write(
-    path: Path, config: Compare, data: Dataset, arms: Sequence[Arm], history: Sequence[Metrics]
-) -> None:
-    caption = report.describe(config, data)
-    epochs = train.block_ends(config.training.epochs)
-    files = {
+def _layout(plan: Plan, seeds: int, arms: int, cut: Layout | int | None) -> Layout:
+    devices = jax.device_count()
+    pairs, group = memory.limits(plan)
+    if not isinstance(cut, Layout):
+        cut = layout.choose(seeds, arms, devices, cut or pairs, group)
+    fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
+    expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)
+    return cut.on(devices)
+
+
+def head(config: Compare, data: Dataset, task: Task) -> Head:
+    """What is known before training."""
+    arms, rates = config.arms, np.unique(task.rates)
+    drawn = probes.digests(
+        task.plan, len(data.y_train), np.asarray(task.problem.seed), arms.seeds, rates
+    )
+    return Head(
+        "compare",
+        arms.seed,
+        "threefry2x32",
+        dataclasses.asdict(config),
+        task.layout,
+        environment(),
+        Inputs(digest(*map(np.asarray, data)), **drawn),
+    )
+
+
+def _tables(config: Compare, arms: Sequence[Arm], history: History) -> Files:
+    epochs = block_ends(config.training.epochs)
+    return {
         "config.json": runs.as_json(dataclasses.asdict(config)),
-        "results.csv": report.results_csv(arms, history[-1]),
-        "curves.png": plots.curves(arms, epochs, history, caption),
-        "accuracy.png": plots.accuracy(arms, history[-1], caption),
+        "results.csv": report.results_csv(arms, history.metrics[-1]),
+        "history.csv": report.history_csv(arms, epochs, history.metrics),
     }
-    runs.write(path, files, runs.manifest(config.arms.seed, data, files))
 
 
-def _print(config: Compare, data: Dataset, arms: Sequence[Arm], final: Metrics) -> None:
-    seeds, summaries = config.arms.seeds, summarise(arms, final)
+def _figures(config: Compare, data: Dataset, arms: Sequence[Arm], history: History) -> Files:
+    caption, metrics = report.describe(config, data), history.metrics
+    epochs, summaries = block_ends(config.training.epochs), summarise(arms, metrics[-1])
+    figures = {
+        "accuracy.png": plots.accuracy(arms, metrics[-1], caption),
+        "differences.png": plots.differences(summaries, caption),
+        "curves.png": plots.curves(arms, epochs, metrics, caption),
+    }
+    return {**figures, "report.html": comparison(config, summaries, caption, figures)}
+
+
+def _show(config: Compare, data: Dataset, arms: Sequence[Arm], history: History) -> None:
+    seeds, final = config.arms.seeds, history.metrics[-1]
+    summaries = summarise(arms, final)
     console = Console(highlight=False)
     console.print(report.table(summaries, seeds))
     for line in (
@@ -89,4 +136,4 @@ def _print(config: Compare, data: Dataset, arms: Sequence[Arm], final: Metrics) 
         report.twins(arms, final),
         report.verdict(summaries, seeds),
     ):
-        console.print(line)
+        console.print(line, markup=False)

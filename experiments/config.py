@@ -15,6 +15,9 @@ from experiments.errors import expect
 from experiments.models import Activation
 from experiments.placements import PLACEMENTS, Placement
 
+CHECKPOINT_EVERY = 60.0
+"""Seconds; a checkpoint of the default comparison takes one, on one core, beside the training."""
+
 
 @dataclass(frozen=True)
 class Data:
@@ -115,6 +118,20 @@ class Folder:
     """Folder of the run; by default runs/compare-DATASET-ACTIVATION."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
+    chunk: int | None = None
+    """Networks trained at once, which bounds the memory; by default chosen by an estimate."""
+    checkpoint_every: float = CHECKPOINT_EVERY
+    """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        check_seconds(self.checkpoint_every)
+        expect(self.chunk is None or self.chunk >= 1, "--chunk of 1 or more", self.chunk)
+
+
+def check_seconds(every: float) -> None:
+    """0 is as often as possible."""
+    expect(0 <= every < math.inf, "a --checkpoint-every of 0 seconds or more", every, "Try 60.")
 
 
 @dataclass(frozen=True)

@@ -1,94 +1,134 @@
 """A run is a folder that explains itself; it is one if it holds a manifest.
 
 Every file appears whole or not at all, and the manifest last. A run that is replaced loses its
-manifest first, so that no folder ever claims to be a run while it holds files of two.
+manifest first, so that no folder ever claims to be a run while it holds files of two. One that is
+not done yet holds `unfinished.json`, from which it can be resumed, and what it has so far.
 """
 
-import hashlib
+import contextlib
+import fcntl
 import json
 import os
-import platform
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-
+from experiments import spread
 from experiments.errors import InputError, expect
 
-MANIFEST = "manifest.json"
-PACKAGES = ("jaxdrop", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
+MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
+CHUNKS, CHECKPOINTS, DIGESTS = "chunks", "checkpoints", "digests"
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Finds out before any work whether a run can be written here, and leaves no trace of it."""
     try:
-        taken = (folder / MANIFEST).exists()
         expect(not folder.exists() or folder.is_dir(), "a folder as --output", f"the file {folder}")
+        check_free(folder, overwrite)
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryDirectory(dir=there):
             pass
-    except OSError as error:
-        raise _unwritable(folder, error) from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        raise unwritable(folder, error) from None
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Refuses a folder that holds a run, done or not, unless it is to be replaced."""
+    done, begun = ((folder / name).exists() for name in (MANIFEST, UNFINISHED))
     fix = "Pass --overwrite to replace it, or choose another --output."
-    expect(overwrite or not taken, f"--output {folder} not to hold a run", "one", fix)
+    expect(overwrite or not done, f"--output {folder} not to hold a run", "one", fix)
+    fix = f"Go on with it: {how_to_resume(folder)}. Or pass --overwrite to begin anew."
+    expect(overwrite or not begun, f"--output {folder} not to hold a run", "an unfinished one", fix)
+
+
+def how_to_resume(folder: Path) -> str:
+    """The command."""
+    return f"python -m experiments resume {folder}"
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Makes the folder, and keeps others from working in it than this run's processes."""
+    if not spread.leads():
+        yield
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(
+            f"Expected {folder} to be free; got another process that works on it. "
+            "Wait until it is done, or choose another --output."
+        ) from None
+    finally:
+        os.close(handle)  # this unlocks it
+
+
+def begin(folder: Path, head: Mapping[str, Any]) -> None:
+    """Makes the folder one of an unfinished run that has nothing yet."""
+    try:
+        (folder / MANIFEST).unlink(missing_ok=True)
+        discard_progress(folder)
+        put(folder / UNFINISHED, as_json(head))
+    except OSError as error:
+        raise unwritable(folder, error) from None
 
 
 def write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:
-    """Writes the files of a run, then its manifest."""
+    """Writes the files of a run, then its manifest; then the run is finished."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         for name, content in files.items():
-            _put(folder / name, content)
-        _put(folder / MANIFEST, as_json(manifest))
+            put(folder / name, content)
+        put(folder / MANIFEST, as_json(manifest))
+        discard_progress(folder)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
+
+
+def discard_progress(folder: Path) -> None:
+    """Removes what an unfinished run has; its name first, for what follows is then no run."""
+    (folder / UNFINISHED).unlink(missing_ok=True)
+    for name in (CHUNKS, CHECKPOINTS, DIGESTS):
+        remove(folder / name)
+
+
+def remove(folder: Path) -> None:
+    """Removes a folder with all that is in it, but follows no link out of it."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:
     """JSON for people: indented, with a newline at the end."""
-    return (json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n").encode()
+    return (json.dumps(content, indent=2, default=str) + "\n").encode()
 
 
-def manifest(
-    seed: int, data: Iterable[Any], files: Mapping[str, bytes], command: str = "compare"
-) -> dict[str, Any]:
-    """What a run depends on besides its configuration, and digests of what it read and wrote."""
-    return {
-        "command": command,
-        "seed": seed,
-        "prng": "threefry2x32",
-        "jax_threefry_partitionable": jax.config.jax_threefry_partitionable,  # pyright: ignore
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
-        "platform": platform.platform(),
-        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        | {"data": hashlib.sha256(b"".join(array.tobytes() for array in data)).hexdigest()},
-    }
+def put(path: Path, content: bytes) -> None:
+    """Makes the file appear whole, under its name, or not at all.
 
-
-def _put(path: Path, content: bytes) -> None:
-    """Makes the file appear whole, under its name, or not at all."""
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    The draft has one name, so that one that a kill left behind is overwritten by the next attempt.
+    """
+    draft = path.with_name(f".{path.name}.draft")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with draft.open("wb") as file:
             file.write(content)
-        os.chmod(draft, 0o644)
+            file.flush()
+            os.fsync(file.fileno())  # or a power failure could leave the name without the content
         os.replace(draft, path)
     finally:
-        Path(draft).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
-def _unwritable(folder: Path, error: OSError) -> InputError:
-    return InputError(f"Expected an --output that can be written; got {folder}: {error.strerror}.")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "not installed"
+def unwritable(folder: Path, error: Exception) -> InputError:
+    """What to say when the operating system refuses."""
+    reason = getattr(error, "strerror", None) or error
+    return InputError(f"Expected an --output that can be written; got {folder}: {reason}.")

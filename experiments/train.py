@@ -1,13 +1,12 @@
-"""Training of all arms and seeds in one compiled block of steps, called again and again.
+"""The compiled programs: fresh networks, epochs of training, a measurement, a fingerprint.
 
-Arms are vmapped and seeds mapped one after another, which on a CPU takes a third of the time and
-half of the memory of vmapping both; devices share the seeds out. Whatever is set by a number
-(rates, learning rate, weight decay, seed) is an argument that is traced, so a block is compiled
-once.
+Arms are vmapped and rows (see layout.py) mapped one after another, which on a CPU takes a third of
+the time and half of the memory of vmapping both; devices share the rows out. Whatever is set by a
+number (rates, learning rate, weight decay, seed) is an argument that is traced, so a program is
+compiled once.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
@@ -18,9 +17,9 @@ import numpy as np
 import optax
 from flax import nnx
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, UInt32
 
+from experiments import spread
 from experiments.data import Dataset
 from experiments.models import Architecture
 
@@ -41,17 +40,23 @@ class Plan:
 
 
 class Problem(NamedTuple):
-    """What the compiled program is run on."""
+    """What all networks share."""
 
     data: Dataset
-    rates: Float[Array, "arms sites"]
-    keys: Key[Array, " seeds"]
-    learning_rate: Float[Array, ""]
-    weight_decay: Float[Array, ""]
+    seed: UInt32[Array | np.ndarray, ""]
+    learning_rate: Float[Array | np.ndarray, ""]
+    weight_decay: Float[Array | np.ndarray, ""]
+
+
+class Rows(NamedTuple):
+    """What they differ in: a row is a seed with a group of arms."""
+
+    seeds: Int[Array | np.ndarray, " rows"]
+    rates: Float[Array | np.ndarray, "rows arms sites"]
 
 
 class TrainState(NamedTuple):
-    """What training carries from block to block; every leaf begins with seeds and arms."""
+    """What training carries on; every leaf begins with rows and arms."""
 
     params: nnx.State
     optimizer: optax.OptState
@@ -74,51 +79,91 @@ class Streams(NamedTuple):
     masks: Key[Array, ""]
 
 
+def seed_key(seed: Any, index: Any) -> Key[Array, ""]:
+    """The key of one repetition; the first ones stay the same when repetitions are added."""
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), index)
+
+
 def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
-    """A key for each seed; the first ones stay the same when seeds are added."""
-    root = jax.random.key(seed, impl="threefry2x32")
-    return jax.vmap(jax.random.fold_in, (None, 0))(root, jnp.arange(seeds))
+    """The keys of all repetitions."""
+    return jax.vmap(seed_key, (None, 0))(np.uint32(seed), jnp.arange(seeds))
 
 
-def over_seeds(of_seed: Callable[..., T], *leaves: Any) -> T:
-    """Maps a function of one seed, on as many devices as share the seeds out evenly.
+def streams(seed: Any, index: Any) -> Streams:
+    """What one repetition draws from."""
+    return Streams(*jax.random.split(seed_key(seed, index), 3))
+
+
+def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
+    """Maps a function of what is shared and of one row, on all devices.
 
     On a CPU each core is a device, for XLA multiplies small matrices on one core alone.
     """
-    devices = jax.devices()
-    used = math.gcd(len(leaves[-1]), len(devices))
-    mesh, spec = Mesh(np.array(devices[:used]), "seeds"), PartitionSpec("seeds")
-    one_by_one = partial(lax.map, lambda leaves: of_seed(*leaves))
-    share = partial(jax.shard_map, mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
-    return share(one_by_one)(leaves)
+
+    def one_by_one(shared: Any, leaves: Any) -> T:
+        return lax.map(lambda leaves: of_row(shared, *leaves), leaves)
+
+    specs = {"in_specs": (spread.ALL, spread.ROWS), "out_specs": spread.ROWS}
+    return jax.shard_map(one_by_one, mesh=spread.mesh(), check_vma=False, **specs)(shared, leaves)
 
 
 @partial(jax.jit, static_argnums=0)
-def start(plan: Plan, problem: Problem) -> TrainState:
-    """Fresh weights for each seed, the same for all of its arms."""
-    arms = len(problem.rates)
+def fresh(plan: Plan, seed: UInt32[Array, ""], index: Int[Array, ""]) -> nnx.State:
+    """The initial weights of one seed.
 
-    def of_seed(key: Key[Array, ""]) -> TrainState:
-        weights = _streams(key).weights
-        params = nnx.state(plan.architecture.build(weights), nnx.Param)
+    A program for itself: as a part of a larger one it would round as the compiler likes it there,
+    and weights would depend on how many devices there are.
+    """
+    return nnx.state(plan.architecture.build(streams(seed, index).weights), nnx.Param)
+
+
+def weights(plan: Plan, problem: Problem, seeds: Int[np.ndarray, " rows"]) -> nnx.State:
+    """The initial weights for each row."""
+    there, rows = np.unique(seeds, return_inverse=True)
+    each = [fresh(plan, problem.seed, np.int32(index)) for index in there]
+    return jax.tree.map(lambda *leaves: np.stack(leaves)[rows], *each)
+
+
+@partial(jax.jit, static_argnums=0)
+def start(plan: Plan, problem: Problem, rows: Rows, weights: nnx.State) -> TrainState:
+    """Fresh networks, the same for all arms of a seed."""
+    arms = rows.rates.shape[1]
+
+    def of_row(problem: Problem, params: nnx.State) -> TrainState:
         state = TrainState(params, _optimizer(plan, problem).init(params))
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (arms, *leaf.shape)), state)
 
-    return over_seeds(of_seed, problem.keys)
+    return over_rows(of_row, problem, weights)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
-def block(
-    plan: Plan, state: TrainState, problem: Problem, first: Int[Array, ""], stop: Int[Array, ""]
-) -> tuple[TrainState, Metrics]:
-    """Trains from epoch `first` to before epoch `stop`, then measures; one compilation fits all."""
+def train(
+    plan: Plan,
+    state: TrainState,
+    problem: Problem,
+    rows: Rows,
+    first: Int[Array | np.ndarray, ""],
+    stop: Int[Array | np.ndarray, ""],
+) -> TrainState:
+    """Trains from epoch `first` to before epoch `stop`; one compilation fits all."""
 
-    def of_seed(state: TrainState, key: Key[Array, ""]) -> tuple[TrainState, Metrics]:
-        epoch = partial(_epoch, plan, problem, _streams(key))
-        state = lax.fori_loop(first, stop, epoch, state)
-        return state, jax.vmap(partial(_measure, plan, problem.data))(state.params)
+    def of_row(shared: tuple[Problem, Array, Array], state: TrainState, rows: Rows) -> TrainState:
+        problem, first, stop = shared
+        own, rates = streams(problem.seed, rows.seeds), jnp.asarray(rows.rates)
+        epoch = partial(_epoch, plan, problem, own, rates)
+        return lax.fori_loop(first, stop, epoch, state)
 
-    return over_seeds(of_seed, state, problem.keys)
+    return over_rows(of_row, (problem, first, stop), state, rows)
+
+
+@partial(jax.jit, static_argnums=0)
+def measure(plan: Plan, params: nnx.State, problem: Problem) -> Metrics:
+    """The metrics of every row and arm."""
+
+    def of_row(data: Dataset, params: nnx.State) -> Metrics:
+        return jax.vmap(partial(_measure, plan, data))(params)
+
+    return over_rows(of_row, problem.data, params)
 
 
 def block_ends(epochs: int) -> list[int]:
@@ -127,40 +172,44 @@ def block_ends(epochs: int) -> list[int]:
     return [epochs * (index + 1) // blocks for index in range(blocks)]
 
 
-def run(plan: Plan, problem: Problem) -> Iterator[Metrics]:
-    """Trains to the end, and yields the metrics of each seed and arm after every block."""
-    state, first = start(plan, problem), 0
-    for stop in block_ends(plan.epochs):
-        state, metrics = block(plan, state, problem, jnp.int32(first), jnp.int32(stop))
-        yield jax.tree.map(np.asarray, metrics)
-        first = stop
+def batches(
+    plan: Plan, images: int, streams: Streams, epoch: Int[Array, ""]
+) -> Int[Array, "steps batch"]:
+    """Which images an epoch takes, shuffled, in whole batches."""
+    order = jax.random.permutation(jax.random.fold_in(streams.batches, epoch), images)
+    return order[: plan.steps_per_epoch * plan.batch_size].reshape(-1, plan.batch_size)
 
 
-def _streams(key: Key[Array, ""]) -> Streams:
-    return Streams(*jax.random.split(key, 3))
+def mask_key(streams: Streams, epoch: Int[Array, ""], step: Int[Array, ""]) -> Key[Array, ""]:
+    """The key from which the masks of a step are drawn."""
+    return jax.random.fold_in(jax.random.fold_in(streams.masks, epoch), step)
 
 
 def _optimizer(plan: Plan, problem: Problem) -> optax.GradientTransformation:
     steps = plan.epochs * plan.steps_per_epoch
     schedule = optax.cosine_decay_schedule(problem.learning_rate, steps)
-    return optax.adamw(schedule, weight_decay=problem.weight_decay)
+    return optax.adamw(schedule, weight_decay=jnp.asarray(problem.weight_decay))
 
 
 def _epoch(
-    plan: Plan, problem: Problem, streams: Streams, epoch: Int[Array, ""], state: TrainState
+    plan: Plan,
+    problem: Problem,
+    streams: Streams,
+    rates: Float[Array, "arms sites"],
+    epoch: Int[Array, ""],
+    state: TrainState,
 ) -> TrainState:
-    """One pass over the shuffled training images, in whole batches."""
+    """One pass over the shuffled training images."""
     x, y = problem.data.x_train, problem.data.y_train
-    order = jax.random.permutation(jax.random.fold_in(streams.batches, epoch), len(y))
-    batches = order[: plan.steps_per_epoch * plan.batch_size].reshape(-1, plan.batch_size)
-    key = jax.random.fold_in(streams.masks, epoch)
 
     def step(state: TrainState, batch: tuple[Array, Array]) -> tuple[TrainState, None]:
-        index, rows = batch
-        of_arm = partial(_step, plan, problem, x[rows], y[rows], jax.random.fold_in(key, index))
-        return jax.vmap(of_arm)(state, problem.rates), None
+        index, images = batch
+        key = mask_key(streams, epoch, index)
+        of_arm = partial(_step, plan, problem, x[images], y[images], key)
+        return jax.vmap(of_arm)(state, rates), None
 
-    return lax.scan(step, state, (jnp.arange(plan.steps_per_epoch), batches))[0]
+    order = batches(plan, len(y), streams, epoch)
+    return lax.scan(step, state, (jnp.arange(plan.steps_per_epoch), order))[0]
 
 
 def _step(

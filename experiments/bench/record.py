@@ -1,50 +1,22 @@
 """A run as files: what was measured, the tables, the picture, and what the figures hold for."""
 
-import hashlib
 import io
-import os
-import platform
-import re
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from experiments import runs
 from experiments.bench import plot, report
+from experiments.environment import environment as record
+from experiments.manifest import sha256
 
 PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", "flax", "dm-haiku", "equinox", "keras", "torch")
-COMPILER_SETTINGS = ("XLA_FLAGS", "JAX_ENABLE_X64", "OMP_NUM_THREADS")
 
 
 def environment(device: Any) -> dict[str, Any]:
     """The machine and the versions that the figures hold for."""
-    return {
-        "device": f"{device.platform}: {device.device_kind}",
-        "processor": f"{processor()}, {os.cpu_count()} cores",
-        "platform": platform.platform(),
-        "versions": {"python": platform.python_version()} | versions(),
-        "settings": {name: os.environ[name] for name in COMPILER_SETTINGS if name in os.environ},
-    }
-
-
-def processor() -> str:
-    """The model of the CPU, as far as the system tells it."""
-    information = Path("/proc/cpuinfo")
-    text = information.read_text() if information.exists() else ""
-    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return model[1] if model else platform.processor() or platform.machine()
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that are timed, where they are installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a peer that is missing, or a checkout never installed
-            found[package] = "not installed"
-    return found
+    return asdict(record(PACKAGES, device))
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -78,5 +50,5 @@ def files(results: Mapping[str, Any]) -> dict[str, bytes]:
 def write(folder: Path, results: Mapping[str, Any]) -> None:
     """Writes the run folder."""
     content = files(results)
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
-    runs.write(folder, content, {"command": "bench", **results["environment"], "sha256": digests})
+    head = {name: results[name] for name in ("config", "environment")}
+    runs.write(folder, content, {"command": "bench", **head, "sha256": sha256(content)})

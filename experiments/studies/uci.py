@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments import runs
+from experiments import manifest, runs
 from experiments.errors import expect
 from experiments.train import seed_keys
 from experiments.uci import data, report, train
@@ -145,7 +145,7 @@ def _write(
         "samples.png": report.likelihood_by_samples(results, caption),
     }
     arrays = [array for name in config.names for array in splits[name]]
-    runs.write(config.output, files, runs.manifest(config.seed, arrays, files, "run uci"))
+    runs.write(config.output, files, manifest.of_files("run uci", config.seed, arrays, files))
 
 
 def _caption(config: Uci) -> str:

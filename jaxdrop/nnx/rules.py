@@ -1,5 +1,6 @@
 """Rules for `insert`: each looks at a model and says where sites shall stand."""
 
+import itertools
 from ast import literal_eval
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -123,7 +124,8 @@ def _is_jaxpr(value: Any) -> bool:
 
 def _found(model: nnx.Module, kinds: Kinds) -> Iterator[tuple[Path, Any]]:
     """Modules and functions of these kinds, in the order of their definition."""
-    return ((path, child) for path, child in _walk(model, (), set()) if _is_one(child, kinds))
+    everything = itertools.chain([((), model)], _walk(model, (), set()))
+    return ((path, child) for path, child in everything if _is_one(child, kinds))
 
 
 def _walk(module: Any, path: Path, seen: set[int]) -> Iterator[tuple[Path, Any]]:

@@ -32,7 +32,8 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
 
     Weights, their paths and the outputs in evaluation stay the same, to the bit: a module that gets
     a site keeps its type, in a subclass that calls the site before or after it. The new sites begin
-    in training mode; `model.eval()` switches them like all others.
+    in training mode; `model.eval()` switches them like all others. Layers that are stacked for
+    `nnx.scan` want their site in the function that makes one layer.
 
     Args:
       model: an NNX module; it is changed in place.

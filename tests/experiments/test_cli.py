@@ -2,11 +2,12 @@ import csv
 import json
 import runpy
 
+import jax
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from experiments import cli, compare, train
+from experiments import cli, sweep, train
 from tests.experiments.tiny import ARGUMENTS, RATES
 
 
@@ -25,17 +26,22 @@ def test_a_run_folder_explains_itself(folder):
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
         "results.csv",
+        "history.csv",
         "manifest.json",
         "curves.png",
         "accuracy.png",
+        "differences.png",
+        "report.html",
     }
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["seed"] == 0
     assert manifest["prng"] == "threefry2x32"
-    assert {"jax", "flax", "numpy"} <= manifest["versions"].keys()
-    assert len(manifest["devices"]) > 0
+    assert {"jax", "flax", "numpy", "python"} <= manifest["environment"]["versions"].keys()
+    assert manifest["environment"]["device_count"] == jax.device_count()
+    assert len(manifest["outcome"]["blocks"]) == 3
     config = json.loads((folder / "config.json").read_text())
     assert config["network"] == {"widths": [12, 8], "activation": "relu"}
+    assert manifest["config"] == config
 
 
 def test_results_have_a_row_for_each_arm_and_seed(folder):
@@ -46,7 +52,7 @@ def test_results_have_a_row_for_each_arm_and_seed(folder):
     assert all(0 <= float(row["test_accuracy"]) <= 1 < float(row["test_nll"]) for row in rows)
 
 
-@pytest.mark.parametrize("name", ["curves.png", "accuracy.png"])
+@pytest.mark.parametrize("name", ["curves.png", "accuracy.png", "differences.png"])
 def test_figures_are_pictures_with_something_on_them(folder, name):
     picture = imread(folder / name)
     assert min(picture.shape[:2]) > 400
@@ -55,8 +61,16 @@ def test_figures_are_pictures_with_something_on_them(folder, name):
 
 def test_the_same_command_gives_the_same_bytes(folder, tmp_path):
     assert run("--seeds", "2", "--output", str(tmp_path)) == 0
-    for name in ("results.csv", "config.json", "curves.png", "accuracy.png"):
+    for name in ("results.csv", "history.csv", "config.json", "curves.png", "accuracy.png"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_the_history_ends_with_the_results(folder):
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.reader(file))
+    results = (folder / "results.csv").read_text().splitlines()
+    assert [row[0] for row in rows[1:]] == [epoch for epoch in "123" for _ in results[1:]]
+    assert [",".join(row[1:]) for row in rows[-len(results) + 1 :]] == results[1:]
 
 
 def test_another_seed_gives_other_results(folder, tmp_path):
@@ -81,7 +95,9 @@ def test_what_is_printed(folder, tmp_path, capsys):
 def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
     arms, ends = 1 + 7 * 2, 3
     metrics = train.Metrics(*np.linspace(0.5, 0.9, 4 * arms).reshape(4, 1, arms))
-    monkeypatch.setattr(train, "run", lambda *_: [metrics] * ends)
+    states = np.zeros((1, arms), np.uint32)
+    history = sweep.History(states, [sweep.Block(metrics, states)] * ends)
+    monkeypatch.setattr(sweep, "run", lambda *_: history)
     assert run("--seeds", "1", "--output", str(tmp_path)) == 0
     printed = capsys.readouterr().out
     assert "± n/a" in printed
@@ -121,7 +137,7 @@ BAD = {
 def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "run", lambda *_: pytest.fail("It trained."))
+    monkeypatch.setattr(sweep, "run", lambda *_: pytest.fail("It trained."))
     try:
         status = run(*arguments)
     except SystemExit as stop:  # what the parser itself refuses
@@ -137,7 +153,7 @@ def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, ar
 def test_a_run_is_replaced_only_if_asked_to(tmp_path, monkeypatch, capsys):
     (tmp_path / "manifest.json").write_text("{}")
     with monkeypatch.context() as patch:
-        patch.setattr(train, "run", lambda *_: pytest.fail("It trained."))
+        patch.setattr(sweep, "run", lambda *_: pytest.fail("It trained."))
         assert run("--output", str(tmp_path)) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert run("--seeds", "2", "--overwrite", "--output", str(tmp_path)) == 0
@@ -150,20 +166,19 @@ def test_the_default_folder_is_named_after_what_is_compared(tmp_path, monkeypatc
     assert (tmp_path / "runs" / "compare-digits-relu" / "manifest.json").exists()
 
 
-def test_an_interruption_writes_nothing_and_has_status_130(tmp_path, monkeypatch, capsys):
+def test_an_interruption_leaves_an_unfinished_run_and_has_status_130(tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
-        yield
 
-    monkeypatch.setattr(compare.train, "run", interrupted)
+    monkeypatch.setattr(sweep, "run", interrupted)
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")  # or it would be set for the tests that follow
     output = tmp_path / "run"
     monkeypatch.setattr("sys.argv", ["experiments", "compare", "--output", str(output)])
     with pytest.raises(SystemExit) as stop:
         runpy.run_module("experiments", run_name="__main__")
     assert stop.value.code == 130
-    assert "Interrupted" in capsys.readouterr().err
-    assert not output.exists()
+    assert f"resume {output}" in capsys.readouterr().err
+    assert [path.name for path in output.iterdir()] == ["unfinished.json"]
 
 
 def test_help_names_every_option(capsys):

@@ -4,29 +4,43 @@ import numpy as np
 import pytest
 
 from experiments import models
-from experiments.compare import program
+from experiments.compare import task_of
+from experiments.layout import Layout
 from experiments.models import ACTIVATIONS
 from experiments.placements import PLACEMENTS, arms_of
-from experiments.train import block, block_ends, run, seed_keys, start
+from experiments.sweep import rows_of, run
+from experiments.train import block_ends, measure, seed_key, start, train, weights
 from tests.experiments import tiny
 
 
-def tiny_program(**settings):
+def tiny_task(**settings):
     config = tiny.config(**settings)
-    return program(config, tiny.digits(), arms_of(PLACEMENTS, config.arms.rates))
+    return task_of(config, tiny.digits(), arms_of(PLACEMENTS, config.arms.rates))
+
+
+def trained(task, *ends):
+    """The state after training from each end to the next."""
+    state = started(task)
+    for first, stop in zip((0, *ends), ends, strict=False):
+        numbers = np.int32(first), np.int32(stop)
+        state = train(task.plan, state, task.problem, rows_of(task, 0), *numbers)
+    return state
+
+
+def started(task):
+    fresh = weights(task.plan, task.problem, task.layout.pairs(0)[0])
+    return start(task.plan, task.problem, rows_of(task, 0), fresh)
 
 
 def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monkeypatch):
     traces = []
     call = models.MLP.__call__
     monkeypatch.setattr(models.MLP, "__call__", lambda *a: traces.append(1) or call(*a))
-    history = run(*tiny_program(epochs=4))  # 4 epochs: a plan that no other test compiles
-    next(history)
-    first_block = len(traces)
-    assert first_block > 0
-    list(history)
-    list(run(*tiny_program(epochs=4, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5)))
-    assert len(traces) == first_block
+    task, blocks = tiny_task(epochs=4), []  # 4 epochs: a plan that no other test compiles
+    run(task, lambda _: blocks.append(len(traces)))
+    assert blocks[0] > 0
+    run(tiny_task(epochs=4, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5))
+    assert {*blocks, len(traces)} == {blocks[0]}
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -59,31 +73,29 @@ def test_seeds_differ():
 
 
 def test_the_first_seeds_stay_when_seeds_are_added():
-    two, three = (jax.random.key_data(seed_keys(0, seeds)) for seeds in (2, 3))
+    two, three = (
+        run(tiny_task(epochs=1)._replace(layout=Layout(seeds, 15, 15, 8))).fresh for seeds in (2, 3)
+    )
     np.testing.assert_array_equal(three[:2], two)
 
 
 def test_the_arms_of_a_seed_start_from_the_same_weights():
-    plan, problem = tiny_program()
-    for leaf in jax.tree.leaves(start(plan, problem).params):
+    for leaf in jax.tree.leaves(started(tiny_task()).params):
         assert (leaf == leaf[:, :1]).all()
 
 
-def test_blocks_can_be_cut_anywhere():
-    plan, problem = tiny_program()
-    whole, _ = block(plan, start(plan, problem), problem, jnp.int32(0), jnp.int32(3))
-    state = start(plan, problem)
-    for first, stop in ((0, 1), (1, 1), (1, 3)):
-        state, _ = block(plan, state, problem, jnp.int32(first), jnp.int32(stop))
-    jax.tree.map(np.testing.assert_array_equal, state, whole)
+def test_training_can_be_cut_anywhere():
+    whole, cut = trained(tiny_task(), 3), trained(tiny_task(), 1, 1, 3)
+    jax.tree.map(np.testing.assert_array_equal, cut, whole)
 
 
 def test_metrics_are_what_the_model_says_without_dropout():
-    plan, problem = tiny_program()
-    state, metrics = block(plan, start(plan, problem), problem, jnp.int32(0), jnp.int32(2))
+    task = tiny_task()
+    state = trained(task, 2)
+    metrics = measure(task.plan, state.params, task.problem)
     params = jax.tree.map(lambda leaf: leaf[1, 3], state.params)
     data = tiny.digits()
-    log_p = jax.nn.log_softmax(plan.architecture.bind(params)(jnp.asarray(data.x_test)))
+    log_p = jax.nn.log_softmax(task.plan.architecture.bind(params)(jnp.asarray(data.x_test)))
     hits = np.asarray(log_p).argmax(-1) == data.y_test
     assert metrics.test_accuracy[1, 3] == pytest.approx(hits.mean())
     nll = -np.asarray(log_p)[np.arange(len(hits)), data.y_test].mean()
@@ -99,9 +111,8 @@ def test_training_learns_and_the_learning_rate_ends_at_0():
 
 def test_weight_decay_shrinks_weights():
     def norm(weight_decay):
-        plan, problem = tiny_program(weight_decay=weight_decay)
-        state, _ = block(plan, start(plan, problem), problem, jnp.int32(0), jnp.int32(3))
-        return sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(state.params))
+        params = trained(tiny_task(weight_decay=weight_decay), 3).params
+        return sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(params))
 
     assert norm(1.0) < norm(0.0)
 
@@ -115,7 +126,8 @@ def test_block_ends_cover_all_epochs_in_steps_of_nearly_one_size():
         assert sizes.max() - sizes.min() <= 1
 
 
-def test_seed_keys_depend_on_the_seed():
-    assert (
-        (jax.random.key_data(seed_keys(0, 3)) != jax.random.key_data(seed_keys(1, 3))).any(1).all()
-    )
+@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**32 - 1])
+def test_a_traced_seed_gives_the_key_of_the_number_itself(seed):
+    root = jax.random.key(seed, impl="threefry2x32")
+    traced = jax.jit(seed_key)(np.uint32(seed), 5)
+    assert (jax.random.key_data(traced) == jax.random.key_data(jax.random.fold_in(root, 5))).all()

@@ -4,12 +4,13 @@ import functools
 
 import numpy as np
 
-from experiments.compare import program
+from experiments.compare import task_of
 from experiments.config import Arms, Compare, Data, Network, Training
 from experiments.data import load
 from experiments.models import Activation
 from experiments.placements import Arm, arms_of
-from experiments.train import Metrics, run
+from experiments.sweep import run
+from experiments.train import Metrics
 
 ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-size 20".split()
 RATES = (0.3, 0.7)
@@ -35,7 +36,7 @@ def history(
 ) -> tuple[list[Arm], list[Metrics]]:
     settings = config(activation, rates, widths)
     arms = arms_of(settings.arms.placements, rates)
-    return arms, list(run(*program(settings, digits(), arms)))
+    return arms, run(task_of(settings, digits(), arms)).metrics
 
 
 def of(arms: list[Arm], metrics: Metrics, placement: str) -> np.ndarray:

@@ -162,6 +162,15 @@ def test_removal_of_what_a_model_was_built_with():
     assert dropout_sites(remove(HALF(rngs=rngs))) == []
 
 
+def test_the_model_itself_can_be_a_place():
+    attention = nnx.MultiHeadAttention(4, 16, decode=False, rngs=nnx.Rngs(0))
+    insert(attention, in_attention(0.5), rngs=nnx.Rngs(1))
+    assert [site.path for site in dropout_sites(attention)] == [()]
+    attention.train()
+    assert (attention(X) != attention(X)).any()
+    assert dropout_sites(remove(attention)) == []
+
+
 def test_zoneout_stays():
     model = nnx.Sequential(Zoneout(0.5, rngs=nnx.Rngs(0)))
     assert [site.kind for site in dropout_sites(remove(model))] == ["Zoneout"]

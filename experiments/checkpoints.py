@@ -1,0 +1,205 @@
+"""What an unfinished run has so far: chunks that are done, and checkpoints of the one it is in.
+
+Orbax writes checkpoints, each under its name only when it is whole, while training goes on. It
+does not notice a byte that has changed since, so beside each lies a digest of what was in it.
+"""
+
+import io
+import json
+import logging
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments import cluster, runs, snapshots, spread
+from experiments.errors import InputError
+from experiments.interrupts import Interrupted, Interrupts
+from experiments.sweep import History, Keeper, Position, Task
+from experiments.train import TrainState, block_ends
+
+KEPT = 3
+Tree = dict[str, Any]
+
+
+class Checkpoints(Keeper):
+    """The chunks and checkpoints in a run folder."""
+
+    def __init__(self, folder: Path, every: float, task: Task, interrupts: Interrupts) -> None:
+        """A checkpoint is taken `every` so many seconds, and when someone interrupts."""
+        self.folder, self.every, self.epochs = folder, every, task.plan.epochs
+        self._rows, self._chunks = (task.layout.chunk, task.layout.group), task.layout.chunks
+        self._interrupts, self._last = interrupts, time.monotonic()
+
+    def finished(self, chunk: int) -> History | None:
+        """What came out of a chunk, if it is done."""
+        history = self._finished(self._chunk(chunk))
+        return None if spread.most(int(history is None)) else history
+
+    def _finished(self, path: Path) -> History | None:
+        try:
+            with path.open("rb") as source, np.load(source, allow_pickle=False) as file:
+                tables = {name: file[name] for name in ("metrics", "states")}
+            snapshots.check(tables, snapshots.shapes(self._rows, len(block_ends(self.epochs))))
+            return snapshots.history(tables)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            _warn(f"{path} cannot be read ({error}): that chunk is trained again.")
+            return None
+
+    def finish(self, chunk: int, history: History) -> None:
+        """Keeps what came out of a chunk; its checkpoints give way to those of the next."""
+        try:
+            if spread.leads():
+                self._put(chunk, history)
+        except InputError as error:
+            if chunk + 1 < self._chunks:
+                raise
+            _warn(str(error))  # yet all results are there, and can be shown
+        if spread.most(int(self._interrupts.asked)):
+            raise Interrupted(f"Interrupted after chunk {chunk + 1} of {self._chunks}.")
+
+    def offer(self, position: Position) -> None:
+        """Takes a checkpoint if it is time for one; stops if someone interrupted."""
+        late = time.monotonic() - self._last >= self.every
+        wanted = spread.most(2 if self._interrupts.asked else int(late))
+        if wanted == 1 and jax.process_count() > 1 and spread.most(int(self._saving())):
+            return  # to wait here for a process that is dead could take long
+        if wanted:
+            self._save(position)
+            self._last = time.monotonic()
+        if wanted == 2:
+            where = f"epoch {position.epoch} of {self.epochs}"
+            raise Interrupted(
+                f"Interrupted after {where}, in chunk {position.chunk + 1} of {self._chunks}."
+            )
+
+    def restore(self, chunk: int, like: TrainState) -> Position | None:
+        """The last checkpoint of a chunk that is what its digest says."""
+        if not spread.most(int((self.folder / runs.CHECKPOINTS).is_dir())):
+            return None
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            if step // (self.epochs + 1) == chunk:
+                position = self._restored(step, chunk, like)
+                if position is not None:
+                    return position
+        return None
+
+    def __enter__(self) -> "Checkpoints":
+        """Nothing is begun before it is needed."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Waits until the last checkpoint is written, and ends orbax's threads."""
+        together = jax.process_count() == 1 or error is None or isinstance(error, Interrupted)
+        if "_manager" not in self.__dict__ or not together:
+            return  # nothing to wait for, or a process that may be dead
+        with self._writing() if error is None else suppress(Exception):  # the first error counts
+            self._manager.wait_until_finished()
+        with suppress(Exception):
+            self._manager.close()
+
+    def _saving(self) -> bool:
+        return "_manager" in self.__dict__ and self._manager.is_saving_in_progress()
+
+    def _put(self, chunk: int, history: History) -> None:
+        content = io.BytesIO()
+        np.savez(content, **snapshots.tables(history))
+        with self._writing():
+            self._chunk(chunk).parent.mkdir(exist_ok=True)
+            runs.put(self._chunk(chunk), content.getvalue())
+
+    def _chunk(self, chunk: int) -> Path:
+        return self.folder / runs.CHUNKS / f"{chunk:06}.npz"
+
+    def _digest(self, step: int) -> Path:
+        return self.folder / runs.DIGESTS / f"{step}.json"
+
+    @cached_property
+    def _manager(self) -> Any:
+        import orbax.checkpoint as ocp  # takes half a second, and a short run needs none
+
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # what it logs is raised as well
+        options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
+        return ocp.CheckpointManager((self.folder / runs.CHECKPOINTS).absolute(), options=options)
+
+    def _save(self, position: Position) -> None:
+        import orbax.checkpoint as ocp
+
+        step = position.chunk * (self.epochs + 1) + position.epoch
+        tree = snapshots.tree(position.state, snapshots.tables(position.history))
+        beside = {"blocks": len(position.history.blocks), "sha256": snapshots.digest_of(step, tree)}
+        with self._writing():
+            if step in self._manager.all_steps():  # restored a moment ago
+                return
+            if spread.leads():  # the digest first: without it a checkpoint is worthless
+                self._digest(step).parent.mkdir(exist_ok=True)
+                runs.put(self._digest(step), runs.as_json(beside))
+            self._manager.save(step, args=ocp.args.StandardSave(tree))
+
+    def _restored(self, step: int, chunk: int, like: TrainState) -> Position | None:
+        """None, after a warning, if anything at all is wrong with it."""
+        position, reason = None, ""
+        try:
+            position = self._read(step, chunk, like)
+        except Exception as error:  # orbax meets damage with errors of every kind
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if not spread.most(int(position is None)):
+            return position
+        _warn(
+            f"the checkpoint {step} in {self.folder} is damaged ({reason[:200]}); "
+            "going on from the one before."
+        )
+        if spread.leads():
+            runs.remove(self.folder / runs.CHECKPOINTS / str(step))
+        spread.meet(f"removed-{step}")
+        self._manager.reload()
+        return None
+
+    def _read(self, step: int, chunk: int, like: TrainState) -> Position:
+        import orbax.checkpoint as ocp
+
+        beside = json.loads(self._digest(step).read_bytes())
+        shapes = snapshots.tree(like, snapshots.shapes(self._rows, int(beside["blocks"])))
+        tree = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+        if snapshots.digest_of(step, tree) != beside["sha256"]:
+            raise ValueError("it is not what its digest says")
+        state = jax.tree.unflatten(jax.tree.structure(like), [*tree["state"].values()])
+        return Position(
+            chunk, step - chunk * (self.epochs + 1), state, snapshots.history(tree["history"])
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Errors on writing end the run; the checkpoints before stay."""
+        try:
+            yield
+        except (InputError, KeyboardInterrupt):
+            raise
+        except Exception as error:  # orbax passes on a full disk as errors of several kinds
+            if jax.process_count() > 1:
+                raise cluster.lost(error, self.folder) from error
+            reason = " ".join(str(error).split())[-200:]
+            raise InputError(
+                f"Expected to write a checkpoint to {self.folder}; got: {reason}. What was written "
+                f"before is kept: make room, then {runs.how_to_resume(self.folder)}."
+            ) from error
+
+
+def _warn(message: str) -> None:
+    if spread.leads():
+        print(f"warning: {message}", file=sys.stderr)

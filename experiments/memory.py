@@ -1,0 +1,81 @@
+"""How many networks fit in memory at once, by an estimate; and how much was used in the end.
+
+On the whole a chunk may be small: rows are mapped one after the other, so that a larger one is not
+faster, as long as every device has a row. So a part of the memory will do.
+"""
+
+import itertools
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from experiments import spread
+from experiments.errors import expect
+from experiments.train import MEASURED_AT_ONCE, Plan
+
+GIB = 2**30
+MOST = 4 * GIB
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def limits(plan: Plan) -> tuple[int, int]:
+    """Networks at most in a chunk, and arms at most in a row; the same in all processes."""
+    devices, there = jax.local_device_count(), available()
+    half = min(MOST, there // 2) // 2  # one for what is held, one for what is computed with
+    resting, working = held(plan), used(plan)
+    expect(
+        devices * (resting + working) <= there,
+        f"networks that fit in the {there / GIB:.1f} GiB of memory there are",
+        f"some of {(resting + working) / GIB:.1f} GiB, {devices} at once",
+        "Make --widths or --batch-size smaller.",
+    )
+    pairs, group = spread.least(half // resting), spread.least(half // (devices * working))
+    return max(1, pairs) * jax.process_count(), max(1, group)
+
+
+def parameters(sizes: Sequence[int]) -> int:
+    """Of a network with layers of these sizes."""
+    return sum((before + 1) * after for before, after in itertools.pairwise(sizes))
+
+
+def held(plan: Plan) -> int:
+    """Bytes of a network that waits: parameters and two moments; as input, output, checkpoint."""
+    return 3 * 3 * 4 * parameters(plan.architecture.sizes)
+
+
+def used(plan: Plan) -> int:
+    """Bytes of a network that is trained or measured: gradients and updates, activations."""
+    units = sum(plan.architecture.sizes)
+    activations = 4 * units * (6 * plan.batch_size + 2 * MEASURED_AT_ONCE)
+    return 4 * 4 * parameters(plan.architecture.sizes) + activations
+
+
+def available() -> int:
+    """Bytes that the devices, or this machine, can still give."""
+    first = jax.local_devices()[0]
+    if first.platform != "cpu":
+        known = first.memory_stats() or {}
+        return known.get("bytes_limit", MOST) * jax.local_device_count()
+    found = [int(limit) for limit in map(_text, LIMITS) if limit.strip().isdecimal()]
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            found.append(1024 * int(line.split()[1]))
+    return min(found, default=2 * MOST)
+
+
+def peak() -> int:
+    """Bytes at most that this process has had; on accelerators, the busiest device."""
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    known = [stat["peak_bytes_in_use"] for stat in stats if "peak_bytes_in_use" in stat]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return max(known, default=unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

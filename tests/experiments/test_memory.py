@@ -1,0 +1,130 @@
+"""Chunks: what comes out does not depend on them, and they bound the memory."""
+
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from experiments import cli, memory, sweep, train
+from experiments.compare import task_of
+from experiments.errors import InputError
+from experiments.layout import choose
+from experiments.models import Architecture
+from experiments.placements import arms_of
+from experiments.train import Plan
+from tests.experiments import tiny
+from tests.experiments.test_resume import contents
+
+MANY = "--train-size 20 --test-size 20 --widths 2 --epochs 1 --batch-size 20 --placements input"
+COMPARE = ["compare", *MANY.split(), "--rates", "0.2", "0.4", "0.6", "--seeds", "60"]
+
+
+def compare(folder, *arguments):
+    return cli.main([*COMPARE, "--chunk", "32", "--output", str(folder), *arguments])
+
+
+def plan(*sizes, batch_size=50):
+    return Plan(Architecture(sizes, "relu"), batch_size, 10, 100)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many") / "run"
+    assert compare(folder) == 0
+    return contents(folder)
+
+
+def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
+    assert compare(tmp_path) == 0
+    assert "in 8 chunks of 32 networks" in " ".join(capsys.readouterr().err.split())
+    assert contents(tmp_path) == many
+    assert len(many["results.csv"].splitlines()) == 1 + 4 * 60
+
+
+@pytest.mark.parametrize("calls", [1, 5])
+def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, calls):
+    count, whole = [], train.train
+
+    def counted(*arguments):
+        count.append(1)
+        if len(count) == calls:
+            os.kill(os.getpid(), signal.SIGINT)
+        return whole(*arguments)
+
+    monkeypatch.setattr(train, "train", counted)
+    with pytest.raises(KeyboardInterrupt, match=f"after chunk {calls} of 8"):
+        compare(tmp_path)
+    assert cli.main(["resume", str(tmp_path)]) == 0
+    assert len(count) == 8
+    assert contents(tmp_path) == many
+
+
+def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        whole = train.train
+        count = []
+
+        def third(*arguments):
+            count.append(1)
+            if len(count) == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return whole(*arguments)
+
+        patch.setattr(train, "train", third)
+        with pytest.raises(KeyboardInterrupt):
+            compare(tmp_path)
+    path = tmp_path / "chunks" / "000001.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert cli.main(["resume", str(tmp_path)]) == 0
+    assert "chunk is trained again" in " ".join(capsys.readouterr().err.split())
+    assert contents(tmp_path) == many
+
+
+def test_chunks_change_nothing_but_rounding():
+    config, data = tiny.config(), tiny.digits()
+    arms = arms_of(config.arms.placements, config.arms.rates)
+    whole = sweep.run(task_of(config, data, arms))
+    for cut in (choose(2, 15, 8, 8, 99), choose(2, 15, 8, 1000, 15)):
+        cut_up = sweep.run(task_of(config, data, arms, cut))
+        np.testing.assert_array_equal(cut_up.fresh, whole.fresh)
+        for one, other in zip(cut_up.metrics, whole.metrics, strict=True):
+            np.testing.assert_allclose(one.train_nll, other.train_nll, rtol=1e-4)
+
+
+def test_larger_networks_make_smaller_chunks(monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 8 * memory.GIB)
+    monkeypatch.setattr(jax, "local_device_count", lambda: 2)
+    default = memory.limits(plan(64, 256, 128, 10))
+    assert default[0] >= 288  # the default comparison is one chunk
+    assert default[1] >= 36  # in which the arms of a seed stay together
+    wide = memory.limits(plan(784, 4096, 4096, 10))
+    assert wide[0] < default[0] / 50
+    assert memory.held(plan(784, 4096, 4096, 10)) * wide[0] <= 2 * memory.GIB
+    monkeypatch.setattr(memory, "available", lambda: memory.GIB)
+    assert memory.limits(plan(64, 256, 128, 10))[0] < default[0]
+
+
+def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, capsys):
+    with pytest.raises(InputError, match="networks that fit in the"):
+        memory.limits(plan(64, 10**6, 10**6, 10))
+    wide = ["--widths", "1000000", "1000000"]
+    assert cli.main([*COMPARE, *wide, "--output", str(tmp_path / "run")]) == 2
+    assert "Make --widths" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_parameters_are_those_of_the_network():
+    architecture = Architecture((7, 5, 3), "relu")
+    params = nnx.state(architecture.build(jax.random.key(0)), nnx.Param)
+    assert memory.parameters((7, 5, 3)) == sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def test_the_peak_is_that_of_this_process():
+    block = np.ones(2**27, np.uint8)
+    assert memory.peak() > block.nbytes
+    assert memory.available() > 0

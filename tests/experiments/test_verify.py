@@ -1,0 +1,237 @@
+"""A run is broken in every way that a verification has to name, and in each it names that way."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import cli, probes, train, verify
+from tests.experiments.tiny import ARGUMENTS
+
+SMALL = [*ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "2"]
+
+
+def save(path, scale=1.0):
+    labels = np.arange(90) % 3
+    images = np.random.default_rng(0).normal(size=(90, 4)) * scale
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(path, **arrays)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verify")
+    save(folder / "set.npz")
+    data = ["--dataset", str(folder / "set.npz")]
+    assert cli.main(["compare", *SMALL, *data, "--output", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(original, tmp_path):
+    return Path(shutil.copytree(original, tmp_path / "run"))
+
+
+def edit(run, change):
+    manifest = json.loads((run / "manifest.json").read_text())
+    change(manifest)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+
+
+def untrained(monkeypatch):
+    monkeypatch.setattr(verify.training, "run", lambda *_: pytest.fail("It trained."))
+
+
+def test_a_run_that_was_left_alone_is_identical(run, capsys):
+    assert cli.main(["verify", str(run)]) == 0
+    assert "Identical, bit for bit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["results.csv", "history.csv", "config.json", "curves.png"])
+@pytest.mark.parametrize("how", ["changed", "missing"])
+def test_a_file_that_was_tampered_with_is_named_without_training(
+    run, capsys, monkeypatch, name, how
+):
+    untrained(monkeypatch)
+    (run / name).unlink()
+    if how == "changed":
+        (run / name).write_bytes((run.parent / "run" / "manifest.json").read_bytes())
+    assert cli.main(["verify", str(run)]) == 1
+    assert f"first thing that differs: {name}" in capsys.readouterr().out
+
+
+def test_results_that_were_tampered_with_along_with_their_digest(run, capsys):
+    tampered = (run / "results.csv").read_bytes().replace(b"0.", b"0.9", 1)
+    (run / "results.csv").write_bytes(tampered)
+    digest = hashlib.sha256(tampered).hexdigest()
+    edit(run, lambda manifest: manifest["sha256"].update({"results.csv": digest}))
+    assert cli.main(["verify", str(run)]) == 1
+    assert "results.csv (its digest is right" in capsys.readouterr().out
+
+
+def test_another_data_file(run, capsys, monkeypatch, original):
+    untrained(monkeypatch)
+    file = original.parent / "set.npz"
+    before = file.read_bytes()
+    try:
+        save(file, scale=1.001)
+        assert cli.main(["verify", str(run)]) == 1
+    finally:
+        file.write_bytes(before)
+    assert "first thing that differs: the data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["keys", "batches", "masks"])
+def test_other_draws(run, capsys, monkeypatch, name):
+    untrained(monkeypatch)
+    draw = probes.digests
+    monkeypatch.setattr(probes, "digests", lambda *a: draw(*a) | {name: "other"})
+    assert cli.main(["verify", str(run)]) == 1
+    assert f"first thing that differs: the {name}" in capsys.readouterr().out
+
+
+def test_other_initial_parameters(run, capsys, monkeypatch):
+    start = train.start
+    monkeypatch.setattr(train, "start", lambda *a: nudge(start(*a)))
+    assert cli.main(["verify", str(run)]) == 1
+    assert "first thing that differs: the initial parameters" in capsys.readouterr().out
+
+
+def nudge(state, factor=1.0001):
+    return jax.tree.map(lambda leaf: (leaf * factor).astype(leaf.dtype), state)
+
+
+def divert(monkeypatch, factor):
+    """Training goes another way from the second block on."""
+    whole = train.train
+
+    def other(plan, state, problem, rows, first, stop):
+        state = whole(plan, state, problem, rows, first, stop)
+        return nudge(state, factor) if stop == 2 else state
+
+    monkeypatch.setattr(train, "train", other)
+
+
+def test_the_first_block_that_diverges(run, capsys, monkeypatch):
+    divert(monkeypatch, 1.000001)
+    assert cli.main(["verify", str(run)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "first thing that differs: block 2 of 3 (epochs 2 to 2)" in said
+
+
+def another_jax(manifest):
+    manifest["environment"]["versions"]["jax"] = "0.9.9"
+
+
+def test_another_version_excuses_rounding(run, capsys, monkeypatch):
+    divert(monkeypatch, 1.000001)
+    edit(run, another_jax)
+    assert cli.main(["verify", str(run)]) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "jax 0.9.9 → " in said
+    assert "differs from block 2 of 3" in said
+    assert "As far as can be told" in said
+
+
+def test_another_version_excuses_no_more_than_the_tolerance(run, capsys, monkeypatch):
+    divert(monkeypatch, 5.0)
+    edit(run, another_jax)
+    assert cli.main(["verify", str(run)]) == 1
+    assert "by more than tolerated" in capsys.readouterr().out
+
+
+def test_another_version_excuses_no_other_masks(run, capsys, monkeypatch):
+    untrained(monkeypatch)
+    edit(run, another_jax)
+    edit(run, lambda manifest: manifest["inputs"].update(masks="other"))
+    assert cli.main(["verify", str(run)]) == 1
+    assert "the masks" in capsys.readouterr().out
+
+
+def test_a_compiler_flag_is_another_environment(run, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " --xla_cpu_enable_fast_math=true")
+    assert cli.main(["verify", str(run)]) == 3
+
+
+def test_a_flag_that_changes_no_bit_is_none(run, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " --xla_dump_to=/nowhere")
+    assert cli.main(["verify", str(run)]) == 0
+
+
+@pytest.mark.parametrize("devices", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_another_count_of_devices(run, devices, capsys):
+    """In a process of its own: this one has eight devices."""
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": devices, "XLA_FLAGS": ""}
+    command = [sys.executable, "-m", "experiments", "verify", str(run)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 3, done.stderr
+    assert f"device_count 8 → {devices}" in done.stdout
+    assert "data, batches and masks are the same" in done.stdout
+
+
+def escape(name):
+    return lambda manifest: manifest["sha256"].update({name: "0"})
+
+
+def without(*path):
+    def change(manifest):
+        for name in path[:-1]:
+            manifest = manifest[name]
+        del manifest[path[-1]]
+
+    return change
+
+
+def setting(value, *path):
+    def change(manifest):
+        for name in path[:-1]:
+            manifest = manifest[name]
+        manifest[path[-1]] = value
+
+    return change
+
+
+BAD = {
+    "above": (escape("../set.npz"), "'../set.npz'"),
+    "absolute": (escape("/etc/passwd"), "'/etc/passwd'"),
+    "dots": (escape(".."), "'..'"),
+    "windows": (escape("..\\x"), "names of files"),
+    "no results": (without("sha256", "results.csv"), "results.csv under sha256"),
+    "no layout": (without("layout"), "the entries"),
+    "more": (setting(1, "extra"), "the entries"),
+    "other command": (setting("bench", "command"), "manifest of a compare"),
+    "text for a number": (setting("2", "config", "arms", "seeds"), "config.arms.seeds"),
+    "activation": (setting("selu", "config", "network", "activation"), "'gelu'"),
+    "a rate": (setting([1.5], "config", "arms", "rates"), "--rates in [0, 1]; got 1.5"),
+    "other seeds": (setting(3, "layout", "seeds"), "layout of 2 arms of 2 seeds"),
+    "no chunk": (setting(0, "layout", "chunk"), "chunk of 1 or more"),
+    "blocks": (setting([], "outcome", "blocks"), "digests of 3 blocks"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
+def test_a_malformed_manifest_is_one_message(run, capsys, change, message):
+    edit(run, change)
+    assert cli.main(["verify", str(run)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert message in said
+    assert said.startswith("error: Expected")
+
+
+def test_a_link_out_of_the_folder_is_refused(run, capsys):
+    (run / "results.csv").rename(run.parent / "results.csv")
+    (run / "results.csv").symlink_to(run.parent / "results.csv")
+    assert cli.main(["verify", str(run)]) == 2
+    assert "a link" in capsys.readouterr().err
+
+
+def test_no_run_at_all(tmp_path, capsys):
+    assert cli.main(["verify", str(tmp_path)]) == 2
+    assert "manifest.json" in capsys.readouterr().err
