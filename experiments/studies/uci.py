@@ -8,6 +8,7 @@ from rich.console import Console
 
 from experiments import runs
 from experiments.errors import expect
+from experiments.studies.verdict import Verdict
 from experiments.train import seed_keys
 from experiments.uci import data, report, train
 from experiments.uci.protocol import (
@@ -100,7 +101,7 @@ def lacks(config: Uci) -> str:
     return f"no {', '.join(missing)} in {config.data_dir} (--data-dir)" if missing else ""
 
 
-def uci(config: Uci) -> bool:
+def uci(config: Uci) -> Verdict:
     """Runs, prints and writes; whether all that is published was met."""
     runs.check_folder(config.output, config.overwrite)
     chosen = {name: config.hyperparameters(name) for name in config.names}
@@ -128,7 +129,7 @@ def uci(config: Uci) -> bool:
     console.print(_caption(config))
     _write(config, splits, results, published)
     print(f"Written to {config.output}")
-    return report.agree(compared)
+    return Verdict.AGREE if report.agree(compared) else Verdict.DISAGREE
 
 
 def _write(

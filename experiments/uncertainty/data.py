@@ -61,5 +61,5 @@ def corrupt(x: Float32[np.ndarray, "n inputs"]) -> Float32[np.ndarray, "n inputs
 def _squares(rng: np.random.Generator, n: int) -> np.ndarray:
     """For each image a square of a quarter of its area, anywhere in it."""
     corner = rng.integers(0, SIDE // 2 + 1, size=(2, n, 1))
-    row, column = ((corner <= np.arange(SIDE)) & (np.arange(SIDE) < corner + SIDE // 2))
+    row, column = (corner <= np.arange(SIDE)) & (np.arange(SIDE) < corner + SIDE // 2)
     return row[:, :, None] & column[:, None, :]

@@ -70,9 +70,16 @@ def _parts(values: np.ndarray, tests: int) -> Passes:
     return Passes(*np.split(values, [tests, 2 * tests], axis=1))
 
 
-def counts(most: int) -> list[int]:
-    """1, 2, 4 and so on, and all."""
-    return [*(2**power for power in range(int(np.log2(most)) + 1) if 2**power < most), most]
+def information(passes: Passes) -> Passes:
+    """The mutual information of each image: how far the passes disagree."""
+    found = (montecarlo.classification(part).mutual_information for part in passes)
+    return Passes(*(np.asarray(part)[None] for part in found))
+
+
+def counts(most: int, members: int) -> list[int]:
+    """1, 2, 4 and so on, as many as an ensemble has members, and all."""
+    powers = {2**power for power in range(most.bit_length())}
+    return sorted(powers | {members, most})
 
 
 def scores(passes: Passes, labels: np.ndarray) -> Scores:
@@ -93,10 +100,11 @@ def scores(passes: Passes, labels: np.ndarray) -> Scores:
 
 def by_count(found: Mapping[str, Passes], labels: np.ndarray) -> dict[tuple[str, int], Scores]:
     """The scores of each arm after 1, 2, 4 … of its passes."""
+    members = len(found["ensemble"].test)
     return {
         (name, count): scores(passes.first(count), labels)
         for name, passes in found.items()
-        for count in counts(len(passes.test))
+        for count in counts(len(passes.test), min(members, len(passes.test)))
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from experiments import cli
 from experiments.errors import InputError
 from experiments.studies import STUDIES, command
+from experiments.studies.verdict import Verdict
 from experiments.train import seed_keys
 from experiments.uci import data, report, train
 from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
@@ -168,10 +169,21 @@ def test_list_is_a_table_on_a_terminal(capsys, monkeypatch):
     assert "study" in capsys.readouterr().out
 
 
-def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("verdict", "status"), [(Verdict.SUPPORTED, 0), (Verdict.REFUTED, 1)])
+def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch, verdict, status):
+    done = STUDIES["uncertainty"]._replace(run=lambda _: verdict)
+    monkeypatch.setitem(STUDIES, "uncertainty", done)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == 0
-    assert "uci: skipped, no yacht" in capsys.readouterr().out
+    assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == status
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("uci: skipped, no yacht") for line in lines)
+    assert lines[-1] == f"verdict: uncertainty {verdict.value}, uci skipped"
+
+
+def test_run_all_without_any_data_decides_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(STUDIES, "uncertainty")
+    assert cli.main(["run", "all", "--data-dir", str(tmp_path)]) == 3
+    assert capsys.readouterr().out.splitlines()[-1].startswith("verdict: none")
 
 
 def test_published_hyperparameters_can_be_replaced():

@@ -1,0 +1,59 @@
+"""Is Monte-Carlo dropout better calibrated, and does it see what it does not know?
+
+Claim: averaged over masks at test time, a network trained with dropout is better calibrated than
+with dropout off (calibration error, NLL), and its entropy tells digits of unseen classes and
+corrupted digits from familiar ones better (AUROC). Supported if all four paired intervals, at 95 %
+together, say so; refuted as soon as one says the contrary.
+
+Arms: the same network with dropout off (one pass), with 1 to 512 masks, and a deep ensemble of
+it, whose members are trained with dropout from other weights, on other batches, and run without.
+"""
+
+import dataclasses
+
+import numpy as np
+from rich.console import Console
+
+from experiments import runs
+from experiments.studies.verdict import Verdict
+from experiments.uncertainty import claim, data, report
+from experiments.uncertainty.config import Uncertainty
+from experiments.uncertainty.data import Digits
+from experiments.uncertainty.experiment import find
+from experiments.uncertainty.files import caption, files
+
+CLAIM = (
+    "Monte-Carlo dropout is better calibrated than the deterministic network, "
+    "and detects unfamiliar inputs better"
+)
+
+
+def lacks(config: Uncertainty) -> str:
+    """The digits are there always: they come with scikit-learn."""
+    del config
+    return ""
+
+
+def uncertainty(config: Uncertainty) -> Verdict:
+    """Trains, measures, prints and writes."""
+    runs.check_folder(config.output, config.overwrite)
+    used = config.used
+    digits = data.load(used.unseen, used.train_size)
+    found = find(used, digits)
+    compared = claim.primary(found.table, used.samples)
+    verdict = Verdict.UNDECIDED if config.smoke else claim.verdict(compared)
+    words = claim.in_words(compared)
+    console = Console(highlight=False, width=max(Console().width, report.WIDTH))
+    console.print(report.screen(found.table, used.samples, used.members))
+    for line in (report.NOTE, caption(used, digits), words):
+        console.print(line)
+    said = f"{verdict.value.capitalize()}. {words}"
+    _write(config, files(used, digits, found, f"{CLAIM}?", said), digits)
+    print(f"Written to {config.output}")
+    return verdict
+
+
+def _write(config: Uncertainty, content: dict[str, bytes], digits: Digits) -> None:
+    content = {"config.json": runs.as_json(dataclasses.asdict(config)), **content}
+    manifest = runs.manifest(config.seed, map(np.asarray, digits), content, "run uncertainty")
+    runs.write(config.output, content, manifest)
