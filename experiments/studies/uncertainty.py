@@ -7,6 +7,15 @@ together, say so; refuted as soon as one says the contrary.
 
 Arms: the same network with dropout off (one pass), with 1 to 512 masks, and a deep ensemble of
 it, whose members are trained with dropout from other weights, on other batches, and run without.
+
+Minutes: under 2 on two cores.
+
+Came out (8 seeds on one split, intervals at 95 % for all four together): refuted, for half of it.
+On familiar digits MC dropout is calibrated worse: calibration error +0.037 ± 0.006, NLL +0.032 ±
+0.005. At rate 0.5 it is too unsure of what is right in 98 cases of 100. It does detect better:
+AUROC +0.005 ± 0.002 for unseen classes, +0.118 ± 0.019 for corrupted digits. On the corrupted ones
+it is calibrated better, too (error -0.117 ± 0.013, an interval of its own). From 64 masks on little
+changes; fewer than 16 detect unseen classes worse than the one pass without any.
 """
 
 import dataclasses

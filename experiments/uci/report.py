@@ -1,4 +1,4 @@
-"""Ours against published, split by split: agreement, table, figures, rows of `results.csv`."""
+"""Ours against published, split by split: agreement, tables, rows of `results.csv`."""
 
 import csv
 import io
@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 from rich import box
 from rich.table import Table
 
-from experiments.plots import as_png
 from experiments.uci.data import Published
-from experiments.uci.train import Result
+from experiments.uci.score import Result
 
 SE_ALLOWED = 3  # where no tolerance is given
 WIDTH = 120  # columns that the table takes
@@ -51,10 +49,11 @@ def rows(
     name: str, result: Result, published: Published | None, given: Sequence[float] | None
 ) -> list[Row]:
     """The two figures of a set; the seeds of a split are averaged before anything else."""
-    found = (result.rmse.mean(1), result.log_likelihood[-1].mean(1))
     return [
         _row(name, figure, ours, published and published[i], None if given is None else given[i])
-        for i, (figure, ours) in enumerate(zip(("RMSE", "log-likelihood"), found, strict=True))
+        for i, (figure, ours) in enumerate(
+            zip(("RMSE", "log-likelihood"), _figures(result), strict=True)
+        )
     ]
 
 
@@ -109,32 +108,32 @@ def results_csv(results: Mapping[str, Result], published: Mapping[str, Published
     return text.getvalue().encode()
 
 
-def against_published(
-    results: Mapping[str, Result], published: Mapping[str, Published | None], caption: str
-) -> bytes:
-    """Each split as a point; on the line nothing differs."""
-    figure = Figure(figsize=(3.2 * len(results) + 1, 7.5), layout="constrained")
-    grid = figure.subplots(2, len(results), squeeze=False)
-    for column, (name, result) in enumerate(results.items()):
-        ours = result.rmse.mean(1), result.log_likelihood[-1].mean(1)
-        for axes, mine, which in zip(grid[:, column], ours, (0, 1), strict=True):
-            theirs = published[name]
-            if theirs is not None:
-                axes.plot(theirs[which], mine, "o", markersize=4)
-                axes.axline((theirs[which].mean(),) * 2, slope=1, color="0.5", linewidth=1)
-            axes.set(title=f"{name}: {('RMSE', 'log-likelihood')[which]}", xlabel="published")
-    grid[0, 0].set_ylabel("ours")
-    grid[1, 0].set_ylabel("ours")
-    return as_png(figure, f"{caption} A point for each split, seeds averaged.")
+def arms_table(results: Mapping[str, Result], beside: Mapping[str, Mapping[str, Result]]) -> Table:
+    """What was run beside the primary arm, and how far it is from it."""
+    grid = Table(box=box.SIMPLE_HEAD, title="Beside it, without a part in the verdict")
+    for column in ("set", "arm", "RMSE", "less primary", "log-likelihood", "less primary"):
+        grid.add_column(column, no_wrap=True)
+    for name, arms in beside.items():
+        primary = _figures(results[name])
+        for arm, result in arms.items():
+            pairs = zip(_figures(result), primary, strict=True)
+            cells = [str(_mean(part)) for ours, first in pairs for part in (ours, ours - first)]
+            grid.add_row(name, arm, *cells)
+    return grid
 
 
-def likelihood_by_samples(results: Mapping[str, Result], caption: str) -> bytes:
-    """How many samples the log-likelihood needs."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for name, result in results.items():
-        means = result.log_likelihood.mean((1, 2))
-        axes.plot(result.samples, means - means[-1], "o-", markersize=3, label=name)
-    axes.set(xlabel="samples", ylabel="test log-likelihood, less that of all samples")
-    axes.legend()
-    return as_png(figure, f"{caption} Means over splits and seeds.")
+def _figures(result: Result) -> tuple[np.ndarray, np.ndarray]:
+    return result.rmse.mean(1), result.log_likelihood[-1].mean(1)
+
+
+def arms_csv(beside: Mapping[str, Mapping[str, Result]]) -> bytes:
+    """A row for each set, arm, split and seed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["set", "arm", "split", "seed", "rmse", "log_likelihood"])
+    for name, arms in beside.items():
+        for arm, result in arms.items():
+            for at in np.ndindex(result.rmse.shape):
+                values = result.rmse[at], result.log_likelihood[-1][at]
+                writer.writerow([name, arm, *at, *values])
+    return text.getvalue().encode()

@@ -70,4 +70,9 @@ def in_words(compared: Sequence[Difference]) -> str:
         f"{TITLES[name]} {spread.mean:+.4f} ± {spread.half:.4f} ({word})"
         for name, spread, word in ((d.measure, d.interval, d.word) for d in compared)
     ]
-    return f"MC dropout less deterministic: {', '.join(parts)}."
+    halves = (verdict([d for d in compared if (d.measure in HIGHER) is detects]).value
+              for detects in (False, True))  # fmt: skip
+    return (
+        f"MC dropout less deterministic: {', '.join(parts)}. "
+        "Better calibrated: {}; detects better: {}.".format(*halves)
+    )

@@ -19,6 +19,7 @@ COLOURS = dict(zip(ARMS, (GREY, "C0", "C1"), strict=True))
 SETS = ("test", "corrupted", "unseen")
 SET_COLOURS = ("C2", "C4", "C3")
 BINS = 10
+SHOWN = 95  # percent rejected: of what is kept beyond, too little is left to tell
 Seeds = Sequence[Mapping[str, Passes]]  # of each seed and arm the mean over passes
 
 
@@ -38,14 +39,14 @@ def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
     return as_png(
         figure,
         f"{BINS} bins of equal width, all seeds pooled; areas of points tell how many images a bin "
-        f"holds, and bins of less than 5 are left out. {caption}",
+        f"holds, and bins of less than 20 are left out. {caption}",
     )
 
 
 def _reliability(axes: Axes, arm: str, probabilities: np.ndarray, labels: np.ndarray) -> None:
     found = montecarlo.reliability(probabilities, labels, bins=BINS)
     confidence, accuracy, examples = (np.asarray(part) for part in found[:3])
-    enough = examples >= 5
+    enough = examples >= 20
     x, y, share = confidence[enough], accuracy[enough], examples[enough] / len(labels)
     axes.plot(x, y, color=COLOURS[arm], label=arm)
     axes.scatter(x, y, s=8 + 400 * share, color=COLOURS[arm], alpha=0.6, linewidth=0)
@@ -87,12 +88,17 @@ def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
         spread = interval(100 * np.stack([np.asarray(one.accuracy) for one in found]))
         _band(axes, 100 * np.asarray(found[0].rejected), spread, arm)
     axes.set(xlabel="rejected (%)", ylabel="accuracy of what is kept (%)")
-    axes.set(title="Rejection by predictive entropy", xlim=(0, 95))
+    lowest = min(line.get_ydata()[x <= SHOWN].min() for line, x in _lines(axes))
+    axes.set(title="Rejection by predictive entropy", xlim=(0, SHOWN), ylim=(lowest - 5, 100.5))
     axes.grid(alpha=0.25)
     axes.legend()
     return as_png(
         figure, f"Test and corrupted digits together; bands are 95 % intervals. {caption}"
     )
+
+
+def _lines(axes: Axes) -> list[tuple[Any, np.ndarray]]:
+    return [(line, np.asarray(line.get_xdata())) for line in axes.lines]
 
 
 def _rejection(passes: Passes, labels: np.ndarray) -> montecarlo.Rejection:

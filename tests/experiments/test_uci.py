@@ -117,7 +117,7 @@ def test_nothing_published_is_no_agreement():
 BAD = {
     "set": (["--sets", "boston"], "a set among yacht"),
     "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "--data-dir"),
-    "rate": (["--rate", "0"], "--rate in (0, 1)"),
+    "rate": (["--rate", "1"], "--rate in [0, 1)"),
     "precision": (["--precision", "0"], "--precision above 0"),
     "weight": (["--weight-reg", "-1"], "--weight-reg above 0"),
     "samples": (["--samples", "1"], "--samples of 2 or more"),
