@@ -1,7 +1,7 @@
 """Samples of trained networks, and how near they come to the targets."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -37,23 +37,37 @@ def score(
     samples: int,
 ) -> Result:
     """Blocks of samples, whose means and likelihoods are merged in float64."""
-    unit = (jnp.asarray(rows.mean, jnp.float32), jnp.asarray(rows.scale, jnp.float32))
-    rate = jnp.asarray(each.rate, jnp.float32)
-    fn = Partial(_of_all(predict), params, jnp.asarray(rows.x_test), rate, *unit)
     targets, precision = jnp.asarray(rows.y_test, jnp.float32), each.precision[:, None]
-    drops = bool(each.rate.any())
-    sizes = _blocks(samples) if drops else [2]  # two equal passes say what one would
-    total, summed, likelihoods = np.float64(0), np.float64(-np.inf), []
-    for block, size in enumerate(sizes):
-        own = jax.random.fold_in(jax.random.fold_in(key, _SAMPLING), block)
-        drawn = montecarlo.sample(own, fn, size, chunk=20) if drops else jnp.stack([fn(own)] * 2)
+    sizes, total, summed, likelihoods = [], np.float64(0), np.float64(-np.inf), []
+    for drawn in _draw(key, predict, params, rows, each.rate, samples):
         found = montecarlo.regression(drawn, precision, targets)
-        total = total + size * np.asarray(found.mean, np.float64)
-        of_block = np.asarray(found.log_likelihood, np.float64) + np.log(size)
+        sizes.append(len(drawn))
+        total = total + len(drawn) * np.asarray(found.mean, np.float64)
+        of_block = np.asarray(found.log_likelihood, np.float64) + np.log(len(drawn))
         summed = np.logaddexp(summed, of_block)
-        likelihoods.append((summed - np.log(sum(sizes[: block + 1]))).mean(1).reshape(shape))
+        likelihoods.append((summed - np.log(sum(sizes))).mean(1).reshape(shape))
     rmse = np.sqrt(np.square(total / sum(sizes) - rows.y_test).mean(1)).reshape(shape)
     return Result(rmse, np.stack(likelihoods), list(itertools.accumulate(sizes)))
+
+
+def _draw(
+    key: Key[Array, ""],
+    predict: Callable[..., Array],
+    params: Any,
+    rows: Splits,
+    rate: np.ndarray,
+    samples: int,
+) -> Iterator[Float[Array, "block runs test"]]:
+    """The samples, block by block; without dropout two equal passes, which say what one would."""
+    unit = (jnp.asarray(rows.mean, jnp.float32), jnp.asarray(rows.scale, jnp.float32))
+    arrays = jnp.asarray(rows.x_test), jnp.asarray(rate, jnp.float32), *unit
+    fn = Partial(_of_all(predict), params, *arrays)
+    if not rate.any():
+        yield jnp.stack([fn(key)] * 2)
+        return
+    for block, size in enumerate(_blocks(samples)):
+        own = jax.random.fold_in(jax.random.fold_in(key, _SAMPLING), block)
+        yield montecarlo.sample(own, fn, size, chunk=20)
 
 
 def _blocks(samples: int) -> list[int]:

@@ -15,7 +15,7 @@ from experiments.uncertainty.measure import ARMS, Passes
 from experiments.uncertainty.regression import GRID, Curves
 from jaxdrop import montecarlo
 
-COLOURS = dict(zip(ARMS, (GREY, "C0", "C1"), strict=True))
+COLOURS: dict[str, str] = dict(zip(ARMS, (GREY, "C0", "C1"), strict=True))
 SETS = ("test", "corrupted", "unseen")
 SET_COLOURS = ("C2", "C4", "C3")
 BINS = 10

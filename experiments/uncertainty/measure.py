@@ -14,7 +14,7 @@ from experiments.uncertainty.data import Digits
 from experiments.uncertainty.train import Params, predict
 from jaxdrop import montecarlo
 
-ARMS = ("deterministic", "MC dropout", "ensemble")
+ARMS: tuple[str, ...] = ("deterministic", "MC dropout", "ensemble")
 CHUNK = 16  # samples computed at once
 _SAMPLING = 0x5341_4D50  # "SAMP": keeps keys of samples apart from those of the training
 
