@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from experiments.studies import uci, uncertainty
-from experiments.studies.verdict import Verdict
+from experiments.verdict import Verdict
 
 
 class Study(NamedTuple):

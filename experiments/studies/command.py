@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.studies import STUDIES, Study
-from experiments.studies.verdict import Verdict, together
+from experiments.verdict import Verdict, together
 
 
 def list_studies() -> None:

@@ -24,12 +24,12 @@ import numpy as np
 from rich.console import Console
 
 from experiments import runs
-from experiments.studies.verdict import Verdict
 from experiments.uncertainty import claim, data, report
 from experiments.uncertainty.config import Uncertainty
 from experiments.uncertainty.data import Digits
 from experiments.uncertainty.experiment import find
 from experiments.uncertainty.files import caption, files
+from experiments.verdict import Verdict
 
 CLAIM = (
     "Monte-Carlo dropout is better calibrated than the deterministic network, "

@@ -1,5 +1,6 @@
 """What the study of the UCI sets is asked to do."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from experiments.uci.arms import Arm
 from experiments.uci.protocol import ALL, HYPERPARAMETERS, PROTOCOLS, SMALL, Hyperparameters, Name
 
 DATA_DIR = Path("data", "uci")
+UNPUBLISHED = Hyperparameters(math.nan, math.nan, 1e-4)  # before the search
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Uci:
     """Inverse variance of the noise in the target's unit, instead of the published one."""
     weight_reg: float | None = None
     """Weight of the regulariser, instead of the published one."""
+    search: bool = False
+    """Search rate and precision inside each training split, instead of taking published ones."""
     seeds: int = 1
     """Trainings of each split."""
     seed: int = 0
@@ -58,6 +62,10 @@ class Uci:
             value, name = getattr(self, flag), f"--{flag.replace('_', '-')}"
             expect(value is None or 0 < value < float("inf"), f"a {name} above 0", value)
 
+        free = self.rate is None and self.precision is None
+        fix = "The search finds both: leave them out."
+        expect(free or not self.search, "--search without --rate and --precision", "both ways", fix)
+
     @property
     def length(self) -> int:
         """How many epochs."""
@@ -82,11 +90,10 @@ class Uci:
             for field in Hyperparameters._fields
             if getattr(self, field) is not None
         }
-        known = name in HYPERPARAMETERS or len(given) == len(Hyperparameters._fields)
-        fix = "Nothing is published for it: pass --rate, --precision and --weight-reg."
-        expect(known, f"a set among {', '.join(ALL)}", name, fix)
-        return Hyperparameters(**{**HYPERPARAMETERS.get(name, Hyperparameters(0, 0, 0))._asdict(),
-                                  **given})  # fmt: skip
+        all_given = self.search or len(given) == len(Hyperparameters._fields)
+        fix = "Nothing is published for it: pass --rate, --precision and --weight-reg, or --search."
+        expect(name in HYPERPARAMETERS or all_given, f"a set among {', '.join(ALL)}", name, fix)
+        return HYPERPARAMETERS.get(name, UNPUBLISHED)._replace(**given)
 
 
 def _spelled(name: str) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.statistics import LEVEL, Interval, interval
-from experiments.studies.verdict import Verdict
 from experiments.uncertainty.measure import Scores
+from experiments.verdict import Verdict
 
 Table = Mapping[tuple[str, int], Mapping[str, np.ndarray]]
 HIGHER = {name for name in Scores._fields if name.endswith(("accuracy", "auroc"))}

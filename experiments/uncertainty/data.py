@@ -41,9 +41,10 @@ def load(unseen: Sequence[int], train_size: int) -> Digits:
     fix = "Each known class needs an image to train and one to test."
     expect(len(known) <= train_size <= most, f"a --train-size from {len(known)} to {most}",
            train_size, fix)  # fmt: skip
-    x_train, x_test, y_train, y_test = train_test_split(
-        x[~foreign], y, train_size=train_size, stratify=y, random_state=SPLIT_SEED
+    train, test = train_test_split(
+        np.arange(len(y)), train_size=train_size, stratify=y, random_state=SPLIT_SEED
     )
+    (x_train, x_test), (y_train, y_test) = ((a[train], a[test]) for a in (x[~foreign], y))
     return Digits(x_train, y_train, x_test, y_test, corrupt(x_test), x[foreign])
 
 

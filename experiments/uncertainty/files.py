@@ -1,7 +1,6 @@
 """What the run folder holds besides configuration and manifest."""
 
-import dataclasses
-
+from experiments.again import again
 from experiments.page import Page, Picture, render
 from experiments.uncertainty import claim, figures, regression, report
 from experiments.uncertainty.config import Uncertainty
@@ -29,23 +28,13 @@ def files(
          report.page_grid(found.table, config.samples, config.members)],
         [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()],
         {"protocol": words, "regression": _growth(found.curves)},
-        _command(config),
+        again("uncertainty", config),
     )  # fmt: skip
     return {
         "results.csv": report.results_csv(found.table),
         **pictures,
         "report.html": render(page),
     }
-
-
-def _command(config: Uncertainty) -> str:
-    words = ["python -m experiments run uncertainty"]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value != field.default and field.name not in ("smoke", "output", "overwrite"):
-            shown = " ".join(map(str, value)) if isinstance(value, tuple) else value
-            words.append(f"--{field.name.replace('_', '-')} {shown}")
-    return " ".join(words)
 
 
 def _growth(curves: regression.Curves) -> str:

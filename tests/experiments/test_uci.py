@@ -10,11 +10,11 @@ import pytest
 from experiments import cli
 from experiments.errors import InputError
 from experiments.studies import STUDIES, command
-from experiments.studies.verdict import Verdict
 from experiments.train import seed_keys
-from experiments.uci import arms, concrete, data, report, score, train
+from experiments.uci import arms, compare, concrete, data, score, train
 from experiments.uci.network import DROPOUT, Numbers
 from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+from experiments.verdict import Verdict
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)
@@ -65,7 +65,7 @@ def test_a_wrong_rate_disagrees(own, tmp_path, capsys, rate, status):
     with (tmp_path / "run" / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == SPLITS * 4
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"manifest.json", "published.png", "samples.png", "config.json"} <= names
+    assert {"manifest.json", "published.png", "samples.png", "config.json", "report.html"} <= names
 
 
 def test_runs_learn_and_differ(own):
@@ -110,11 +110,11 @@ def differences(shift):
 ])  # fmt: skip
 def test_agreement(shift, given, agrees):
     ours, theirs = differences(shift)
-    assert report.agree(report.rows("made", ours, theirs, given)) is agrees
+    assert compare.agree(compare.rows("made", ours, theirs, given)) is agrees
 
 
 def test_nothing_published_is_no_agreement():
-    assert not report.agree(report.rows("made", differences(0.0)[0], None, None))
+    assert not compare.agree(compare.rows("made", differences(0.0)[0], None, None))
 
 
 def test_dropout_off_is_the_mean_of_one_pass(own):
@@ -215,7 +215,21 @@ def test_no_block_is_of_one_sample(samples, sizes):
     assert score._blocks(samples) == sizes
 
 
+def test_a_set_with_nothing_published_is_searched(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(arms, "RATES", (0.05,))
+    monkeypatch.setattr(arms, "PRECISIONS", (10.0,))
+    write_set(tmp_path / "made")
+    chosen = "--search --epochs 60 --samples 200".split()
+    where = ["--data-dir", str(tmp_path), "--sets", "made", "--output", str(tmp_path / "run")]
+    assert cli.main(["run", "uci", *where, *chosen]) == 3
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "verdict: nothing published to compare with"
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "run uci --data-dir FOLDER --sets made --search" in page
+
+
 BAD = {
+    "search": (["--search", "--rate", "0.1"], "--search without --rate"),
     "arm": (["--arms", "on"], "searched"),
     "set": (["--sets", "boston"], "a set among yacht"),
     "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "--data-dir"),

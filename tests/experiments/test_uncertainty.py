@@ -11,10 +11,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from experiments import cli
 from experiments.errors import InputError
-from experiments.studies.verdict import Verdict, together
 from experiments.train import seed_keys
 from experiments.uncertainty import claim, data, measure, regression, train
 from experiments.uncertainty.measure import Passes, Scores
+from experiments.verdict import Verdict, together
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,14 @@ class Verdict(Enum):
     SUPPORTED = "supported"
     REFUTED = "refuted"
     UNDECIDED = "not decided at this size"
+    UNPUBLISHED = "nothing published to compare with"
 
     @property
     def status(self) -> int:
         """0 it holds, 1 it does not, 3 that cannot be told."""
         if self in (Verdict.AGREE, Verdict.SUPPORTED):
             return 0
-        return 3 if self is Verdict.UNDECIDED else 1
+        return 3 if self in (Verdict.UNDECIDED, Verdict.UNPUBLISHED) else 1
 
 
 def together(verdicts: Iterable[Verdict]) -> int:
