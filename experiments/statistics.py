@@ -34,13 +34,13 @@ class Summary(NamedTuple):
     difference: Interval
 
 
-def interval(samples: Numbers) -> Interval:
+def interval(samples: Numbers, level: float = LEVEL) -> Interval:
     """Student's t interval of the mean over the first axis."""
     samples = np.asarray(samples, np.float64)
     n, mean = len(samples), samples.mean(0)
     if n < 2:
         return Interval(mean, mean * np.nan)
-    reach = stats.t.ppf((1 + LEVEL) / 2, n - 1) / np.sqrt(n)
+    reach = stats.t.ppf((1 + level) / 2, n - 1) / np.sqrt(n)
     return Interval(mean, reach * samples.std(0, ddof=1))
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments.studies import uci
+from experiments.studies import uci, uncertainty
+from experiments.verdict import Verdict
 
 
 class Study(NamedTuple):
@@ -12,9 +13,12 @@ class Study(NamedTuple):
     claim: str
     config: type
     lacks: Callable[[Any], str]
-    run: Callable[[Any], bool]
+    run: Callable[[Any], Verdict]
 
 
 STUDIES = {
+    "uncertainty": Study(
+        uncertainty.CLAIM, uncertainty.Uncertainty, uncertainty.lacks, uncertainty.uncertainty
+    ),
     "uci": Study(uci.CLAIM, uci.Uci, uci.lacks, uci.uci),
 }

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.studies import STUDIES, Study
+from experiments.verdict import Verdict, together
 
 
 def list_studies() -> None:
@@ -41,37 +42,38 @@ class All:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one study or all; the status is 0 if what it claims holds, else 1."""
+    """Runs one study or all; the status is 0 if the claim holds, 1 if not, 3 if that is open."""
     app = tyro.extras.SubcommandApp()
     for name, study in STUDIES.items():
         app.command(name=name)(_of(study))
     app.command(name="all")(_of_all)
-    holds = app.cli(
+    return app.cli(
         prog="python -m experiments run", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
     )
-    return 0 if holds else 1
 
 
 def _of(study: Study) -> Any:
-    def command(config: Any) -> bool:
-        holds = study.run(config)
-        print(f"verdict: {'agree' if holds else 'disagree'}")
-        return holds
+    def command(config: Any) -> int:
+        verdict = study.run(config)
+        print(f"verdict: {verdict.value}")
+        return verdict.status
 
     command.__doc__ = inspect.getdoc(study.config)
-    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[study.config], "return": bool}
+    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[study.config], "return": int}
     return command
 
 
-def _of_all(config: All) -> bool:
+def _of_all(config: All) -> int:
     """Runs every study whose data are there."""
-    verdicts = [_run_one(name, study, config) for name, study in STUDIES.items()]
-    decided = [verdict for verdict in verdicts if verdict is not None]
-    print(f"verdict: {'agree' if all(decided) else 'disagree'}")
-    return all(decided)
+    verdicts = {name: _run_one(name, study, config) for name, study in STUDIES.items()}
+    ran = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+    words = [f"{name} {verdict.value}" for name, verdict in ran.items()]
+    words += [f"{name} skipped" for name, verdict in verdicts.items() if verdict is None]
+    print(f"verdict: {', '.join(words)}" if ran else "verdict: none, for no study has its data")
+    return together(ran.values())
 
 
-def _run_one(name: str, study: Study, config: All) -> bool | None:
+def _run_one(name: str, study: Study, config: All) -> Verdict | None:
     given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": config.output / name}
     known = {field.name for field in fields(study.config)}
     if config.data_dir is not None and "data_dir" in known:
@@ -80,6 +82,6 @@ def _run_one(name: str, study: Study, config: All) -> bool | None:
     if reason := study.lacks(settings):
         print(f"{name}: skipped, {reason}")
         return None
-    holds = study.run(settings)
-    print(f"{name}: {'agree' if holds else 'disagree'}")
-    return holds
+    verdict = study.run(settings)
+    print(f"{name}: {verdict.value}")
+    return verdict

@@ -29,13 +29,13 @@ class Published(NamedTuple):
 
 def load(folder: Path) -> Splits:
     """Reads `data.txt`, which columns are features and target, and the rows of each split."""
-    table = _numbers(folder / "data.txt", 2)
+    table = numbers(folder / "data.txt", 2)
     features = _indices(folder / "index_features.txt", table.shape[1])
     target = _indices(folder / "index_target.txt", table.shape[1])
     x, y = table[:, features], table[:, target[0]]
-    numbers = range(sum(1 for _ in folder.glob("index_train_*.txt")))
-    expect(len(numbers) > 0, f"index_train_0.txt and so on in {folder}", "none")
-    return Splits(*map(np.stack, zip(*(_split(folder, i, x, y) for i in numbers), strict=True)))
+    count = range(sum(1 for _ in folder.glob("index_train_*.txt")))
+    expect(len(count) > 0, f"index_train_0.txt and so on in {folder}", "none")
+    return Splits(*map(np.stack, zip(*(_split(folder, i, x, y) for i in count), strict=True)))
 
 
 def _split(folder: Path, number: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -60,13 +60,14 @@ def published(folder: Path, prefix: str, splits: int) -> Published | None:
     files = [folder / "published" / f"{prefix}.test_{name}.txt" for name in ("MC_rmse", "ll")]
     if not all(file.exists() for file in files):
         return None
-    columns = [_numbers(file, 1) for file in files]
+    columns = [numbers(file, 1) for file in files]
     for file, column in zip(files, columns, strict=True):
         expect(len(column) == splits, f"{splits} numbers in {file}, one a split", len(column))
     return Published(*columns)
 
 
-def _numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:
+def numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:
+    """Those in a file of text, all finite."""
     try:
         values = np.loadtxt(file, ndmin=rank)
     except OSError as error:
@@ -79,7 +80,7 @@ def _numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:
 
 
 def _indices(file: Path, size: int) -> Shaped[np.ndarray, " n"]:
-    values = _numbers(file, 1)
+    values = numbers(file, 1)
     valid = bool(((values == values.astype(int)) & (values >= 0) & (values < size)).all())
     expect(valid, f"whole numbers from 0 to {size - 1} in {file}", "others")
     return values.astype(int)

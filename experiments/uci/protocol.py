@@ -4,7 +4,7 @@ The tolerances are three times the larger of the paired standard error over spli
 deviation over seeds, both from repetitions of the original protocol; they hold for that one alone.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Name = Literal["original", "10x", "2layers"]
 
@@ -19,11 +19,14 @@ class Protocol(NamedTuple):
 
 
 class Hyperparameters(NamedTuple):
-    """Rate to drop, precision of the noise in the target's unit, weight of the regulariser."""
+    """Rate to drop, precision of the noise in the target's unit, weight of the regulariser.
 
-    rate: float
-    precision: float
-    weight_reg: float
+    Each is one number, or one for each split.
+    """
+
+    rate: Any
+    precision: Any
+    weight_reg: Any
 
 
 class Tolerance(NamedTuple):

@@ -2,6 +2,8 @@
 
 import csv
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -9,8 +11,10 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.studies import STUDIES, command
 from experiments.train import seed_keys
-from experiments.uci import data, report, train
+from experiments.uci import arms, compare, concrete, data, score, train
+from experiments.uci.network import DROPOUT, Numbers
 from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+from experiments.verdict import Verdict
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)
@@ -61,7 +65,7 @@ def test_a_wrong_rate_disagrees(own, tmp_path, capsys, rate, status):
     with (tmp_path / "run" / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == SPLITS * 4
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert {"manifest.json", "published.png", "samples.png", "config.json"} <= names
+    assert {"manifest.json", "published.png", "samples.png", "config.json", "report.html"} <= names
 
 
 def test_runs_learn_and_differ(own):
@@ -106,17 +110,130 @@ def differences(shift):
 ])  # fmt: skip
 def test_agreement(shift, given, agrees):
     ours, theirs = differences(shift)
-    assert report.agree(report.rows("made", ours, theirs, given)) is agrees
+    assert compare.agree(compare.rows("made", ours, theirs, given)) is agrees
 
 
 def test_nothing_published_is_no_agreement():
-    assert not report.agree(report.rows("made", differences(0.0)[0], None, None))
+    assert not compare.agree(compare.rows("made", differences(0.0)[0], None, None))
+
+
+def test_dropout_off_is_the_mean_of_one_pass(own):
+    """Computed here from the weights that the same keys give."""
+    _, splits, _ = own
+    keys, off = seed_keys(0, 1), CHOSEN._replace(rate=0.0)
+    found = train.run(splits, SHORT, off, keys, 600)
+    assert found.samples == [2]
+    keys = jax.vmap(lambda key: jax.random.split(key, SPLITS), out_axes=1)(keys).ravel()
+    each = Hyperparameters(*(np.full(SPLITS, number) for number in off))
+    numbers, epochs = train._numbers(splits, each), jnp.int32(60)
+    params = train.fit((DROPOUT, (50,), 32), numbers, epochs, keys, *splits[:2])
+    (first, bias), (last, offset) = ([np.asarray(part) for part in pair] for pair in params)
+    hidden = np.maximum(splits.x_test @ first + bias[:, None], 0)
+    outputs = splits.mean + splits.scale * (hidden @ last + offset[:, None])[..., 0]
+    squares = np.square(outputs - splits.y_test)
+    np.testing.assert_allclose(found.rmse[:, 0], np.sqrt(squares.mean(1)), rtol=1e-4)
+    normal = (-squares - np.log(2 * np.pi)).mean(1) / 2  # at a precision of 1
+    np.testing.assert_allclose(found.log_likelihood[0, :, 0], normal, rtol=1e-3)
+
+
+def problem(own, samples=200):
+    folder, splits, _ = own
+    return arms.Problem(folder / "made", splits, SHORT, CHOSEN, seed_keys(0, 1), samples)
+
+
+def test_the_search_sees_training_rows_alone(own):
+    splits = own[1]
+    inner = arms.hold_out(splits)
+    assert inner.y_train.shape == (SPLITS, 60)
+    table = np.loadtxt(own[0] / "made" / "data.txt")
+    for split in range(SPLITS):
+        rows = np.loadtxt(own[0] / "made" / f"index_train_{split}.txt", dtype=int)
+        np.testing.assert_allclose(inner.y_test[split], table[rows[60:], 4], rtol=1e-5)
+        np.testing.assert_array_equal(inner.x_test[split], splits.x_train[split, 60:])
+
+
+def test_the_search_takes_the_best_of_its_grid(own, tmp_path):
+    """A precision that is far off, and a rate that drops nearly all, are not taken."""
+    np.savetxt(tmp_path / "dropout_rates.txt", [0.05, 0.9])
+    np.savetxt(tmp_path / "tau_values.txt", [1e-4, 1.0])
+    chosen = arms.search(problem(own)._replace(folder=tmp_path))
+    np.testing.assert_array_equal(chosen.rate, np.full(SPLITS, 0.05))
+    np.testing.assert_array_equal(chosen.precision, np.ones(SPLITS))
+    rates, precisions = arms._grid(problem(own))  # this folder names none
+    assert rates == list(arms.RATES)
+    assert precisions[0] == pytest.approx(2 / np.square(own[1].scale).mean())
+
+
+def test_numbers_of_a_split_are_its_own(own):
+    """One split at another rate leaves the others as they were."""
+    rate = np.full(SPLITS, CHOSEN.rate)
+    rate[2] = 0.5
+    one, other = (
+        train.run(own[1], SHORT, CHOSEN._replace(rate=r), seed_keys(0, 1), 50).rmse[:, 0]
+        for r in (CHOSEN.rate, rate)
+    )
+    np.testing.assert_array_equal(np.delete(one, 2), np.delete(other, 2))
+    assert other[2] > one[2]
+
+
+def test_learned_rates_are_learned():
+    logits = concrete.init(seed_keys(0, 1)[0], (3, 50, 1), jnp.float32(0.1)).logits
+    np.testing.assert_allclose(jax.nn.sigmoid(logits), [0.1, 0.1], rtol=1e-5)
+    x, keys = np.random.default_rng(0).normal(size=(1, 64, 3)), seed_keys(0, 1)
+    x, y = x.astype(np.float32), x.sum(-1).astype(np.float32)
+    numbers = Numbers(*(jnp.full(1, number) for number in (0.1, 1e-6, 1e-6)))
+    plan = (concrete.CONCRETE, (50,), 32)
+    params = train.fit(plan, numbers, jnp.int32(50), keys, x, y)
+    assert (params.logits < logits[None]).all()  # a target without noise wants no noise
+
+
+def test_arms_stand_beside_the_verdict(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(arms, "RATES", (0.05,))
+    monkeypatch.setattr(arms, "PRECISIONS", (10.0,))
+    names = ["off", "searched", "concrete"]
+    assert run(own[0], tmp_path / "run", "--rate", "0.05", "--arms", *names) == 0
+    assert "without a part in the verdict" in capsys.readouterr().out
+    with (tmp_path / "run" / "arms.csv").open() as file:
+        found = list(csv.DictReader(file))
+    assert [row["arm"] for row in found] == [n for n in names for _ in range(SPLITS * 4)]
+    assert all(float(row["rmse"]) < 3 for row in found)
+
+
+@pytest.mark.parametrize("name", ["10x", "2layers"])
+def test_the_longer_protocols_run(own, name):
+    """Some epochs of them: how well they do after all is not asked here."""
+    protocol = PROTOCOLS[name]._replace(epochs=30)
+    found = train.run(own[1], protocol, CHOSEN, seed_keys(0, 1), 20)
+    assert np.isfinite(found.rmse).all()
+    assert np.isfinite(found.log_likelihood).all()
+
+
+@pytest.mark.parametrize(("samples", "sizes"), [
+    (2, [2]), (500, [500]), (501, [501]), (502, [500, 2]), (1001, [500, 501]),
+])  # fmt: skip
+def test_no_block_is_of_one_sample(samples, sizes):
+    assert score._blocks(samples) == sizes
+
+
+def test_a_set_with_nothing_published_is_searched(own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(arms, "RATES", (0.05,))
+    monkeypatch.setattr(arms, "PRECISIONS", (10.0,))
+    write_set(tmp_path / "made")
+    chosen = "--search --epochs 60 --samples 200".split()
+    where = ["--data-dir", str(tmp_path), "--sets", "made", "--output", str(tmp_path / "run")]
+    assert cli.main(["run", "uci", *where, *chosen]) == 3
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "verdict: nothing published to compare with"
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "run uci --data-dir FOLDER --sets made --search" in page
 
 
 BAD = {
+    "search": (["--search", "--rate", "0.1"], "--search without --rate"),
+    "arm": (["--arms", "on"], "searched"),
     "set": (["--sets", "boston"], "a set among yacht"),
     "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "--data-dir"),
-    "rate": (["--rate", "0"], "--rate in (0, 1)"),
+    "rate": (["--rate", "1"], "--rate in [0, 1)"),
     "precision": (["--precision", "0"], "--precision above 0"),
     "weight": (["--weight-reg", "-1"], "--weight-reg above 0"),
     "samples": (["--samples", "1"], "--samples of 2 or more"),
@@ -168,10 +285,21 @@ def test_list_is_a_table_on_a_terminal(capsys, monkeypatch):
     assert "study" in capsys.readouterr().out
 
 
-def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize(("verdict", "status"), [(Verdict.SUPPORTED, 0), (Verdict.REFUTED, 1)])
+def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch, verdict, status):
+    done = STUDIES["uncertainty"]._replace(run=lambda _: verdict)
+    monkeypatch.setitem(STUDIES, "uncertainty", done)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == 0
-    assert "uci: skipped, no yacht" in capsys.readouterr().out
+    assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == status
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("uci: skipped, no yacht") for line in lines)
+    assert lines[-1] == f"verdict: uncertainty {verdict.value}, uci skipped"
+
+
+def test_run_all_without_any_data_decides_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.delitem(STUDIES, "uncertainty")
+    assert cli.main(["run", "all", "--data-dir", str(tmp_path)]) == 3
+    assert capsys.readouterr().out.splitlines()[-1].startswith("verdict: none")
 
 
 def test_published_hyperparameters_can_be_replaced():

@@ -1,0 +1,1 @@
+"""Uncertainty on the digits: data, networks, measures, figures, words."""

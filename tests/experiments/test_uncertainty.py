@@ -1,0 +1,179 @@
+"""The uncertainty study: its data, its scores against scikit-learn, its verdict, a smoke run."""
+
+import csv
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from experiments import cli
+from experiments.errors import InputError
+from experiments.train import seed_keys
+from experiments.uncertainty import claim, data, measure, regression, train
+from experiments.uncertainty.measure import Passes, Scores
+from experiments.verdict import Verdict, together
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uncertainty") / "run"
+    return folder, cli.main(["run", "uncertainty", "--smoke", "--output", str(folder)])
+
+
+def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
+    folder, status = smoke
+    assert status == Verdict.UNDECIDED.status == 3
+    names = {path.name for path in folder.iterdir()}
+    pictures = {f"{name}.png" for name in
+                ("reliability", "entropies", "rejection", "samples", "regression")}  # fmt: skip
+    assert names == {"config.json", "results.csv", "report.html", "manifest.json", *pictures}
+    assert json.loads((folder / "config.json").read_text())["smoke"] is True
+    page = (folder / "report.html").read_text()
+    assert page.count("data:image/png") == 5
+    assert "Not decided at this size" in page
+
+
+def test_results_have_a_row_for_each_arm_count_and_seed(smoke):
+    with (smoke[0] / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    counts = {"deterministic": [1], "MC dropout": [1, 2, 4, 8], "ensemble": [1, 2]}
+    wanted = [(arm, str(n), str(seed)) for arm in counts for n in counts[arm] for seed in range(3)]
+    assert [(row["arm"], row["passes"], row["seed"]) for row in rows] == wanted
+    assert all(0.5 < float(row["accuracy"]) <= 1 for row in rows)  # of 8 classes: it has learned
+    alone = [row for row in rows if row["passes"] == "1"]
+    same = {"deterministic": [], "ensemble": [], "MC dropout": []}
+    for row in alone:
+        same[row["arm"]].append([row[name] for name in Scores._fields])
+    assert same["deterministic"] == same["ensemble"]  # the first member is the network itself
+    assert same["deterministic"] != same["MC dropout"]
+
+
+def test_data_keep_unseen_classes_out_of_training():
+    digits = data.load((3, 5), 200)
+    assert len(digits.y_train) == 200
+    assert sorted(set(digits.y_train.tolist())) == sorted(set(digits.y_test.tolist()))
+    assert digits.classes == 8
+    assert len(digits.x_train) + len(digits.x_test) + len(digits.x_unseen) == 1797
+    there = {image.tobytes() for image in digits.x_train}
+    assert not any(image.tobytes() in there for image in digits.x_unseen)
+
+
+def test_each_corruption_is_what_it_says():
+    images = np.random.default_rng(1).uniform(0.1, 1, size=(30, 64)).astype(np.float32)
+    corrupted = data.corrupt(images)
+    noisy, hidden, turned = (corrupted[kind::3] for kind in range(3))
+    assert ((noisy >= 0) & (noisy <= 1)).all()
+    assert ((hidden == 0).sum(1) == 16).all()
+    kept = hidden != 0
+    np.testing.assert_array_equal(hidden[kept], images[1::3][kept])
+    square = images[2::3].reshape(-1, 8, 8)
+    np.testing.assert_array_equal(turned.reshape(-1, 8, 8), np.rot90(square, axes=(1, 2)))
+
+
+def softmax(rng, *shape):
+    values = np.exp(2 * rng.normal(size=shape))
+    return (values / values.sum(-1, keepdims=True)).astype(np.float32)
+
+
+def test_scores_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    passes = Passes(softmax(rng, 3, 60, 4), softmax(rng, 3, 60, 4), softmax(rng, 3, 25, 4))
+    labels = rng.integers(0, 4, size=60)
+    found, test = measure.scores(passes, labels), passes.test.mean(0)
+    entropy = [-(part.mean(0) * np.log(part.mean(0))).sum(-1) for part in passes]
+    assert found.nll == pytest.approx(log_loss(labels, test / test.sum(-1, keepdims=True)), 1e-4)
+    foreign = np.repeat([0, 1], [60, 25])
+    auroc = roc_auc_score(foreign, np.concatenate([entropy[0], entropy[2]]))
+    assert found.unseen_auroc == pytest.approx(auroc, abs=1e-6)
+    pooled = np.concatenate([test, passes.corrupted.mean(0)])
+    wrong = pooled.argmax(-1) != np.tile(labels, 2)
+    auroc = roc_auc_score(wrong, np.concatenate(entropy[:2]))
+    assert found.wrong_auroc == pytest.approx(auroc, abs=1e-6)
+
+
+def test_counts():
+    assert measure.counts(8, 2) == [1, 2, 4, 8]
+    assert measure.counts(12, 3) == [1, 2, 3, 4, 8, 12]
+    assert measure.counts(512, 16) == [2**power for power in range(10)]
+
+
+def table(**shifts):
+    noise = 0.001 * np.random.default_rng(0).normal(size=8)
+    base = {name: np.zeros(8) for name in Scores._fields}
+    moved = {name: noise + shifts.get(name, 0.0) for name in Scores._fields}
+    return {("deterministic", 1): base, ("MC dropout", 512): moved}
+
+
+BETTER = {"ece": -0.1, "nll": -0.1, "unseen_auroc": 0.1, "corrupted_auroc": 0.1}
+
+
+@pytest.mark.parametrize(("shifts", "verdict"), [
+    (BETTER, Verdict.SUPPORTED),
+    ({**BETTER, "nll": 0.0}, Verdict.UNDECIDED),
+    ({**BETTER, "nll": 0.1}, Verdict.REFUTED),
+    ({**BETTER, "unseen_auroc": -0.1}, Verdict.REFUTED),
+    ({}, Verdict.UNDECIDED),
+    ({**BETTER, "ece": np.nan}, Verdict.UNDECIDED),
+])  # fmt: skip
+def test_the_verdict_follows_from_the_intervals(shifts, verdict):
+    assert claim.verdict(claim.primary(table(**shifts), 512)) is verdict
+
+
+@pytest.mark.parametrize(("verdicts", "status"), [
+    ([], 3), ([Verdict.AGREE], 0), ([Verdict.AGREE, Verdict.UNDECIDED], 3),
+    ([Verdict.UNDECIDED, Verdict.REFUTED], 1), ([Verdict.SUPPORTED, Verdict.AGREE], 0),
+    ([Verdict.DISAGREE, Verdict.SUPPORTED], 1),
+])  # fmt: skip
+def test_the_status_of_several(verdicts, status):
+    assert together(verdicts) == status
+
+
+def test_tied_masks_make_a_function_of_a_key():
+    params = [(jnp.ones((2, 16)), jnp.zeros(16)), (jnp.ones((16, 1)), jnp.zeros(1))]
+    x, key, rate = jnp.ones((5, 2)), jax.random.key(0), jnp.float32(0.5)
+    tied = train.predict(params, x, rate, key, tied=True)
+    assert len(np.unique(tied)) == 1
+    assert len(np.unique(train.predict(params, x, rate, key))) > 1
+    assert len(np.unique(train.predict(params, x, rate))) == 1
+
+
+def test_uncertainty_grows_away_from_the_data():
+    found = regression.curves(seed_keys(0, 1)[0], 2, 64, 300)
+    fit = np.interp(found.x, regression.GRID, found.functions["MC dropout"].mean(0))
+    assert np.square(fit - found.y).mean() < 0.25 * found.y.var()
+    assert regression.growth(found.functions["MC dropout"]) > 1.5
+
+
+BAD = {
+    "one seed": (["--seeds", "1"], "--seeds of 2 or more"),
+    "one member": (["--members", "1"], "--members of 2 or more"),
+    "more members than samples": (["--members", "9", "--samples", "8"], "--members of at most 8"),
+    "rate": (["--rate", "0"], "--rate in (0, 1)"),
+    "no epoch": (["--epochs", "0"], "--epochs of 1 or more"),
+    "no width": (["--widths", "0"], "--widths of 1 or more"),
+    "seed": (["--seed", "-1"], "a --seed from 0"),
+    "no unseen class": (["--unseen"], "in --unseen"),
+    "no such class": (["--unseen", "10"], "in --unseen"),
+    "all unseen": (["--unseen", *map(str, range(10))], "in --unseen"),
+    "too few images": (["--train-size", "7"], "a --train-size from 8"),
+    "too many images": (["--train-size", "1797"], "a --train-size from 8 to 1435"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("It trained."))
+    assert cli.main(["run", "uncertainty", *arguments]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_class_that_leaves_too_few_images_is_refused():
+    with pytest.raises(InputError, match="--train-size"):
+        data.load((0, 1, 2, 3, 4, 5, 6, 7), 1000)
