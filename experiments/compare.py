@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import jax
 import numpy as np
 from rich.console import Console
 
-from experiments import layout, memory, plots, probes, report, runs, training
+from experiments import memory, plots, probes, recipe, report, runs, training
 from experiments.cluster import Cluster, lead
 from experiments.comparison import comparison
 from experiments.config import Compare, Folder
@@ -19,7 +18,7 @@ from experiments.errors import expect
 from experiments.fingerprints import digest
 from experiments.layout import Layout
 from experiments.manifest import Head, Inputs
-from experiments.models import Architecture
+from experiments.models import Perceptron
 from experiments.placements import Arm, arms_of, rate_rows
 from experiments.statistics import summarise
 from experiments.sweep import History, Task
@@ -62,35 +61,24 @@ def task_of(
     """What is compiled, and what it runs on."""
     settings, seeds = config.training, config.arms.seeds
     sizes = (data.inputs, *config.network.widths, data.classes)
-    architecture = Architecture(sizes, config.network.activation)
+    architecture = Perceptron(sizes, config.network.activation)
     steps = len(data.y_train) // settings.batch_size
     whole, fix = steps * settings.epochs, "Lower --epochs, or raise --batch-size."
     expect(whole < 2**31, "fewer than 2**31 steps", f"{whole:,}", fix)
     expect(seeds * len(arms) <= MOST, f"at most {MOST:,} networks", f"{seeds * len(arms):,}")
-    problem = Problem(
-        data,
-        np.array(config.arms.seed, np.uint32),
-        np.array(settings.learning_rate, np.float32),
-        np.array(settings.weight_decay, np.float32),
+    problem = Problem(data, np.array(config.arms.seed, np.uint32))
+    recipes = recipe.with_rates(
+        rate_rows(arms, architecture.sites, architecture.depth),
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
     )
-    rates = rate_rows(arms, architecture.sites, architecture.depth)
     plan = Plan(architecture, settings.batch_size, steps, settings.epochs)
-    return Task(plan, problem, rates, _layout(plan, seeds, len(arms), cut))
-
-
-def _layout(plan: Plan, seeds: int, arms: int, cut: Layout | int | None) -> Layout:
-    devices = jax.device_count()
-    pairs, group = memory.limits(plan)
-    if not isinstance(cut, Layout):
-        cut = layout.choose(seeds, arms, devices, cut or pairs, group)
-    fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
-    expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)
-    return cut.on(devices)
+    return Task(plan, problem, recipes, memory.fitted(plan, seeds, len(arms), cut))
 
 
 def head(config: Compare, data: Dataset, task: Task) -> Head:
     """What is known before training."""
-    arms, rates = config.arms, np.unique(task.rates)
+    arms, rates = config.arms, np.unique(task.recipes.rates)
     drawn = probes.digests(
         task.plan, len(data.y_train), np.asarray(task.problem.seed), arms.seeds, rates
     )

@@ -4,16 +4,15 @@ On the whole a chunk may be small: rows are mapped one after the other, so that 
 faster, as long as every device has a row. So a part of the memory will do.
 """
 
-import itertools
 import resource
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 
 from experiments import spread
 from experiments.errors import expect
+from experiments.layout import Layout, choose
 from experiments.train import MEASURED_AT_ONCE, Plan
 
 GIB = 2**30
@@ -36,21 +35,27 @@ def limits(plan: Plan) -> tuple[int, int]:
     return max(1, pairs) * jax.process_count(), max(1, group)
 
 
-def parameters(sizes: Sequence[int]) -> int:
-    """Of a network with layers of these sizes."""
-    return sum((before + 1) * after for before, after in itertools.pairwise(sizes))
+def fitted(plan: Plan, seeds: int, arms: int, cut: Layout | int | None = None) -> Layout:
+    """The work cut up: as it was, in chunks of a size, or as memory has it."""
+    devices = jax.device_count()
+    pairs, group = limits(plan)
+    if not isinstance(cut, Layout):
+        cut = choose(seeds, arms, devices, cut or pairs, group)
+    fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
+    expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)
+    return cut.on(devices)
 
 
 def held(plan: Plan) -> int:
     """Bytes of a network that waits: parameters and two moments; as input, output, checkpoint."""
-    return 3 * 3 * 4 * parameters(plan.architecture.sizes)
+    return 3 * 3 * 4 * plan.architecture.parameters
 
 
 def used(plan: Plan) -> int:
     """Bytes of a network that is trained or measured: gradients and updates, activations."""
-    units = sum(plan.architecture.sizes)
+    units = plan.architecture.units
     activations = 4 * units * (6 * plan.batch_size + 2 * MEASURED_AT_ONCE)
-    return 4 * 4 * parameters(plan.architecture.sizes) + activations
+    return 4 * 4 * plan.architecture.parameters + activations
 
 
 def available() -> int:

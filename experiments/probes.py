@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from experiments import train
 from experiments.fingerprints import digest, fingerprint
+from experiments.models import Perceptron
 from experiments.train import Plan
 from jaxdrop import keep_mask
 
@@ -48,6 +49,7 @@ def _drawn(
 
 def _masks(plan: Plan, key: Array, rate: Float[Array, ""]) -> UInt32[Array, " layers"]:
     """Fingerprints of the masks of all layers."""
+    assert isinstance(plan.architecture, Perceptron), "what a comparison trains"
     drawn = [
         fingerprint(keep_mask(jax.random.fold_in(key, layer), rate, (plan.batch_size, width)))
         for layer, width in enumerate(plan.architecture.sizes)

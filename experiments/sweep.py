@@ -1,7 +1,7 @@
 """Training of all arms and seeds: chunk after chunk, block after block, each a compiled call."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +11,7 @@ from jaxtyping import UInt32
 from experiments import spread, train
 from experiments.fingerprints import fingerprints
 from experiments.layout import Layout
+from experiments.recipe import Recipe
 from experiments.train import Metrics, Plan, Problem, Rows, TrainState
 
 Tick = Callable[[int], None]
@@ -18,11 +19,11 @@ CALL = 3.0  # seconds; each call costs a copy of the state
 
 
 class Task(NamedTuple):
-    """What is to be trained; rates has a row for each arm."""
+    """What is to be trained; every leaf of the recipes begins with the arms."""
 
     plan: Plan
     problem: Problem
-    rates: np.ndarray
+    recipes: Recipe
     layout: Layout
 
 
@@ -31,6 +32,7 @@ class Block(NamedTuple):
 
     metrics: Metrics
     states: UInt32[np.ndarray, "rows arms"]
+    probed: Mapping[str, np.ndarray] = {}
 
 
 class History(NamedTuple):
@@ -82,7 +84,8 @@ def run(task: Task, tick: Tick = lambda _: None, keeper: Keeper | None = None) -
 def rows_of(task: Task, chunk: int) -> Rows:
     """What the networks of a chunk differ in, on the devices."""
     seeds, arms = task.layout.pairs(chunk)
-    return spread.over_devices(Rows(seeds.astype(np.int32), task.rates[arms]))
+    recipes = jax.tree.map(lambda leaf: leaf[arms], task.recipes)
+    return spread.over_devices(Rows(seeds.astype(np.int32), recipes))
 
 
 def join(layout: Layout, chunks: list[History]) -> History:
@@ -97,7 +100,7 @@ def join(layout: Layout, chunks: list[History]) -> History:
 
 
 def _chunk(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
-    ends, done = train.block_ends(task.plan.epochs), keeper.finished(index)
+    ends, done = task.plan.ends, keeper.finished(index)
     history = done if done is not None else _trained(task, index, tick, keeper)
     for _ in ends if done is not None else ():
         tick(0)
@@ -107,7 +110,7 @@ def _chunk(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
 def _trained(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
     problem, rows = spread.on_every_device(task.problem), rows_of(task, index)
     position, pace = _begun(task, index, problem, rows, keeper), Pace()
-    ends, history = train.block_ends(task.plan.epochs), position.history
+    ends, history = task.plan.ends, position.history
     for _ in ends[: len(history.blocks)]:
         tick(0)
     for stop in ends[len(history.blocks) :]:
@@ -115,7 +118,7 @@ def _trained(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
         while position.epoch < stop:
             keeper.offer(position)
             position = pace.step(task.plan, position, problem, rows, stop)
-        history.blocks.append(_block(task.plan, position.state, problem))
+        history.blocks.append(_block(task.plan, position.state, problem, rows))
         tick((stop - first) * task.layout.in_chunk(index))
     keeper.finish(index, history)
     return history
@@ -124,7 +127,7 @@ def _trained(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
 def _begun(task: Task, index: int, problem: Problem, rows: Rows, keeper: Keeper) -> Position:
     seeds, _ = task.layout.pairs(index)
     weights = spread.over_devices(train.weights(task.plan, task.problem, seeds))
-    state = train.start(task.plan, problem, rows, weights)
+    state = train.start(task.plan, rows, weights)
     restored = keeper.restore(index, state)
     if restored is not None:
         return restored
@@ -151,5 +154,6 @@ class Pace:
         return position._replace(epoch=stop, state=state)
 
 
-def _block(plan: Plan, state: TrainState, problem: Problem) -> Block:
-    return spread.gathered(Block(train.measure(plan, state.params, problem), fingerprints(state)))
+def _block(plan: Plan, state: TrainState, problem: Problem, rows: Rows) -> Block:
+    metrics, probed = train.measure(plan, state, problem, rows)
+    return spread.gathered(Block(metrics, fingerprints(state), probed))

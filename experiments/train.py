@@ -19,14 +19,34 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, UInt32
 
+from experiments import recipe as recipes
 from experiments import spread
+from experiments.augment import augment
 from experiments.data import Dataset
-from experiments.models import Architecture
+from experiments.models import Architecture, Drop
+from experiments.recipe import Recipe
 
 BLOCKS = 10  # at most: each ends with a measurement, which costs about as much as an epoch
 MEASURED_AT_ONCE = 500  # images, which bounds the memory of a measurement
 Numbers = Float[Array | np.ndarray, "..."]
 T = TypeVar("T")
+
+
+class Trained(NamedTuple):
+    """One trained network, as probes see it."""
+
+    architecture: Architecture
+    params: nnx.State
+    rest: nnx.State
+    recipe: Recipe
+
+    def logits(self, x: Array, key: Key[Array, ""] | None = None) -> Array:
+        """In evaluation, without dropout or with it left on."""
+        model = self.architecture.bind(self.params, self.rest)
+        return model(x, Drop(self.architecture.sites, self.recipe.rates, key))
+
+
+Probe = Callable[[Trained, Dataset, Key[Array, ""]], dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,19 @@ class Plan:
     batch_size: int
     steps_per_epoch: int
     epochs: int
+    blocks: int = BLOCKS
+    """Into how many parts training is cut at most; metrics are taken at the end of each."""
+    held_out: int = 0
+    """Training images, the last ones, kept to stop early by; with none, no arm does."""
+    image: tuple[int, int, int] | None = None
+    """Shape of an image, if images are augmented."""
+    probe: Probe | None = None
+    """What else is measured."""
+
+    @property
+    def ends(self) -> list[int]:
+        """After which epochs the metrics are taken."""
+        return block_ends(self.epochs, self.blocks)
 
 
 class Problem(NamedTuple):
@@ -44,22 +77,33 @@ class Problem(NamedTuple):
 
     data: Dataset
     seed: UInt32[Array | np.ndarray, ""]
-    learning_rate: Float[Array | np.ndarray, ""]
-    weight_decay: Float[Array | np.ndarray, ""]
 
 
 class Rows(NamedTuple):
     """What they differ in: a row is a seed with a group of arms."""
 
     seeds: Int[Array | np.ndarray, " rows"]
-    rates: Float[Array | np.ndarray, "rows arms sites"]
+    recipes: Recipe
+    """Each leaf begins with rows and arms."""
+
+
+class Best(NamedTuple):
+    """The best network so far by the loss on held-out images, and for how long it has been."""
+
+    params: nnx.State
+    rest: nnx.State
+    loss: Float[Array, ""]
+    since: Int[Array, ""]
 
 
 class TrainState(NamedTuple):
     """What training carries on; every leaf begins with rows and arms."""
 
     params: nnx.State
+    rest: nnx.State
+    """What a model holds besides, such as the running moments of batch norm."""
     optimizer: optax.OptState
+    best: Best | tuple[()] = ()
 
 
 class Metrics(NamedTuple):
@@ -77,6 +121,7 @@ class Streams(NamedTuple):
     weights: Key[Array, ""]
     batches: Key[Array, ""]
     masks: Key[Array, ""]
+    images: Key[Array, ""]
 
 
 def seed_key(seed: Any, index: Any) -> Key[Array, ""]:
@@ -91,7 +136,7 @@ def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
 
 def streams(seed: Any, index: Any) -> Streams:
     """What one repetition draws from."""
-    return Streams(*jax.random.split(seed_key(seed, index), 3))
+    return Streams(*jax.random.split(seed_key(seed, index), 4))
 
 
 def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
@@ -108,16 +153,17 @@ def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
 
 
 @partial(jax.jit, static_argnums=0)
-def fresh(plan: Plan, seed: UInt32[Array, ""], index: Int[Array, ""]) -> nnx.State:
-    """The initial weights of one seed.
+def fresh(plan: Plan, seed: UInt32[Array, ""], index: Int[Array, ""]) -> tuple[nnx.State, ...]:
+    """The initial weights of one seed, and what else the model holds.
 
     A program for itself: as a part of a larger one it would round as the compiler likes it there,
     and weights would depend on how many devices there are.
     """
-    return nnx.state(plan.architecture.build(streams(seed, index).weights), nnx.Param)
+    model = plan.architecture.build(streams(seed, index).weights)
+    return nnx.state(model, nnx.Param, nnx.Not(nnx.Param))
 
 
-def weights(plan: Plan, problem: Problem, seeds: Int[np.ndarray, " rows"]) -> nnx.State:
+def weights(plan: Plan, problem: Problem, seeds: Int[np.ndarray, " rows"]) -> tuple[nnx.State, ...]:
     """The initial weights for each row."""
     there, rows = np.unique(seeds, return_inverse=True)
     each = [fresh(plan, problem.seed, np.int32(index)) for index in there]
@@ -125,15 +171,19 @@ def weights(plan: Plan, problem: Problem, seeds: Int[np.ndarray, " rows"]) -> nn
 
 
 @partial(jax.jit, static_argnums=0)
-def start(plan: Plan, problem: Problem, rows: Rows, weights: nnx.State) -> TrainState:
+def start(plan: Plan, rows: Rows, weights: tuple[nnx.State, ...]) -> TrainState:
     """Fresh networks, the same for all arms of a seed."""
-    arms = rows.rates.shape[1]
 
-    def of_row(problem: Problem, params: nnx.State) -> TrainState:
-        state = TrainState(params, _optimizer(plan, problem).init(params))
-        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (arms, *leaf.shape)), state)
+    def of_arm(params: nnx.State, rest: nnx.State, recipe: Recipe) -> TrainState:
+        best = Best(params, rest, jnp.float32(jnp.inf), jnp.int32(0)) if plan.held_out else ()
+        return TrainState(params, rest, recipes.optimizer(recipe, _steps(plan)).init(params), best)
 
-    return over_rows(of_row, problem, weights)
+    def of_row(_: None, recipes: Recipe, weights: tuple[nnx.State, ...]) -> TrainState:
+        params, rest = weights
+        arms = len(recipes.rates)
+        return jax.vmap(of_arm, (None, None, 0), axis_size=arms)(params, rest, recipes)
+
+    return over_rows(of_row, None, rows.recipes, weights)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=1)
@@ -149,26 +199,30 @@ def train(
 
     def of_row(shared: tuple[Problem, Array, Array], state: TrainState, rows: Rows) -> TrainState:
         problem, first, stop = shared
-        own, rates = streams(problem.seed, rows.seeds), jnp.asarray(rows.rates)
-        epoch = partial(_epoch, plan, problem, own, rates)
+        own = streams(problem.seed, rows.seeds)
+        epoch = partial(_epoch, plan, problem, own, rows.recipes)
         return lax.fori_loop(first, stop, epoch, state)
 
     return over_rows(of_row, (problem, first, stop), state, rows)
 
 
 @partial(jax.jit, static_argnums=0)
-def measure(plan: Plan, params: nnx.State, problem: Problem) -> Metrics:
-    """The metrics of every row and arm."""
+def measure(
+    plan: Plan, state: TrainState, problem: Problem, rows: Rows
+) -> tuple[Metrics, dict[str, Array]]:
+    """The metrics of every row and arm, and what the probe finds."""
 
-    def of_row(data: Dataset, params: nnx.State) -> Metrics:
-        return jax.vmap(partial(_measure, plan, data))(params)
+    def of_row(problem: Problem, state: TrainState, rows: Rows) -> tuple[Metrics, dict[str, Array]]:
+        key = streams(problem.seed, rows.seeds).masks
+        of_arm = lambda state, recipe: _measure(plan, problem.data, key, state, recipe)  # noqa: E731
+        return jax.vmap(of_arm)(state, rows.recipes)
 
-    return over_rows(of_row, problem.data, params)
+    return over_rows(of_row, problem, state, rows)
 
 
-def block_ends(epochs: int) -> list[int]:
+def block_ends(epochs: int, blocks: int = BLOCKS) -> list[int]:
     """After which epochs the metrics are taken."""
-    blocks = min(epochs, BLOCKS)
+    blocks = min(epochs, blocks)
     return [epochs * (index + 1) // blocks for index in range(blocks)]
 
 
@@ -185,65 +239,110 @@ def mask_key(streams: Streams, epoch: Int[Array, ""], step: Int[Array, ""]) -> K
     return jax.random.fold_in(jax.random.fold_in(streams.masks, epoch), step)
 
 
-def _optimizer(plan: Plan, problem: Problem) -> optax.GradientTransformation:
-    steps = plan.epochs * plan.steps_per_epoch
-    schedule = optax.cosine_decay_schedule(problem.learning_rate, steps)
-    return optax.adamw(schedule, weight_decay=jnp.asarray(problem.weight_decay))
+def _steps(plan: Plan) -> int:
+    return plan.epochs * plan.steps_per_epoch
 
 
 def _epoch(
     plan: Plan,
     problem: Problem,
     streams: Streams,
-    rates: Float[Array, "arms sites"],
+    recipe: Recipe,
     epoch: Int[Array, ""],
     state: TrainState,
 ) -> TrainState:
     """One pass over the shuffled training images."""
     x, y = problem.data.x_train, problem.data.y_train
+    pictures = jax.random.fold_in(streams.images, epoch)
 
     def step(state: TrainState, batch: tuple[Array, Array]) -> tuple[TrainState, None]:
-        index, images = batch
-        key = mask_key(streams, epoch, index)
-        of_arm = partial(_step, plan, problem, x[images], y[images], key)
-        return jax.vmap(of_arm)(state, rates), None
+        index, chosen = batch
+        progress = (epoch * plan.steps_per_epoch + index) / _steps(plan)
+        keys = mask_key(streams, epoch, index), jax.random.fold_in(pictures, index)
+        of_arm = partial(_step, plan, x[chosen], y[chosen], progress, *keys)
+        return jax.vmap(of_arm)(state, recipe), None
 
-    order = batches(plan, len(y), streams, epoch)
-    return lax.scan(step, state, (jnp.arange(plan.steps_per_epoch), order))[0]
+    order = batches(plan, len(y) - plan.held_out, streams, epoch)
+    new = lax.scan(step, state, (jnp.arange(plan.steps_per_epoch), order))[0]
+    return jax.vmap(partial(_stop, plan, problem.data))(recipe, state, new)
 
 
 def _step(
     plan: Plan,
-    problem: Problem,
-    x: Float[Array, "batch inputs"],
-    y: Int[Array, " batch"],
-    key: Key[Array, ""],
+    x: Float[Array, "batch *shape"],
+    y: Int[Array, "batch *places"],
+    progress: Float[Array, ""],
+    masks: Key[Array, ""],
+    pictures: Key[Array, ""],
     state: TrainState,
-    rates: Float[Array, " sites"],
+    recipe: Recipe,
 ) -> TrainState:
     """One step of one arm."""
+    drop = Drop(plan.architecture.sites, recipes.rates_at(recipe, progress), masks, training=True)
+    if plan.image is not None:
+        x = augment(pictures, x, plan.image, recipe)
 
-    def loss(params: nnx.State) -> Float[Array, ""]:
-        logits = plan.architecture.bind(params)(x, rates, key)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+    def loss(params: nnx.State) -> tuple[Float[Array, ""], nnx.State]:
+        model = plan.architecture.bind(params, state.rest)
+        value = recipes.loss(recipe, model(x, drop), y)
+        return value, nnx.state(model, nnx.Not(nnx.Param))
 
-    gradient = jax.grad(loss)(state.params)
-    updates, optimizer = _optimizer(plan, problem).update(gradient, state.optimizer, state.params)
+    gradient, rest = jax.grad(loss, has_aux=True)(state.params)
+    update = recipes.optimizer(recipe, _steps(plan)).update
+    updates, optimizer = update(gradient, state.optimizer, state.params)
     params = cast(nnx.State, optax.apply_updates(state.params, updates))
-    return TrainState(params, optimizer)
+    return TrainState(params, rest, optimizer, state.best)
 
 
-def _measure(plan: Plan, data: Dataset, params: nnx.State) -> Metrics:
+def _stop(
+    plan: Plan, data: Dataset, recipe: Recipe, old: TrainState, new: TrainState
+) -> TrainState:
+    """Keeps the best network, and an arm that has run out of patience as it is."""
+    if not isinstance(old.best, Best):
+        return new
+    held_out = slice(-plan.held_out, None)
+    _, loss = _score(plan, new, recipe, data.x_train[held_out], data.y_train[held_out])
+    best = Best(new.params, new.rest, loss, jnp.int32(0))
+    kept = old.best._replace(since=old.best.since + 1)
+    new = new._replace(best=_where(loss < kept.loss, best, kept))
+    return _where((recipe.patience > 0) & (old.best.since >= recipe.patience), old, new)
+
+
+def _where(condition: Any, one: T, other: T) -> T:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)
+
+
+def _result(state: TrainState, recipe: Recipe) -> TrainState:
+    """Of an arm that may stop early its best network, else the last."""
+    if not isinstance(state.best, Best):
+        return state
+    params, rest = state.best[:2]
+    return _where(recipe.patience > 0, state._replace(params=params, rest=rest), state)
+
+
+def _measure(
+    plan: Plan, data: Dataset, key: Key[Array, ""], state: TrainState, recipe: Recipe
+) -> tuple[Metrics, dict[str, Array]]:
     """Mean accuracy and negative log-likelihood of one arm, on both halves of the data."""
-    model = plan.architecture.bind(params)
+    state = _result(state, recipe)
+    trained = Trained(plan.architecture, state.params, state.rest, recipe)
+    probed = {} if plan.probe is None else plan.probe(trained, data, key)
+    train = _score(plan, state, recipe, data.x_train, data.y_train)
+    return Metrics(*train, *_score(plan, state, recipe, data.x_test, data.y_test)), probed
+
+
+def _score(
+    plan: Plan, state: TrainState, recipe: Recipe, x: Numbers, y: Numbers
+) -> tuple[Array, Array]:
+    """Mean accuracy and negative log-likelihood without dropout."""
+    model = plan.architecture.bind(state.params, state.rest)
+    drop = Drop(plan.architecture.sites, jnp.asarray(recipe.rates))
 
     def of_example(example: tuple[Array, Array]) -> tuple[Array, Array]:
         x, y = example
-        logits = model(x)
-        return logits.argmax() == y, optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        logits = model(x, drop)
+        hits = logits.argmax(-1) == y
+        return hits, optax.softmax_cross_entropy_with_integer_labels(logits, y)
 
-    def of_set(x: Numbers, y: Numbers) -> tuple[Array, Array]:
-        hits, nll = lax.map(of_example, (x, y), batch_size=min(len(y), MEASURED_AT_ONCE))
-        return hits.mean(), nll.mean()
-
-    return Metrics(*of_set(data.x_train, data.y_train), *of_set(data.x_test, data.y_test))
+    hits, nll = lax.map(of_example, (x, y), batch_size=min(len(y), MEASURED_AT_ONCE))
+    return hits.mean(), nll.mean()

@@ -14,7 +14,6 @@ from experiments import cluster, manifest, memory, runs, spread, sweep
 from experiments.checkpoints import Checkpoints
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.sweep import History, Keeper
-from experiments.train import block_ends
 from experiments.work import Work
 
 
@@ -49,10 +48,10 @@ def _write(work: Work, folder: Path, history: History) -> None:
 
 def run(work: Work, keeper: Keeper | None = None) -> History:
     """Trains under a progress bar that hangs on the ends of blocks."""
-    layout, epochs = work.task.layout, work.task.plan.epochs
+    layout = work.task.layout
     with Progress(console=Console(file=sys.stderr), disable=not spread.leads()) as progress:
         title = f"Training {layout.arms} arms × {layout.seeds} seeds"
-        bar = progress.add_task(title, total=layout.chunks * len(block_ends(epochs)))
+        bar = progress.add_task(title, total=layout.chunks * len(work.task.plan.ends))
         begun, trained = time.monotonic(), []
 
         def tick(epochs: int) -> None:

@@ -12,7 +12,7 @@ from experiments import cli, memory, sweep, train
 from experiments.compare import task_of
 from experiments.errors import InputError
 from experiments.layout import choose
-from experiments.models import Architecture
+from experiments.models import Perceptron
 from experiments.placements import arms_of
 from experiments.train import Plan
 from tests.experiments import tiny
@@ -27,7 +27,7 @@ def compare(folder, *arguments):
 
 
 def plan(*sizes, batch_size=50):
-    return Plan(Architecture(sizes, "relu"), batch_size, 10, 100)
+    return Plan(Perceptron(sizes, "relu"), batch_size, 10, 100)
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +119,9 @@ def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, cap
 
 
 def test_the_parameters_are_those_of_the_network():
-    architecture = Architecture((7, 5, 3), "relu")
+    architecture = Perceptron((7, 5, 3), "relu")
     params = nnx.state(architecture.build(jax.random.key(0)), nnx.Param)
-    assert memory.parameters((7, 5, 3)) == sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert architecture.parameters == sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def test_the_peak_is_that_of_this_process():

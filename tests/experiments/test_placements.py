@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.models import mlp_sites
+from experiments.models.mlp import mlp_sites
 from experiments.placements import PLACEMENTS, Arm, arms_of, rate_rows, sites_of
 
 SITES = {

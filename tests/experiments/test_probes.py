@@ -1,7 +1,5 @@
 """What the manifest's digests stand for is what training draws."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +7,7 @@ import numpy as np
 from experiments import probes, train
 from experiments.compare import task_of
 from experiments.fingerprints import fingerprint
+from experiments.models import Drop
 from experiments.placements import arms_of
 from tests.experiments import tiny
 
@@ -36,19 +35,20 @@ def test_each_digest_changes_with_what_it_is_of():
 
 
 def test_masks_are_those_that_the_network_applies():
-    plan = task_of(tiny.config(), tiny.digits(), arms_of(("input",), (0.5,))).plan
+    config = tiny.config()
+    plan = task_of(config, tiny.digits(), arms_of(("input",), (0.5,))).plan
     key, zero = train.streams(0, 1), jnp.int32(0)
     key = train.mask_key(key, zero, zero)
     expected = probes._masks(plan, key, jnp.float32(0.5))
-    network = plan.architecture.build(jax.random.key(0))
     seen = {}
 
-    def applied(x, *, rate, rngs):
-        kept = network_dropout(jnp.ones_like(x), rate=rate, rngs=rngs) != 0
-        seen.setdefault(x.shape[-1], fingerprint(kept))
-        return x
+    class Seeing(Drop):
+        def __call__(self, site, x, *_, draw=None, **__):
+            kept = Drop.__call__(self, site, jnp.ones_like(x), draw=draw) != 0
+            seen.setdefault(x.shape[-1], fingerprint(kept))
+            return x
 
-    network_dropout: Any = network.dropout
-    network.dropout = applied  # pyright: ignore
-    network(jnp.ones((plan.batch_size, 64)), jnp.full(len(network.sites), 0.5), key)
-    assert [int(seen[width]) for width in plan.architecture.sizes] == expected.tolist()
+    sites = plan.architecture.sites
+    network = plan.architecture.build(jax.random.key(0))
+    network(jnp.ones((plan.batch_size, 64)), Seeing(sites, jnp.full(len(sites), 0.5), key))
+    assert [int(seen[width]) for width in (64, *config.network.widths, 10)] == expected.tolist()

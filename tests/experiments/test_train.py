@@ -6,7 +6,7 @@ import pytest
 from experiments import models
 from experiments.compare import task_of
 from experiments.layout import Layout
-from experiments.models import ACTIVATIONS
+from experiments.models import ACTIVATIONS, Drop
 from experiments.placements import PLACEMENTS, arms_of
 from experiments.sweep import rows_of, run
 from experiments.train import block_ends, measure, seed_key, start, train, weights
@@ -29,7 +29,7 @@ def trained(task, *ends):
 
 def started(task):
     fresh = weights(task.plan, task.problem, task.layout.pairs(0)[0])
-    return start(task.plan, task.problem, rows_of(task, 0), fresh)
+    return start(task.plan, rows_of(task, 0), fresh)
 
 
 def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monkeypatch):
@@ -92,10 +92,11 @@ def test_training_can_be_cut_anywhere():
 def test_metrics_are_what_the_model_says_without_dropout():
     task = tiny_task()
     state = trained(task, 2)
-    metrics = measure(task.plan, state.params, task.problem)
-    params = jax.tree.map(lambda leaf: leaf[1, 3], state.params)
+    metrics, _ = measure(task.plan, state, task.problem, rows_of(task, 0))
+    params, rest = (jax.tree.map(lambda leaf: leaf[1, 3], part) for part in state[:2])
     data = tiny.digits()
-    log_p = jax.nn.log_softmax(task.plan.architecture.bind(params)(jnp.asarray(data.x_test)))
+    model, drop = task.plan.architecture.bind(params, rest), Drop(task.plan.architecture.sites)
+    log_p = jax.nn.log_softmax(model(jnp.asarray(data.x_test), drop))
     hits = np.asarray(log_p).argmax(-1) == data.y_test
     assert metrics.test_accuracy[1, 3] == pytest.approx(hits.mean())
     nll = -np.asarray(log_p)[np.arange(len(hits)), data.y_test].mean()

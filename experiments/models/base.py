@@ -1,0 +1,94 @@
+"""What all models share: how sites drop, and how a network is built from weights and run."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Key
+
+import jaxdrop
+
+
+class Drop(NamedTuple):
+    """What a model calls at its sites: `x = drop("post1", x)`. Without a key nothing is dropped.
+
+    `training` is for batch norm: dropout may be left on in a network that is used.
+    """
+
+    sites: tuple[str, ...]
+    rates: Float[Array | np.ndarray, " sites"] | None = None
+    key: Key[Array, ""] | None = None
+    training: bool = False
+
+    def __call__(
+        self,
+        site: str,
+        x: Array,
+        operator: Callable[..., Array] = jaxdrop.dropout,
+        *,
+        draw: int | Array | None = None,
+        **options: Any,
+    ) -> Array:
+        """Sites of one `draw` share their key; by default each has its own."""
+        if self.key is None:
+            return x
+        key = self.key_of(self.sites.index(site) if draw is None else draw)
+        return operator(key, x, self.rate(site), **options)
+
+    def rate(self, site: str) -> Float[Array, ""]:
+        """The rate of a site, whether it drops now or not."""
+        return (
+            jnp.zeros(()) if self.rates is None else jnp.asarray(self.rates)[self.sites.index(site)]
+        )
+
+    def key_of(self, draw: int | Array) -> Key[Array, ""]:
+        """The key of a draw."""
+        assert self.key is not None, "a network in use draws nothing"
+        return jax.random.fold_in(self.key, draw)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How to build a model: hashable, so that programs are compiled once for each.
+
+    Its models are called with inputs, batched or not, and a `Drop`.
+    """
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The names of the dropout sites."""
+        raise NotImplementedError
+
+    def build(self, key: Key[Array, ""]) -> nnx.Module:
+        """A model with fresh weights."""
+        raise NotImplementedError
+
+    def example(self) -> jax.ShapeDtypeStruct:
+        """Shape and type of one input."""
+        raise NotImplementedError
+
+    def bind(self, *states: nnx.State) -> Any:
+        """A model with these weights, and with what else it holds."""
+        return nnx.merge(nnx.graphdef(self._abstract()), *states)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        leaves = jax.tree.leaves(nnx.state(self._abstract(), nnx.Param))
+        return sum(math.prod(leaf.shape) for leaf in leaves)
+
+    @property
+    def units(self) -> int:
+        """How many numbers an example becomes on its way, at most."""
+        states = nnx.state(self._abstract())
+        run = lambda states, x: self.bind(states)(x, Drop(self.sites))  # noqa: E731
+        jaxpr = jax.make_jaxpr(run)(states, self.example())
+        return sum(var.aval.size for eqn in jaxpr.eqns for var in eqn.outvars)  # pyright: ignore
+
+    def _abstract(self) -> nnx.Module:
+        return nnx.eval_shape(lambda: self.build(jax.random.key(0)))

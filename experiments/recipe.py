@@ -1,0 +1,103 @@
+"""How an arm is trained: numbers alone, all traced, so that any set of arms is one program."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from experiments.errors import expect
+
+Number = Float[Array | np.ndarray, "*arms"]
+
+
+class Recipe(NamedTuple):
+    """The settings of an arm, or of several: then each leaf begins with them."""
+
+    rates: Float[Array | np.ndarray, "*arms sites"]
+    learning_rate: Number
+    weight_decay: Number
+    warmup: Number
+    """Share of the training in which the learning rate rises from 0."""
+    decay: Number
+    """By which share of itself the learning rate falls, along a half cosine."""
+    smoothing: Number
+    """Of the labels: which share of the probability goes to all classes alike."""
+    patience: Number
+    """Epochs without a better loss on held-out images after which training stops; 0 is never."""
+    shift: Number
+    """Pixels at most by which a training image is moved, in each direction."""
+    flip: Number
+    """Probability that it is mirrored."""
+    crop: Number
+    """Share of its sides that is cut off at most, before it is scaled back."""
+    begin: Number
+    """Share of the training after which dropout begins."""
+    end: Number
+    """Share of the training after which it ends."""
+
+
+DEFAULTS = {
+    "learning_rate": 3e-3,
+    "weight_decay": 1e-4,
+    "warmup": 0.0,
+    "decay": 1.0,
+    "smoothing": 0.0,
+    "patience": 0.0,
+    "shift": 0.0,
+    "flip": 0.0,
+    "crop": 0.0,
+    "begin": 0.0,
+    "end": 1.0,
+}
+
+
+def recipe(sites: Sequence[str], rates: Mapping[str, float], **numbers: float) -> Recipe:
+    """One arm: rates by patterns of site names, of which the last that matches counts."""
+    for pattern in rates:
+        known = any(fnmatch(site, pattern) for site in sites)
+        expect(known, f"a site among {', '.join(sites)}", repr(pattern))
+    found = [[rate for name, rate in rates.items() if fnmatch(site, name)] for site in sites]
+    row = [matching[-1] if matching else 0.0 for matching in found]
+    settings = {name: np.array(value, np.float32) for name, value in (DEFAULTS | numbers).items()}
+    return Recipe(np.array(row, np.float32), **settings)
+
+
+def stack(recipes: Sequence[Recipe]) -> Recipe:
+    """Many arms."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *recipes)
+
+
+def with_rates(rates: Float[np.ndarray, "arms sites"], **numbers: float) -> Recipe:
+    """Arms that differ in their rates alone."""
+    fields = {
+        name: np.full(len(rates), value, np.float32) for name, value in (DEFAULTS | numbers).items()
+    }
+    return Recipe(np.asarray(rates, np.float32), **fields)
+
+
+def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
+    """AdamW."""
+    cosine = optax.cosine_decay_schedule(
+        jnp.asarray(recipe.learning_rate), steps, 1 - jnp.asarray(recipe.decay)
+    )
+    rise = jnp.maximum(recipe.warmup * steps, 1)
+    schedule = lambda count: cosine(count) * jnp.minimum((count + 1) / rise, 1)  # noqa: E731
+    return optax.adamw(schedule, weight_decay=jnp.asarray(recipe.weight_decay))
+
+
+def rates_at(recipe: Recipe, progress: Float[Array, ""]) -> Float[Array, " sites"]:
+    """The rates when such a share of the training is done."""
+    on = (recipe.begin <= progress) & (progress < recipe.end)
+    return jnp.where(on, recipe.rates, 0)
+
+
+def loss(recipe: Recipe, logits: Float[Array, "*batch classes"], labels: Any) -> Float[Array, ""]:
+    """Mean cross-entropy against smoothed labels."""
+    hard = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    soft = -jax.nn.log_softmax(logits).mean(-1)
+    return jnp.mean((1 - recipe.smoothing) * hard + recipe.smoothing * soft)
