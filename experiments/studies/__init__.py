@@ -1,24 +1,35 @@
 """The studies, a file and a line each: what is claimed, and the command that finds out."""
 
 from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from experiments.studies import uci, uncertainty
+from experiments.studies import activation, uci, uncertainty
+from experiments.trials import study
 from experiments.verdict import Verdict
 
 
 class Study(NamedTuple):
-    """Its claim, its settings, which data it lacks (in words), and whether the claim holds."""
+    """Its claim, its usual settings, which data it lacks (in words), and whether it holds."""
 
     claim: str
-    config: type
+    defaults: Any
     lacks: Callable[[Any], str]
     run: Callable[[Any], Verdict]
 
 
-STUDIES = {
+def _of_design(module: ModuleType) -> tuple[str, Study]:
+    """A study whose file says what to train; all of them do with the digits."""
+    name = module.__name__.rpartition(".")[2]
+    run = partial(study.run, name, module.CLAIM, module.design)
+    return name, Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
+
+
+DESIGNS = (activation,)
+STUDIES = dict(map(_of_design, DESIGNS)) | {
     "uncertainty": Study(
-        uncertainty.CLAIM, uncertainty.Uncertainty, uncertainty.lacks, uncertainty.uncertainty
+        uncertainty.CLAIM, uncertainty.Uncertainty(), uncertainty.lacks, uncertainty.uncertainty
     ),
-    "uci": Study(uci.CLAIM, uci.Uci, uci.lacks, uci.uci),
+    "uci": Study(uci.CLAIM, uci.Uci(), uci.lacks, uci.uci),
 }

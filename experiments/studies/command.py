@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,10 @@ def _of(study: Study) -> Any:
         print(f"verdict: {verdict.value}")
         return verdict.status
 
-    command.__doc__ = inspect.getdoc(study.config)
-    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[study.config], "return": int}
+    kind = type(study.defaults)
+    command.__doc__ = inspect.getdoc(kind)
+    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[kind], "return": int}
+    command.__defaults__ = (study.defaults,)
     return command
 
 
@@ -75,10 +77,10 @@ def _of_all(config: All) -> int:
 
 def _run_one(name: str, study: Study, config: All) -> Verdict | None:
     given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": config.output / name}
-    known = {field.name for field in fields(study.config)}
+    known = {field.name for field in fields(study.defaults)}
     if config.data_dir is not None and "data_dir" in known:
         given["data_dir"] = config.data_dir
-    settings = study.config(**given)
+    settings = replace(study.defaults, **given)
     if reason := study.lacks(settings):
         print(f"{name}: skipped, {reason}")
         return None

@@ -1,0 +1,29 @@
+"""Does dropout belong after the activation?
+
+Claim: placed after the activation it generalises better than before. Often said of every network,
+with the reason that dropout before it distorts what the activation sees.
+
+Arms: none, before and after each hidden activation at 0.5; ReLU, tanh, GELU, sigmoid and SELU. Arms
+share masks, so before and after differ by the activation alone.
+"""
+
+from experiments.data import load
+from experiments.models import ACTIVATIONS, Perceptron
+from experiments.trials.design import Arm, Case, Design, accuracy, more
+from experiments.trials.settings import Settings
+
+CLAIM = "dropout belongs after the activation"
+DEFAULTS = Settings(epochs=100)
+ARMS = {"none": Arm(), "before": Arm({"pre*": 0.5}), "after": Arm({"post*": 0.5})}
+
+
+def design(settings: Settings) -> Design:
+    """A case for each activation."""
+    data = load(settings.dataset, settings.train_size, settings.test_size)
+    sizes = (data.inputs, 256, 128, data.classes)
+    cases = {name: Case(Perceptron(sizes, name), data, ARMS) for name in ACTIVATIONS}
+    contrasts = [
+        more(f"{name}: after over before", accuracy(name, "after"), accuracy(name, "before"))
+        for name in cases
+    ]
+    return Design(cases, contrasts)

@@ -1,0 +1,69 @@
+"""Trains the cases of a design, and gathers every measure of every seed and arm."""
+
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from experiments import memory, recipe, sweep
+from experiments.sweep import Block, Task
+from experiments.train import Plan, Problem
+from experiments.trials.design import Case, Design, Table
+from experiments.trials.settings import Settings
+
+
+class Result(NamedTuple):
+    """Of a case: after which epochs it was measured, and what then."""
+
+    epochs: list[int]
+    history: list[Table]
+    final: Table
+
+
+def run(name: str, design: Design, settings: Settings) -> dict[str, Result]:
+    """All cases, one after the other, under one progress bar that knows the time left."""
+    tasks = {title: _task(case, settings) for title, case in design.cases.items()}
+    with Progress(console=Console(file=sys.stderr)) as progress:
+        parts = sum(task.layout.chunks * len(task.plan.ends) for task in tasks.values())
+        bar = progress.add_task(name, total=parts)
+        found = {}
+        for title, task in tasks.items():
+            progress.update(bar, description=f"{name}: {title}")
+            history = sweep.run(task, lambda _: progress.advance(bar))
+            found[title] = _result(design.cases[title], task, history.blocks)
+    return found
+
+
+def _task(case: Case, settings: Settings) -> Task:
+    given = {"held_out": 0, **case.plan}
+    images = len(case.data.y_train) - given["held_out"]
+    batch = min(settings.batch_size, images)
+    plan = Plan(case.architecture, batch, images // batch, settings.epochs, **given)
+    recipes = recipe.stack(case.recipes(learning_rate=settings.learning_rate))
+    layout = memory.fitted(plan, settings.seeds, len(case.arms), settings.chunk)
+    return Task(plan, Problem(case.data, np.array(settings.seed, np.uint32)), recipes, layout)
+
+
+def _result(case: Case, task: Task, blocks: list[Block]) -> Result:
+    ends, history = task.plan.ends, [_table(block) for block in blocks]
+    return Result(ends, history, {**history[-1], **case.derive(ends, history)})
+
+
+def _table(block: Block) -> Table:
+    """Accuracies in %, for everything below is in points."""
+    train, test = (100 * np.asarray(values) for values in block.metrics[::2])
+    return {
+        "test accuracy": test,
+        "test NLL": block.metrics.test_nll,
+        "train accuracy": train,
+        "train NLL": block.metrics.train_nll,
+        **block.probed,
+    }
+
+
+def arms(design: Design) -> Mapping[str, list[str]]:
+    """The names of the arms of each case."""
+    return {title: list(case.arms) for title, case in design.cases.items()}
