@@ -5,7 +5,21 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from experiments.studies import activation, uci, uncertainty
+from experiments.studies import (
+    activation,
+    alpha,
+    capacity,
+    combine,
+    convergence,
+    dropconnect,
+    early_late,
+    ensemble,
+    inference,
+    rate,
+    uci,
+    uncertainty,
+    where,
+)
 from experiments.trials import study
 from experiments.verdict import Verdict
 
@@ -26,7 +40,19 @@ def _of_design(module: ModuleType) -> tuple[str, Study]:
     return name, Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
 
 
-DESIGNS = (activation,)
+DESIGNS = (
+    activation,
+    where,
+    rate,
+    combine,
+    convergence,
+    ensemble,
+    capacity,
+    alpha,
+    dropconnect,
+    inference,
+    early_late,
+)
 STUDIES = dict(map(_of_design, DESIGNS)) | {
     "uncertainty": Study(
         uncertainty.CLAIM, uncertainty.Uncertainty(), uncertainty.lacks, uncertainty.uncertainty
