@@ -2,9 +2,9 @@
 
 Claim: with dropout it takes more epochs to fit the training images equally well.
 
-Arms: none, 0.1, 0.3 and 0.5 on the hidden layers, at a constant learning rate. Counted are the epochs
-until the training loss, without dropout, is 0.1 for the first time; an arm that never gets there
-counts one more than there were.
+Arms: none, 0.1, 0.3 and 0.5 on the hidden layers, at a constant learning rate. Counted are the
+epochs until the training loss, without dropout, is 0.1 for the first time; an arm that never gets
+there counts one more than there were.
 """
 
 from collections.abc import Sequence

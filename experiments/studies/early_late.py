@@ -3,8 +3,8 @@
 Claim: early dropout helps a network that underfits to fit better, and late dropout helps one that
 overfits to generalise better (Liu et al. 2023).
 
-Arms: none, 0.1 on the hidden layers all the time, in the first half alone, in the second half alone.
-A network of 8 and 8 units underfits; one of 256 and 128 overfits.
+Arms: none; dropout on the hidden layers all the time, in the first half alone, in the second half
+alone. A network of 8 and 8 units underfits (rate 0.1); one of 256 and 128 overfits (rate 0.5).
 """
 
 from experiments.trials.design import Arm, Case, Design, accuracy, more

@@ -1,10 +1,10 @@
 """Does the scaled network give what the average of its subnetworks gives?
 
-Claim: the deterministic network, one pass without dropout, approximates the average over many masks:
-as accurate to half a point, and its loss is the same to 0.02; a single subnetwork is worse.
+Claim: the deterministic network, one pass without dropout, approximates the average over many
+masks: as accurate to half a point, its loss the same to 0.02; a single subnetwork is worse.
 
-Arms: trained with 0.2 and with 0.5 on the hidden layers; then averages of the probabilities over 1 to
-256 masks.
+Arms: trained with 0.2 and with 0.5 on the hidden layers; then averages of the probabilities over 1
+to 256 masks.
 """
 
 from collections.abc import Sequence
