@@ -7,7 +7,7 @@ Arms: none and 0.5 on both hidden layers, of 16, 64 and 256 units, on 100 and on
 a tenth of --train-size and all of it.
 """
 
-from experiments.trials.design import Arm, Case, Design, accuracy, interaction, more
+from experiments.trials.design import Arm, Case, Contrast, Design, accuracy, interaction, more
 from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
@@ -26,23 +26,22 @@ def design(settings: Settings) -> Design:
         for size, data in subsets.items()
         for width in (NARROW, 64, WIDE)
     }
-    contrasts = [
-        contrast
-        for size in sizes
-        for contrast in (
-            more(f"{_name(WIDE, size)}: gain", *_gain(WIDE, size)),
-            more(f"{_name(NARROW, size)}: loss", *_gain(NARROW, size)[::-1]),
-            interaction(
-                f"{size} images: gain of wide over narrow", _gain(WIDE, size), _gain(NARROW, size)
-            ),
-        )
+    return Design(cases, [contrast for size in sizes for contrast in _contrasts(size)])
+
+
+def _contrasts(size: int) -> list[Contrast]:
+    (wide, wide_none), (narrow, narrow_none) = (
+        (accuracy(_name(width, size), "0.5"), accuracy(_name(width, size), "none"))
+        for width in (WIDE, NARROW)
+    )
+    return [
+        more(f"{_name(WIDE, size)}: gain", wide, wide_none),
+        more(f"{_name(NARROW, size)}: loss", narrow_none, narrow),
+        interaction(
+            f"{size} images: gain of wide over narrow", (wide, wide_none), (narrow, narrow_none)
+        ),
     ]
-    return Design(cases, contrasts)
 
 
 def _name(width: int, size: int) -> str:
     return f"{width} units, {size} images"
-
-
-def _gain(width: int, size: int) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
-    return accuracy(_name(width, size), "0.5"), accuracy(_name(width, size), "none")
