@@ -39,7 +39,9 @@ def _read(folder: Path) -> Conclusion:
     if not (folder / runs.MANIFEST).is_file():
         raise InputError(f"Expected {folder} to hold a finished run; got no {runs.MANIFEST}.")
     content = parse.load(folder / runs.MANIFEST)
-    digests = parse.parse(dict[str, str], content.get("sha256") if isinstance(content, dict) else None, "sha256")
+    digests = parse.parse(
+        dict[str, str], content.get("sha256") if isinstance(content, dict) else None, "sha256"
+    )
     manifest.check_names(folder, digests)
     if name := manifest.first_file_that_differs(folder, digests):
         raise InputError(f"Expected {folder} to be as its manifest says; got another {name}.")

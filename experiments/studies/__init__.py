@@ -35,9 +35,8 @@ class Study(NamedTuple):
 
 def _of_design(module: ModuleType) -> tuple[str, Study]:
     """A study whose file says what to train; all of them do with the digits."""
-    name = module.__name__.rpartition(".")[2]
-    run = partial(study.run, name, module.CLAIM, module.design)
-    return name, Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
+    run = partial(study.run, module)
+    return study.name_of(module), Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
 
 
 DESIGNS = (

@@ -13,7 +13,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout belongs after the activation"
-DEFAULTS = Settings(epochs=100)
+DEFAULTS = Settings(epochs=100, seeds=16)
 ARMS = {"none": Arm(), "before": Arm({"pre*": 0.5}), "after": Arm({"post*": 0.5})}
 
 

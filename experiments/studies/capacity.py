@@ -12,7 +12,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout helps large networks and hurts small ones"
-DEFAULTS = Settings(train_size=1000, epochs=60)
+DEFAULTS = Settings(train_size=1000, epochs=60, seeds=16)
 ARMS = {"none": Arm(), "0.5": Arm({"post*": 0.5})}
 NARROW, WIDE = 16, 256
 

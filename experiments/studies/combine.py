@@ -3,7 +3,7 @@
 Claim: it adds to weight decay, early stopping, a schedule and augmentation, to each and to all.
 
 Arms: all 32 combinations of dropout 0.5 on the hidden layers, weight decay 0.1 (else 0), early
-stopping (patience 5 on a fifth of the training images, which all arms give up), a schedule
+stopping (patience 15 on a fifth of the training images, which all arms give up), a schedule
 (warm-up over a tenth, then a half cosine; else constant), and augmentation (images moved by up to a
 pixel).
 """
@@ -15,10 +15,10 @@ from experiments.trials.networks import images, perceptron, shape
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
-DEFAULTS = Settings(epochs=40)
+DEFAULTS = Settings(epochs=150)
 OTHERS = {
     "decay": {"weight_decay": 0.1},
-    "stopping": {"patience": 5.0},
+    "stopping": {"patience": 15.0},
     "schedule": {"decay": 1.0, "warmup": 0.1},
     "augmentation": {"shift": 1.0},
 }

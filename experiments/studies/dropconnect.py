@@ -12,7 +12,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "dropping weights is better than dropping units"
-DEFAULTS = Settings(epochs=100)
+DEFAULTS = Settings(epochs=100, seeds=32)
 RATES = (0.3, 0.5)
 
 

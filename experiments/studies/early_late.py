@@ -12,7 +12,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "early dropout helps networks that underfit, late dropout those that overfit"
-DEFAULTS = Settings(epochs=60)
+DEFAULTS = Settings(epochs=60, seeds=32)
 RATES = {"small": 0.1, "large": 0.5}
 LOSS = "train NLL"
 

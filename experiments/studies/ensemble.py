@@ -22,7 +22,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "the scaled network approximates the average of its subnetworks"
-DEFAULTS = Settings(epochs=60)
+DEFAULTS = Settings(epochs=60, seeds=16)
 COUNTS = (1, 4, 16, 64, 256)
 RATES = ("0.2", "0.5")
 
@@ -53,7 +53,7 @@ def averages(
     def add(total: Float[Array, "test classes"], index: Array) -> tuple[Array, None]:
         return total + jax.nn.softmax(trained.logits(x, jax.random.fold_in(key, index))), None
 
-    found, total, begin = {}, jnp.zeros((len(y), data.classes)), 0
+    found, total, begin = {}, jnp.zeros_like(trained.logits(x)), 0
     for count in counts:
         total, _ = lax.scan(add, total, jnp.arange(begin, count))
         begin = count

@@ -16,7 +16,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout left on in use hurts"
-DEFAULTS = Settings(epochs=60)
+DEFAULTS = Settings(epochs=60, seeds=16)
 RATES = ("0.2", "0.5")
 ON, AVERAGED = "left on", "mean of 64 masks"
 

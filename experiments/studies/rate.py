@@ -11,7 +11,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "more dropout is not always better: 0.9 underfits"
-DEFAULTS = Settings(epochs=100)
+DEFAULTS = Settings(epochs=100, seeds=16)
 RATES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
 FIT = "train accuracy"
 

@@ -11,7 +11,7 @@ from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout on only the input or only the last layer is not enough"
-DEFAULTS = Settings(epochs=100)
+DEFAULTS = Settings(epochs=100, seeds=32)
 ARMS = {
     "none": Arm(),
     "input": Arm({"input": 0.2}),
