@@ -1,6 +1,19 @@
 """Flax models with named dropout sites: a row of rates over the sites says where to drop."""
 
 from experiments.models.base import Architecture, Drop
+from experiments.models.cnn import Convolutional
 from experiments.models.mlp import ACTIVATIONS, MLP, Activation, Perceptron
+from experiments.models.residual import Residual
+from experiments.models.vgg import Vgg
 
-__all__ = ["ACTIVATIONS", "MLP", "Activation", "Architecture", "Drop", "Perceptron"]
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "Activation",
+    "Architecture",
+    "Convolutional",
+    "Drop",
+    "Perceptron",
+    "Residual",
+    "Vgg",
+]

@@ -74,7 +74,7 @@ class Architecture:
 
     def bind(self, *states: nnx.State) -> Any:
         """A model with these weights, and with what else it holds."""
-        return nnx.merge(nnx.graphdef(self._abstract()), *states)
+        return nnx.merge(nnx.graphdef(self._abstract()), *states, copy=True)
 
     @property
     def parameters(self) -> int:

@@ -1,0 +1,69 @@
+"""Residual networks with batch norm are trained, and the probe sees the shift of variance."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from experiments import recipe, sweep
+from experiments.layout import Layout
+from experiments.models import Drop, Residual
+from experiments.train import Plan, Problem, Trained
+from experiments.variance import variance_ratio
+from tests.experiments import tiny
+
+ARCHITECTURE = Residual((8, 8, 1), 10, (4,))
+ARMS = {"none": {}, "before": {"before_norm*": 0.5}, "last": {"last": 0.5}}
+
+
+def probe(trained, data, key):
+    means = jax.tree.leaves(nnx.filter_state(trained.rest, nnx.BatchStat))
+    moved = jnp.stack([jnp.std(leaf) for leaf in means]).min()
+    return variance_ratio(trained, data, key) | {"moved": moved}
+
+
+@functools.cache
+def history():
+    arms = [recipe.recipe(ARCHITECTURE.sites, ARMS[arm], learning_rate=0.03) for arm in ARMS]
+    plan = Plan(ARCHITECTURE, 10, 6, 10, blocks=2, probe=probe)
+    problem = Problem(tiny.digits(), np.array(0, np.uint32))
+    return sweep.run(sweep.Task(plan, problem, recipe.stack(arms), Layout(2, 3, 3, 8)))
+
+
+def of(arm, block=-1):
+    """What came out for both seeds, metrics and probe."""
+    metrics, _, probed = history().blocks[block]
+    index = list(ARMS).index(arm)
+    return {name: table[:, index] for name, table in (metrics._asdict() | probed).items()}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_training_moves_the_running_moments_and_learns(arm):
+    first, last = of(arm, 0), of(arm)
+    assert all(np.isfinite(numbers).all() for numbers in last.values())
+    assert (last["moved"] > 0).all()
+    assert (last["train_nll"] < first["train_nll"]).all()
+
+
+def test_dropout_before_norms_shifts_the_variance():
+    assert (of("before")["variance_ratio"] < 0.7).all()
+
+
+@pytest.mark.parametrize("arm", ["none", "last"])
+def test_no_dropout_and_dropout_after_all_norms_leave_it(arm):
+    np.testing.assert_allclose(of(arm)["variance_ratio"], 1, atol=0.1)
+
+
+def test_the_ratio_is_that_of_the_very_images():
+    """A network whose running moments are those of its inputs, whatever its arm, has ratio 1."""
+    sites, data = ARCHITECTURE.sites, tiny.digits()
+    model = ARCHITECTURE.build(jax.random.key(0))
+    for _ in range(100):  # training at no learning rate, all images at once
+        model(jnp.asarray(data.x_train), Drop(sites, training=True))
+    states = nnx.state(model, nnx.Param), nnx.state(model, nnx.Not(nnx.Param))
+    trained = Trained(ARCHITECTURE, *states, recipe.recipe(sites, {"*": 0.5}))
+    ratio = variance_ratio(trained, data, jax.random.key(0))["variance_ratio"]
+    assert float(ratio) == pytest.approx(1, abs=1e-3)
