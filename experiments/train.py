@@ -301,7 +301,9 @@ def _stop(
     if not isinstance(old.best, Best):
         return new
     held_out = slice(-plan.held_out, None)
-    _, loss = _score(plan, new, recipe, data.x_train[held_out], data.y_train[held_out])
+    trained = Trained(plan.architecture, new.params, new.rest, recipe)
+    x, y = jnp.asarray(data.x_train)[held_out], jnp.asarray(data.y_train)[held_out]
+    loss = _scores(trained, x, y)[1].mean()
     best = Best(new.params, new.rest, loss, jnp.int32(0))
     kept = old.best._replace(since=old.best.since + 1)
     new = new._replace(best=_where(loss < kept.loss, best, kept))
@@ -327,22 +329,28 @@ def _measure(
     state = _result(state, recipe)
     trained = Trained(plan.architecture, state.params, state.rest, recipe)
     probed = {} if plan.probe is None else plan.probe(trained, data, key)
-    train = _score(plan, state, recipe, data.x_train, data.y_train)
-    return Metrics(*train, *_score(plan, state, recipe, data.x_test, data.y_test)), probed
+    x = jnp.concatenate([data.x_train, data.x_test])
+    y = jnp.concatenate([data.y_train, data.y_test])
+    scores, images = _scores(trained, x, y), len(data.y_train)
+    train, test = (
+        [s[part].mean() for s in scores] for part in (slice(images), slice(images, None))
+    )
+    return Metrics(*train, *test), probed
 
 
-def _score(
-    plan: Plan, state: TrainState, recipe: Recipe, x: Numbers, y: Numbers
-) -> tuple[Array, Array]:
-    """Mean accuracy and negative log-likelihood without dropout."""
-    model = plan.architecture.bind(state.params, state.rest)
-    drop = Drop(plan.architecture.sites, jnp.asarray(recipe.rates))
+def _scores(trained: Trained, x: Array, y: Array) -> tuple[Array, Array]:
+    """Whether each label is met, and its negative log-likelihood, without dropout.
 
-    def of_example(example: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, y = example
-        logits = model(x, drop)
-        hits = logits.argmax(-1) == y
-        return hits, optax.softmax_cross_entropy_with_integer_labels(logits, y)
+    The parts are of one size, the last filled up from the first, so one compiled body fits all.
+    """
+    parts = -(-len(y) // MEASURED_AT_ONCE)
+    size = -(-len(y) // parts)
+    order = jnp.arange(parts * size) % len(y)
 
-    hits, nll = lax.map(of_example, (x, y), batch_size=min(len(y), MEASURED_AT_ONCE))
-    return hits.mean(), nll.mean()
+    def of_example(index: Int[Array, ""]) -> tuple[Array, Array]:
+        logits, label = trained.logits(x[index]), y[index]
+        nll = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+        return logits.argmax(-1) == label, nll
+
+    hits, nll = lax.map(of_example, order, batch_size=size)
+    return hits[: len(y)], nll[: len(y)]

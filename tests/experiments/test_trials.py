@@ -109,8 +109,8 @@ def _probed(task):
 def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     data = tiny.digits()
     arms = {"none": Arm(), "all": Arm({"post*": 1.0})}
-    fit = [("mlp", arm, "train accuracy") for arm in arms]
-    contrasts = [more("", *fit), more("", *fit[::-1]), same("", *fit, within=5)]
+    fit = ("mlp", "none", "train accuracy"), ("mlp", "all", "train accuracy")
+    contrasts = [more("", *fit), more("", fit[1], fit[0]), same("", *fit, within=5)]
     design = Design({"mlp": Case(perceptron(data, (12, 8)), data, arms)}, contrasts)
     settings = Settings(train_size=60, epochs=20, batch_size=20, seeds=4)
     found = claim.findings(design, measure.run("test", design, settings))
@@ -234,8 +234,9 @@ def test_averages_over_masks_are_the_network_itself_at_rate_0_and_else_means_of_
         for index in range(4)
     )
     model = network.bind(params, rest)
-    mean = sum(jax.nn.softmax(model(jnp.asarray(data.x_test), drop)) for drop in drops) / 4
-    nll = -np.log(np.asarray(mean)[np.arange(len(mean)), data.y_test]).mean()
+    x = jnp.asarray(data.x_test)
+    mean = np.mean([jax.nn.softmax(model(x, drop)) for drop in drops], 0)
+    nll = -np.log(mean[np.arange(len(mean)), data.y_test]).mean()
     assert averages(0.5, (1, 4))["NLL of 4"] == pytest.approx(nll, rel=1e-5)
 
 
