@@ -7,12 +7,12 @@ from typing import Any
 OF_THE_RUN = ("output", "overwrite")  # where it goes has no part in what comes out
 
 
-def again(study: str, config: Any) -> str:
-    """All settings that are not the default; folders of the user's are left for them to name."""
-    words = [f"python -m experiments run {study}"]
+def again(study: str, config: Any, defaults: Any = None) -> str:
+    """All settings that are not the study's own; folders of the user's are left to name."""
+    words, defaults = [f"python -m experiments run {study}"], defaults or type(config)()
     for field in dataclasses.fields(config):
         value, flag = getattr(config, field.name), f"--{field.name.replace('_', '-')}"
-        if value != field.default and field.name not in OF_THE_RUN:
+        if value != getattr(defaults, field.name) and field.name not in OF_THE_RUN:
             words.append(f"{flag} {_shown(value)}".rstrip())
     return " ".join(words)
 

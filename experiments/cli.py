@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import tyro
 
+from experiments.atlas import atlas
 from experiments.bench.command import bench
 from experiments.bench.options import Bench, Output
 from experiments.cluster import Cluster, leave
@@ -50,6 +51,22 @@ def _list() -> None:
 def _run_study(study: str) -> None:
     """Runs a study, or all of them, and says whether its claim holds: run STUDY --help."""
     raise AssertionError(f"_run hands {study} on")
+
+
+@app.command(name="report")
+def _report(
+    runs: tyro.conf.Positional[tuple[Path, ...]],
+    output: Path = Path("runs", "atlas"),
+    overwrite: bool = False,
+) -> None:
+    """One page over many runs: a claim, its verdict and what came out, a line each.
+
+    Args:
+        runs: Folders of finished runs.
+        output: Folder of the page, and of the same table as Markdown.
+        overwrite: Replace the page that the folder holds.
+    """
+    atlas(runs, output, overwrite)
 
 
 @app.command(name="resume")

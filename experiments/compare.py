@@ -10,7 +10,7 @@ from rich.console import Console
 
 from experiments import memory, plots, probes, recipe, report, runs, training
 from experiments.cluster import Cluster, lead
-from experiments.comparison import comparison
+from experiments.comparison import comparison, conclusion
 from experiments.config import Compare, Folder
 from experiments.data import Dataset, load
 from experiments.environment import environment
@@ -110,7 +110,12 @@ def _figures(config: Compare, data: Dataset, arms: Sequence[Arm], history: Histo
         "differences.png": plots.differences(summaries, caption),
         "curves.png": plots.curves(arms, epochs, metrics, caption),
     }
-    return {**figures, "report.html": comparison(config, summaries, caption, figures)}
+    concluded = conclusion(config, summaries)
+    return {
+        **figures,
+        **concluded.file(),
+        "report.html": comparison(config, summaries, caption, figures),
+    }
 
 
 def _show(config: Compare, data: Dataset, arms: Sequence[Arm], history: History) -> None:

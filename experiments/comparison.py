@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments import gallery, page, report
+from experiments.conclusion import Conclusion
 from experiments.config import Compare
 from experiments.page import Cell, Grid, Page, Picture
 from experiments.statistics import Summary
+from experiments.verdict import Verdict
 
 TITLE = "Where should dropout stand?"
 HEADER = ("placement", "rate", "test acc. %", "gap", "test NLL", "vs. none")
@@ -29,6 +31,14 @@ def comparison(
     grid = Grid("All arms, best first", HEADER, rows, report.legend(seeds))
     words = report.verdict(summaries, seeds)
     return page.render(Page(TITLE, words, [grid], pictures, facts, command(config)))
+
+
+def conclusion(config: Compare, summaries: Sequence[Summary]) -> Conclusion:
+    """What an atlas says of the run."""
+    best, words = summaries[0], report.verdict(summaries, config.arms.seeds)
+    settled = best.difference.excludes_zero
+    found = f"{best.arm.placement}, {best.arm.rate:g}" if settled else Verdict.UNDECIDED.value
+    return Conclusion("compare", TITLE, found, words, command(config))
 
 
 def _row(summary: Summary) -> list[Cell | str]:

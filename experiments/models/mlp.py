@@ -67,6 +67,7 @@ class MLP(nnx.Module):
         """The sites are then the kernels."""
         for layer, linear in enumerate((*self.hidden, self.head), 1):
             kernel = drop(f"weights{layer}", linear.kernel[...], OPERATORS[self.kind])
+            assert linear.bias is not None, "layers have a bias"
             x = jnp.dot(x, kernel) + linear.bias
             x = self.activation(x) if linear is not self.head else x
         return x

@@ -5,7 +5,28 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from experiments.studies import activation, uci, uncertainty
+from experiments.studies import (
+    activation,
+    alpha,
+    batchnorm,
+    capacity,
+    combine,
+    convergence,
+    dense_or_conv,
+    depth,
+    dropconnect,
+    early_late,
+    ensemble,
+    global_pool,
+    inference,
+    input,
+    rate,
+    spatial,
+    stochastic_depth,
+    uci,
+    uncertainty,
+    where,
+)
 from experiments.trials import study
 from experiments.verdict import Verdict
 
@@ -21,12 +42,30 @@ class Study(NamedTuple):
 
 def _of_design(module: ModuleType) -> tuple[str, Study]:
     """A study whose file says what to train; all of them do with the digits."""
-    name = module.__name__.rpartition(".")[2]
-    run = partial(study.run, name, module.CLAIM, module.design)
-    return name, Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
+    run = partial(study.run, module)
+    return study.name_of(module), Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
 
 
-DESIGNS = (activation,)
+DESIGNS = (
+    activation,
+    where,
+    rate,
+    spatial,
+    depth,
+    batchnorm,
+    combine,
+    convergence,
+    ensemble,
+    capacity,
+    alpha,
+    dropconnect,
+    stochastic_depth,
+    inference,
+    global_pool,
+    early_late,
+    input,
+    dense_or_conv,
+)
 STUDIES = dict(map(_of_design, DESIGNS)) | {
     "uncertainty": Study(
         uncertainty.CLAIM, uncertainty.Uncertainty(), uncertainty.lacks, uncertainty.uncertainty

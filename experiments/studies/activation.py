@@ -7,21 +7,20 @@ Arms: none, before and after each hidden activation at 0.5; ReLU, tanh, GELU, si
 share masks, so before and after differ by the activation alone.
 """
 
-from experiments.data import load
-from experiments.models import ACTIVATIONS, Perceptron
+from experiments.models import ACTIVATIONS
 from experiments.trials.design import Arm, Case, Design, accuracy, more
+from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout belongs after the activation"
-DEFAULTS = Settings(epochs=100)
+DEFAULTS = Settings(epochs=100, seeds=16)
 ARMS = {"none": Arm(), "before": Arm({"pre*": 0.5}), "after": Arm({"post*": 0.5})}
 
 
 def design(settings: Settings) -> Design:
     """A case for each activation."""
-    data = load(settings.dataset, settings.train_size, settings.test_size)
-    sizes = (data.inputs, 256, 128, data.classes)
-    cases = {name: Case(Perceptron(sizes, name), data, ARMS) for name in ACTIVATIONS}
+    data = images(settings)
+    cases = {name: Case(perceptron(data, activation=name), data, ARMS) for name in ACTIVATIONS}
     contrasts = [
         more(f"{name}: after over before", accuracy(name, "after"), accuracy(name, "before"))
         for name in cases

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from experiments import manifest, runs
 from experiments.again import again
+from experiments.conclusion import Conclusion
 from experiments.page import Page, Picture, render
 from experiments.train import seed_keys
 from experiments.uci import arms, compare, data, figures, report, train
@@ -100,11 +101,13 @@ def _write(config: Uci, found: Found, compared: Sequence[compare.Row], verdict: 
     grids = [report.page_grid(compared), *report.arms_grids(found.results, found.beside)]
     shown = [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()]
     facts, command = {"protocol": caption}, again("uci", config)
+    concluded = Conclusion("uci", CLAIM, verdict.value, compare.in_words(compared), command)
     files = {
         "config.json": runs.as_json(dataclasses.asdict(config)),
         "results.csv": report.results_csv(found.results, found.published),
         "arms.csv": report.arms_csv(found.beside),
         **pictures,
+        **concluded.file(),
         "report.html": render(
             Page(f"{CLAIM}?", verdict.value.capitalize(), grids, shown, facts, command)
         ),

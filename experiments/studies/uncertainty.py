@@ -23,6 +23,8 @@ import dataclasses
 from rich.console import Console
 
 from experiments import manifest, runs
+from experiments.again import again
+from experiments.conclusion import Conclusion
 from experiments.uncertainty import claim, data, report
 from experiments.uncertainty.config import Uncertainty
 from experiments.uncertainty.data import Digits
@@ -56,7 +58,8 @@ def uncertainty(config: Uncertainty) -> Verdict:
     for line in (report.NOTE, caption(used, digits), words):
         console.print(line)
     said = f"{verdict.value.capitalize()}. {words}"
-    _write(config, files(used, digits, found, f"{CLAIM}?", said), digits)
+    concluded = Conclusion("uncertainty", CLAIM, verdict.value, words, again("uncertainty", config))
+    _write(config, files(used, digits, found, f"{CLAIM}?", said) | concluded.file(), digits)
     print(f"Written to {config.output}")
     return verdict
 

@@ -37,7 +37,9 @@ class Case(NamedTuple):
     def recipes(self, **defaults: float) -> list[Recipe]:
         """How each arm is trained."""
         sites = self.architecture.sites
-        return [recipe(sites, arm.rates, **defaults | arm.numbers) for arm in self.arms.values()]
+        return [
+            recipe(sites, arm.rates, **defaults | dict(arm.numbers)) for arm in self.arms.values()
+        ]
 
 
 class Contrast(NamedTuple):

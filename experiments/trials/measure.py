@@ -57,9 +57,9 @@ def _table(block: Block) -> Table:
     train, test = (100 * np.asarray(values) for values in block.metrics[::2])
     return {
         "test accuracy": test,
-        "test NLL": block.metrics.test_nll,
+        "test NLL": np.asarray(block.metrics.test_nll),
         "train accuracy": train,
-        "train NLL": block.metrics.train_nll,
+        "train NLL": np.asarray(block.metrics.train_nll),
         **block.probed,
     }
 

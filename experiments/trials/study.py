@@ -2,8 +2,9 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,19 +22,25 @@ from experiments.verdict import Verdict
 WIDTH = 100
 
 
-def run(name: str, claim_: str, build: Callable[[Settings], Design], settings: Settings) -> Verdict:
+def name_of(study: Any) -> str:
+    """A study is a module with a CLAIM, its DEFAULTS and its design; this is its file's name."""
+    return study.__name__.rpartition(".")[2]
+
+
+def run(study: Any, settings: Settings) -> Verdict:
     """Trains, prints and writes; whether the claim holds."""
+    name, claimed = name_of(study), study.CLAIM
     folder = settings.output or Path("runs", name)
     runs.check_folder(folder, settings.overwrite)
-    begun, design = time.monotonic(), build(settings.used)
+    begun, design = time.monotonic(), study.design(settings.used)
     results = measure.run(name, design, settings.used)
     found = claim.findings(design, results)
     verdict = Verdict.UNDECIDED if settings.smoke else claim.verdict(found)
     said = caption(settings.used, design)
-    _show(claim_, design, results, found, said)
+    _show(claimed, design, results, found, said)
     print(f"Took {time.monotonic() - begun:.0f} s.")
-    again_ = again(name, settings)
-    concluded = Conclusion(name, claim_, verdict.value, claim.in_words(found), again_)
+    command = again(name, settings, study.DEFAULTS)
+    concluded = Conclusion(name, claimed, verdict.value, claim.in_words(found), command)
     files = _files(concluded, design, results, found, said, settings)
     arrays = [array for case in design.cases.values() for array in case.data]
     runs.write(folder, files, manifest.of_files(f"run {name}", settings.seed, arrays, files))

@@ -85,3 +85,12 @@ def agree(compared: Sequence[Row]) -> bool:
 def of_splits(result: Result) -> tuple[np.ndarray, np.ndarray]:
     """Both figures of each split, seeds averaged."""
     return result.rmse.mean(1), result.log_likelihood[-1].mean(1)
+
+
+def in_words(compared: Sequence[Row]) -> str:
+    """Each figure, ours against published."""
+    return "; ".join(
+        f"{row.name} {row.figure} {row.ours.mean:.2f}"
+        + (f" (published {row.published.mean:.2f})" if row.published else "")
+        for row in compared
+    )

@@ -1,0 +1,45 @@
+"""Does dropout do most at the beginning, or at the end?
+
+Claim: early dropout helps a network that underfits to fit better, and late dropout helps one that
+overfits to generalise better (Liu et al. 2023).
+
+Arms: none; dropout on the hidden layers all the time, in the first half alone, in the second half
+alone. A network of 8 and 8 units underfits (rate 0.1); one of 256 and 128 overfits (rate 0.5).
+"""
+
+from experiments.trials.design import Arm, Case, Design, accuracy, more
+from experiments.trials.networks import images, perceptron
+from experiments.trials.settings import Settings
+
+CLAIM = "early dropout helps networks that underfit, late dropout those that overfit"
+DEFAULTS = Settings(epochs=60, seeds=32)
+RATES = {"small": 0.1, "large": 0.5}
+LOSS = "train NLL"
+
+
+def design(settings: Settings) -> Design:
+    """A small network and a large one."""
+    data = images(settings)
+    cases = {
+        name: Case(perceptron(data, widths), data, _arms(RATES[name]))
+        for name, widths in {"small": (8, 8), "large": (256, 128)}.items()
+    }
+    contrasts = [
+        more(
+            "small: training loss of none over early",
+            ("small", "none", LOSS),
+            ("small", "early", LOSS),
+        ),
+        more("large: late over none", accuracy("large", "late"), accuracy("large", "none")),
+    ]
+    return Design(cases, contrasts)
+
+
+def _arms(rate: float) -> dict[str, Arm]:
+    rates = {"post*": rate}
+    return {
+        "none": Arm(),
+        "standard": Arm(rates),
+        "early": Arm(rates, {"end": 0.5}),
+        "late": Arm(rates, {"begin": 0.5}),
+    }

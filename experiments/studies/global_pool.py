@@ -1,0 +1,35 @@
+"""Do batch norm and global average pooling reduce the need for dropout?
+
+Claim: dropout before the classifier gains less in a convolutional network that has them than in one
+with a wide dense layer and without norm.
+
+Arms: none and 0.5 before the classifier (with the dense head, behind its hidden layer too).
+"""
+
+from experiments.models import Convolutional
+from experiments.trials.design import Arm, Case, Design, accuracy, interaction, more
+from experiments.trials.networks import images, shape
+from experiments.trials.settings import Settings
+
+CLAIM = "batch norm and global average pooling reduce the need for dropout"
+DEFAULTS = Settings(train_size=300, epochs=30)
+ARMS = {"none": Arm(), "0.5": Arm({"dense*": 0.5})}
+
+
+def design(settings: Settings) -> Design:
+    """A case for each head, and one with the norm alone."""
+    data = images(settings)
+    of_image = {"image": shape(data), "classes": data.classes, "pool": True}
+    networks = {
+        "dense": Convolutional(**of_image, hidden=(128,)),
+        "dense and norm": Convolutional(**of_image, hidden=(128,), norm=True),
+        "norm and global pooling": Convolutional(**of_image, norm=True, global_pool=True),
+    }
+    cases = {name: Case(network, data, ARMS) for name, network in networks.items()}
+    gains = {name: (accuracy(name, "0.5"), accuracy(name, "none")) for name in cases}
+    contrasts = [more("dense: gain of dropout", *gains["dense"])]
+    contrasts += [
+        interaction(f"gain in dense over that in {name}", gains["dense"], gains[name])
+        for name in list(cases)[1:]
+    ]
+    return Design(cases, contrasts)

@@ -1,0 +1,28 @@
+"""Is more dropout always better?
+
+Claim: it is not. Some dropout helps, and 0.9 underfits: it generalises worse than 0.5, and does not
+even fit what it was trained on as well as no dropout.
+
+Arms: none and 0.1 to 0.95 on all hidden layers.
+"""
+
+from experiments.trials.design import Arm, Case, Design, accuracy, more
+from experiments.trials.networks import images, perceptron
+from experiments.trials.settings import Settings
+
+CLAIM = "more dropout is not always better: 0.9 underfits"
+DEFAULTS = Settings(epochs=100, seeds=16)
+RATES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
+FIT = "train accuracy"
+
+
+def design(settings: Settings) -> Design:
+    """One network."""
+    data = images(settings)
+    arms = {"none": Arm()} | {str(rate): Arm({"post*": rate}) for rate in RATES}
+    contrasts = [
+        more("0.3 over none", accuracy("mlp", "0.3"), accuracy("mlp", "none")),
+        more("0.5 over 0.9", accuracy("mlp", "0.5"), accuracy("mlp", "0.9")),
+        more("fit of none over that of 0.9", ("mlp", "none", FIT), ("mlp", "0.9", FIT)),
+    ]
+    return Design({"mlp": Case(perceptron(data), data, arms)}, contrasts)

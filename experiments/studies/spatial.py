@@ -1,0 +1,48 @@
+"""Is element dropout wrong in convolutions?
+
+Claim: neighbouring pixels of a feature map tell the same, so that dropping single ones hides
+nothing: dropping whole maps generalises better (Tompson et al. 2015), behind convolutions, and
+before and after pooling.
+
+Arms: none, single elements and whole maps at 0.2: behind both convolutions of conv16-conv32-dense,
+and in conv16-pool-conv32-pool-dense before and after each pooling.
+"""
+
+from experiments.models import Convolutional
+from experiments.trials.design import Arm, Case, Design, accuracy, more
+from experiments.trials.networks import images, shape
+from experiments.trials.settings import Settings
+
+CLAIM = "element dropout is wrong in convolutions: spatial dropout is better"
+DEFAULTS = Settings(train_size=300, epochs=30)
+RATE = 0.2
+
+
+def design(settings: Settings) -> Design:
+    """A case without pooling and one with it."""
+    data = images(settings)
+    of_image = {"image": shape(data), "classes": data.classes}
+    plain, pooled = Convolutional(**of_image), Convolutional(**of_image, pool=True)
+    cases = {
+        "no pooling": Case(plain, data, {"none": Arm()} | _kinds("", "conv")),
+        "pooling": Case(
+            pooled, data, {"none": Arm()} | _kinds("before ", "conv") | _kinds("after ", "pool")
+        ),
+    }
+    places = [("no pooling", ""), ("pooling", "before "), ("pooling", "after ")]
+    contrasts = [
+        more(
+            f"{case}: {place}maps over elements",
+            accuracy(case, f"{place}maps"),
+            accuracy(case, f"{place}elements"),
+        )
+        for case, place in places
+    ]
+    return Design(cases, contrasts)
+
+
+def _kinds(place: str, site: str) -> dict[str, Arm]:
+    return {
+        f"{place}elements": Arm({f"{site}*.element": RATE}),
+        f"{place}maps": Arm({f"{site}*.spatial": RATE}),
+    }
