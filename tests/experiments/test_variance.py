@@ -37,7 +37,8 @@ def of(arm, block=-1):
     """What came out for both seeds, metrics and probe."""
     metrics, _, probed = history().blocks[block]
     index = list(ARMS).index(arm)
-    return {name: table[:, index] for name, table in (metrics._asdict() | probed).items()}
+    tables = {**metrics._asdict(), **probed}
+    return {name: table[:, index] for name, table in tables.items()}
 
 
 @pytest.mark.parametrize("arm", ARMS)
