@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Array, Float32, Int, Int32, Shaped
+from jaxtyping import Array, Int, Int32, Shaped
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 
@@ -18,12 +18,12 @@ SPLIT_SEED = 0  # the split belongs to the protocol, not to what is repeated ove
 
 
 class Dataset(NamedTuple):
-    """Images as rows, labels from 0 up."""
+    """Images as rows with labels from 0 up; or rows of characters, and those that follow them."""
 
-    x_train: Float32[Array | np.ndarray, "train inputs"]
-    y_train: Int32[Array | np.ndarray, " train"]
-    x_test: Float32[Array | np.ndarray, "test inputs"]
-    y_test: Int32[Array | np.ndarray, " test"]
+    x_train: Shaped[Array | np.ndarray, "train inputs"]
+    y_train: Int32[Array | np.ndarray, "train *places"]
+    x_test: Shaped[Array | np.ndarray, "test inputs"]
+    y_test: Int32[Array | np.ndarray, "test *places"]
 
     @property
     def inputs(self) -> int:

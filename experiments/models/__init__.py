@@ -2,9 +2,11 @@
 
 from experiments.models.base import Architecture, Drop
 from experiments.models.cnn import Convolutional
+from experiments.models.lstm import LanguageModel
 from experiments.models.mlp import ACTIVATIONS, MLP, Activation, Perceptron
 from experiments.models.residual import Residual
 from experiments.models.vgg import Vgg
+from experiments.models.vit import VisionTransformer
 
 __all__ = [
     "ACTIVATIONS",
@@ -13,7 +15,9 @@ __all__ = [
     "Architecture",
     "Convolutional",
     "Drop",
+    "LanguageModel",
     "Perceptron",
     "Residual",
     "Vgg",
+    "VisionTransformer",
 ]

@@ -37,8 +37,12 @@ class Drop(NamedTuple):
         """Sites of one `draw` share their key; by default each has its own."""
         if self.key is None:
             return x
-        key = self.key_of(self.sites.index(site) if draw is None else draw)
+        key = self.key_of(self.draw(site) if draw is None else draw)
         return operator(key, x, self.rate(site), **options)
+
+    def draw(self, site: str, place: int | Array = 0) -> int | Array:
+        """The number of a site's draw at one of several places or steps at which it drops."""
+        return place * len(self.sites) + self.sites.index(site)
 
     def rate(self, site: str) -> Float[Array, ""]:
         """The rate of a site, whether it drops now or not."""

@@ -68,9 +68,8 @@ class Block(nnx.Module):
         return self._drop("after_norm", place, jax.nn.relu(x), drop)
 
     def _drop(self, side: str, place: int, x: Maps, drop: Drop) -> Maps:
-        """Draws beyond those of the sites are for the second place."""
         site = f"{side}{self.name}"
-        return drop(site, x, draw=place * len(drop.sites) + drop.sites.index(site))
+        return drop(site, x, draw=drop.draw(site, place))
 
 
 class ResNet(ImageModel):

@@ -21,8 +21,10 @@ from experiments.studies import (
     inference,
     input,
     rate,
+    recurrent,
     spatial,
     stochastic_depth,
+    transformer,
     uci,
     uncertainty,
     where,
@@ -50,6 +52,7 @@ DESIGNS = (
     activation,
     where,
     rate,
+    recurrent,
     spatial,
     depth,
     batchnorm,
@@ -57,6 +60,7 @@ DESIGNS = (
     convergence,
     ensemble,
     capacity,
+    recurrent,
     alpha,
     dropconnect,
     stochastic_depth,
@@ -65,6 +69,7 @@ DESIGNS = (
     early_late,
     input,
     dense_or_conv,
+    transformer,
 )
 STUDIES = dict(map(_of_design, DESIGNS)) | {
     "uncertainty": Study(

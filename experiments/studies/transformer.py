@@ -1,0 +1,40 @@
+"""Does dropout help transformers?
+
+Claim: little (by less than a point in either direction, wherever it stands), and stochastic depth
+helps more.
+
+Arms: a small vision transformer; none, 0.1 on patches, on attention weights, in the MLPs, on the
+residual branches, on all of these, and whole branches dropped at 0.1 and 0.2.
+"""
+
+from experiments.models import VisionTransformer
+from experiments.trials.design import Arm, Case, Design, accuracy, more, same
+from experiments.trials.networks import images, shape
+from experiments.trials.settings import Settings
+
+CLAIM = "dropout helps transformers little, stochastic depth more"
+DEFAULTS = Settings(train_size=500, epochs=40)
+USUAL = {"attention*": 0.1, "mlp*": 0.1, "residual*": 0.1}
+ARMS = {
+    "none": Arm(),
+    "patches": Arm({"patches": 0.1}),
+    "attention": Arm({"attention*": 0.1}),
+    "mlp": Arm({"mlp*": 0.1}),
+    "residual": Arm({"residual*": 0.1}),
+    "usual": Arm(USUAL),
+    "depth 0.1": Arm({"path*": 0.1}),
+    "depth 0.2": Arm({"path*": 0.2}),
+}
+
+
+def design(settings: Settings) -> Design:
+    """One transformer."""
+    data = images(settings)
+    none, usual = accuracy("vit", "none"), accuracy("vit", "usual")
+    contrasts = [
+        same("attention, MLPs and branches against none", usual, none, 1.0),
+        more("stochastic depth 0.1 over these", accuracy("vit", "depth 0.1"), usual),
+        more("stochastic depth 0.1 over none", accuracy("vit", "depth 0.1"), none),
+    ]
+    network = VisionTransformer(shape(data), data.classes)
+    return Design({"vit": Case(network, data, ARMS)}, contrasts)
