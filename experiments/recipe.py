@@ -80,14 +80,19 @@ def with_rates(rates: Float[np.ndarray, "arms sites"], **numbers: float) -> Reci
     return Recipe(np.asarray(rates, np.float32), **fields)
 
 
-def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
-    """AdamW."""
+def schedule(recipe: Recipe, steps: int) -> optax.Schedule:
+    """The learning rate: up in a line, then down along a half cosine."""
     cosine = optax.cosine_decay_schedule(
         jnp.asarray(recipe.learning_rate), steps, 1 - jnp.asarray(recipe.decay)
     )
     rise = jnp.maximum(recipe.warmup * steps, 1)
-    schedule = lambda count: cosine(count) * jnp.minimum((count + 1) / rise, 1)  # noqa: E731
-    return optax.adamw(schedule, weight_decay=jnp.asarray(recipe.weight_decay))
+    return lambda count: cosine(count) * jnp.minimum((count + 1) / rise, 1)
+
+
+def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
+    """AdamW."""
+    decay = jnp.asarray(recipe.weight_decay)
+    return optax.adamw(schedule(recipe, steps), weight_decay=decay)
 
 
 def rates_at(recipe: Recipe, progress: Float[Array, ""]) -> Float[Array, " sites"]:

@@ -68,7 +68,7 @@ class Transformer(nnx.Module):
 
     def __call__(self, x: Float[Array, "*batch inputs"], drop: Drop) -> Array:
         """The logits."""
-        tokens = self.embed(self._patches(x)) + self.places[...]
+        tokens = self.embed(self._patches(x)) + self.places[...][None]
         tokens = drop("patches", tokens, jaxdrop.token_dropout)
         for block in self.blocks:
             tokens = block(tokens, drop)
@@ -101,7 +101,7 @@ class VisionTransformer(Architecture):
     @property
     def sites(self) -> tuple[str, ...]:
         """The names of the dropout sites."""
-        kinds = ("attention", "mlp", "residual", "path")
+        kinds = ("attention", "residual", "path", "mlp")
         blocks = range(1, self.blocks + 1)
         return ("patches", *(f"{kind}{block}" for block in blocks for kind in kinds))
 

@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from experiments.errors import InputError
-from experiments.models import Convolutional, Drop, Residual, Vgg
+from experiments.models import Convolutional, Drop, Residual, Vgg, VisionTransformer
 
 SMALL, MNIST, KEY = (8, 8, 1), (28, 28, 1), jax.random.key(1)
 MODELS = {
@@ -19,6 +19,7 @@ MODELS = {
     "vgg": Vgg(SMALL, 10, ((2, 4), (1, 6)), (12, 8), 5, 2),
     "residual": Residual(SMALL, 10, (4, 4, 6)),
     "dense head": Residual(SMALL, 10, (4, 6), "dense", 12, norm=False),
+    "transformer": VisionTransformer(SMALL, 10, patch=4, width=8, heads=2),
 }
 of_each = pytest.mark.parametrize("name", MODELS)
 X = jax.random.normal(jax.random.key(2), (2, 3, 64))
@@ -88,7 +89,7 @@ def test_only_weights_and_moments_are_held(name):
     assert len(jax.tree.leaves(held)) == len(jax.tree.leaves(known))
 
 
-@pytest.mark.parametrize("model", [Convolutional, Vgg, Residual])
+@pytest.mark.parametrize("model", [Convolutional, Vgg, Residual, VisionTransformer])
 def test_defaults_take_images_of_mnist(model):
     architecture = model(MNIST, 10)
     run = lambda x: architecture.build(KEY)(x, Drop(architecture.sites))  # noqa: E731
@@ -111,6 +112,13 @@ def test_paths_are_dropped_by_example():
     kept = (after != 0).any((1, 2, 3))
     assert 0 < kept.sum() < len(kept) == 6
     np.testing.assert_allclose(after[kept], 2 * before[kept], rtol=1e-6)
+
+
+def test_the_branches_of_a_transformer_are_dropped_by_masks_of_their_own():
+    first, second = (
+        (before != 0) & (after == 0) for _, before, after in logged("transformer", "residual1")
+    )
+    assert 0.1 < (first & second).sum() / first.sum() < 0.9
 
 
 @pytest.mark.parametrize("site", ["before_norm1", "after_norm1"])
