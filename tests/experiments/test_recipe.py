@@ -36,7 +36,7 @@ def test_a_pattern_that_matches_no_site_is_an_error():
 
 def test_arms_that_differ_in_rates_alone_are_a_stack_of_recipes():
     rates = np.array([[0, 0.5, 0.5], [0.1, 0, 0]], np.float32)
-    rows = [dict(zip(SITES, row, strict=True)) for row in rates]
+    rows = [dict(zip(SITES, row, strict=True)) for row in rates.tolist()]
     stacked = stack([recipe(SITES, row, warmup=0.1) for row in rows])
     jax.tree.map(np.testing.assert_array_equal, with_rates(rates, warmup=0.1), stacked)
 
