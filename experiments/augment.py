@@ -39,6 +39,4 @@ def _one(
         "linear",
         antialias=False,
     )
-    return jnp.where(
-        (recipe.shift > 0) | (recipe.crop > 0), moved, jnp.where(mirrored, image[:, ::-1], image)
-    )
+    return jnp.where((recipe.shift > 0) | (recipe.crop > 0), moved, image)
