@@ -49,7 +49,7 @@ class LSTM(nnx.Module):
         table = drop("embedding", self.embed.embedding[...], jaxdrop.embedding_dropout)
         inputs = drop("input.naive", table[x.reshape(-1, x.shape[-1])])
         inputs = drop("input.variational", inputs, jaxdrop.locked_dropout, time_dim=1)
-        states = self._run(inputs @ self.kernel[...] + self.bias[...], drop)
+        states = self._run(inputs @ self.kernel[...] + self.bias[...][None, None], drop)
         return self.head(drop("output", states)).reshape(*x.shape, -1)
 
     def _run(self, gates: Float[Array, "batch length gates"], drop: Drop) -> Array:

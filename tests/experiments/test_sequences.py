@@ -1,0 +1,273 @@
+"""The language model and the vision transformer: what their sites drop, and what they compute."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from experiments import text
+from experiments.errors import InputError
+from experiments.layout import Layout
+from experiments.models import Drop, LanguageModel, VisionTransformer
+from experiments.recipe import recipe, stack
+from experiments.sweep import Task, run
+from experiments.train import Plan, Problem
+from tests.experiments import sites, tiny
+from tests.experiments.sites import KEY, drop_at
+
+LANGUAGE = LanguageModel(alphabet=7, length=6, embedding=5, hidden=4)
+VISION = VisionTransformer((4, 6, 2), 3, width=8, heads=2, blocks=2)
+INPUTS = {
+    "language": (LANGUAGE, jax.random.randint(KEY, (2, 10, 6), 0, 7)),
+    "vision": (VISION, jax.random.normal(KEY, (2, 10, 48))),
+}
+SEED = np.array(0, np.uint32)
+of_each = pytest.mark.parametrize("name", INPUTS)
+
+
+@functools.cache
+def model_of(name):
+    return INPUTS[name][0].build(jax.random.key(0))
+
+
+@of_each
+def test_every_site_drops(name):
+    none, *each = sites.every_site(INPUTS[name][0], model_of(name), INPUTS[name][1])
+    assert all((logits != none).any() for logits in each)
+    assert len({logits.tobytes() for logits in each}) == len(each)
+
+
+@of_each
+def test_rate_zero_is_the_model_without_a_key(name):
+    (architecture, x), model = INPUTS[name], model_of(name)
+    with jax.disable_jit():  # else the two programs may round differently
+        dropped, plain = model(x, drop_at(architecture.sites)), model(x, Drop(architecture.sites))
+    np.testing.assert_array_equal(dropped, plain)
+
+
+@of_each
+def test_a_single_example_gives_its_row_of_the_batch(name):
+    (architecture, x), model = INPUTS[name], model_of(name)
+    drop = Drop(architecture.sites)
+    whole = model(x, drop)
+    assert whole.shape[:2] == (2, 10)
+    np.testing.assert_allclose(model(x[1, 2], drop), whole[1, 2], rtol=1e-4, atol=1e-5)
+    dropped = model(x[1, 2], drop_at(architecture.sites, *architecture.sites))
+    assert dropped.shape == whole.shape[2:]
+
+
+@of_each
+def test_only_weights_are_held(name):
+    held, known = nnx.state(model_of(name)), nnx.state(model_of(name), nnx.Param)
+    assert len(jax.tree.leaves(held)) == len(jax.tree.leaves(known))
+    assert INPUTS[name][0].example().shape == INPUTS[name][1].shape[2:]
+    assert INPUTS[name][0].example().dtype == INPUTS[name][1].dtype
+
+
+# The language model.
+
+
+def lstm(model, x, keep=0.0):
+    """As in textbooks, a character at a time; `keep` of the state stays as it was."""
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
+    names = ("kernel", "recurrent", "bias")
+    kernel, recurrent, bias = (np.asarray(getattr(model, name)[...]) for name in names)
+    hidden = cell = np.zeros((len(x), len(recurrent)))
+    for inputs in np.asarray(model.embed.embedding[...])[x].swapaxes(0, 1):
+        i, f, g, o = np.split(inputs @ kernel + hidden @ recurrent + bias, 4, -1)
+        new = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        out = sigmoid(o) * np.tanh(new)
+        hidden, cell = keep * hidden + (1 - keep) * out, keep * cell + (1 - keep) * new
+        yield hidden @ np.asarray(model.head.kernel[...]) + np.asarray(model.head.bias[...])
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_in_use_it_is_an_lstm_with_zoneout_at_its_expectation(rate):
+    model, x = model_of("language"), INPUTS["language"][1][0]
+    drop = drop_at(LANGUAGE.sites, "zoneout", rate=rate)._replace(key=None)
+    expected = np.stack(list(lstm(model, x, rate)), 1)
+    np.testing.assert_allclose(model(x, drop), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_forget_gates_begin_open_and_the_recurrent_kernel_orthogonal():
+    model = model_of("language")
+    assert model.bias[...].tolist() == [0] * 4 + [1] * 4 + [0] * 8
+    recurrent = np.asarray(model.recurrent[...])
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(4), atol=1e-5)
+
+
+def test_zoneout_at_rate_1_keeps_the_first_state():
+    model, x = model_of("language"), INPUTS["language"][1]
+    first = np.broadcast_to(model.head(jnp.zeros(4)), (*x.shape, 7))
+    drop = drop_at(LANGUAGE.sites, "zoneout", rate=1.0)
+    for each in (drop, drop._replace(key=None)):
+        np.testing.assert_array_equal(model(x, each), first)
+
+
+def test_no_logit_sees_a_later_character():
+    model, x = model_of("language"), INPUTS["language"][1][0]
+    for drop in (Drop(LANGUAGE.sites), drop_at(LANGUAGE.sites, *LANGUAGE.sites, rate=0.1)):
+        changed = np.asarray(model(x, drop) != model(x.at[:, 3].add(1) % 7, drop)).any((0, 2))
+        assert changed.tolist() == [False] * 3 + [True] * 3
+
+
+def masks(site):
+    """Which states were kept or updated at each step but the first: examples, steps, units.
+
+    Without inputs, and where gates i and o are open and f is shut, a state that a unit sees changes
+    it; a unit whose own is hidden goes back to its first state.
+    """
+    architecture = LanguageModel(24, 6, embedding=2, hidden=24)
+    model = architecture.build(jax.random.key(0))
+    bias = jnp.repeat(jnp.float32([50, -50, 0.5, 50]), 24)
+    recurrent = jnp.eye(24, 96, 48) / 2
+    model.kernel[...], model.bias[...], model.recurrent[...] = 0 * model.kernel, bias, recurrent
+    model.head.kernel[...] = jnp.eye(24)
+    states = np.asarray(model(jnp.zeros((5, 6), int), drop_at(architecture.sites, site)))
+    return np.abs(states[:, 1:] - states[:, :1]) > 1e-3
+
+
+@pytest.mark.parametrize(("site", "each_step", "each_example"), [
+    ("recurrent.naive", True, True),
+    ("recurrent.variational", False, True),
+    ("weights", False, False),
+])  # fmt: skip
+def test_which_masks_of_the_state_last_for_all_steps(site, each_step, each_example):
+    kept = masks(site)
+    assert 0.3 < kept.mean() < 0.7
+    assert (kept != kept[:, :1]).any() == each_step
+    assert (kept != kept[:1]).any() == each_example
+    shared = (kept[:, 1:] == kept[:, :-1]).mean()
+    assert 0.3 < shared < 0.7 if each_step else shared == 1
+
+
+def test_zoneout_draws_for_each_step_and_for_both_states():
+    architecture = LanguageModel(24, 3, embedding=2, hidden=24)
+    model = architecture.build(jax.random.key(0))
+    bias = jnp.repeat(jnp.float32([50, -50, 0.5, 50]), 24)
+    model.kernel[...], model.bias[...] = 0 * model.kernel, bias
+    model.recurrent[...], model.head.kernel[...] = 0 * model.recurrent, jnp.eye(24)
+    states = model(jnp.zeros((50, 3), int), drop_at(architecture.sites, "zoneout"))
+    updated = np.asarray(states) != 0  # all new states are alike, so 0 is for those that waited
+    np.testing.assert_allclose(updated.mean((0, 2)), [1 / 2, 3 / 4, 7 / 8], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("site", "each_step"), [("input.naive", True), ("input.variational", False)]
+)
+def test_masks_of_inputs_last_for_all_steps_or_for_one(site, each_step):
+    [(_, before, after)] = sites.logged(
+        LANGUAGE, model_of("language"), *INPUTS["language"][1:], site
+    )
+    kept = after != 0
+    assert before.shape == (20, 6, 5)
+    assert (kept != kept[:, :1]).any() == each_step
+    assert (kept != kept[:1]).any()
+
+
+def test_whole_characters_are_dropped():
+    x = INPUTS["language"][1]
+    [(_, before, after)] = sites.logged(LANGUAGE, model_of("language"), x, "embedding")
+    kept = (after != 0).all(1)
+    assert 0 < kept.sum() < len(kept) == 7
+    np.testing.assert_allclose(after, 2 * before * kept[:, None], rtol=1e-6)
+
+
+# The vision transformer.
+
+
+def seen(*on):
+    return sites.logged(VISION, model_of("vision"), INPUTS["vision"][1], *on)
+
+
+def test_sites_are_in_the_order_of_depth_but_for_the_first_branch():
+    expected = ["patches"]
+    for block in "12":
+        kinds = ("attention", "residual", "path", "mlp", "residual", "path")
+        expected += [kind + block for kind in kinds]
+    assert [site for site, *_ in seen()] == expected
+    assert set(expected) == set(VISION.sites)
+
+
+def test_patches_are_squares_of_the_image_in_order():
+    pixels = jnp.arange(48.0).reshape(1, 4, 6, 2)
+    expected = [pixels[0, i : i + 2, j : j + 2].ravel() for i in (0, 2) for j in (0, 2, 4)]
+    np.testing.assert_array_equal(model_of("vision")._patches(pixels)[0], expected)
+
+
+def test_attention_is_that_of_jax():
+    block = model_of("vision").blocks[0]
+    x = jax.random.normal(KEY, (3, 6, 8))
+    query, key, value = jnp.split(block.mixed(x).reshape(3, 6, 6, 4), 3, 2)
+    expected = jax.nn.dot_product_attention(query, key, value).reshape(3, 6, 8)
+    found = block._attend(x, Drop(VISION.sites))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_whole_patches_are_dropped():
+    [(_, before, after)] = seen("patches")
+    kept = (after != 0).any(2)
+    assert 0.3 < kept.mean() < 0.7
+    np.testing.assert_allclose(after, 2 * before * kept[..., None], rtol=1e-6)
+
+
+def test_attention_weights_are_dropped_one_by_one_after_the_softmax():
+    [(_, before, after)] = seen("attention1")
+    assert before.shape == (20, 2, 6, 6)
+    np.testing.assert_allclose(before.sum(-1), 1, rtol=1e-5)
+    kept = after != 0
+    for axis in range(4):
+        assert (kept != kept.take([0], axis)).any()
+
+
+def test_the_two_branches_of_a_block_are_dropped_whole_each_by_its_own_draw():
+    kept = []
+    for _, before, after in seen("path2"):
+        kept.append((after != 0).any((1, 2)))
+        np.testing.assert_allclose(after, 2 * before * kept[-1][:, None, None], rtol=1e-6)
+    assert all(0 < each.sum() < 20 for each in kept)
+    assert (kept[0] != kept[1]).any()
+
+
+def test_elements_of_both_branches_are_dropped_each_by_its_own_draw():
+    first, second = (after != 0 for _, _, after in seen("residual1"))
+    assert 0.3 < (first == second).mean() < 0.7
+
+
+def test_what_does_not_come_out_even_is_refused():
+    with pytest.raises(InputError, match="patches of 4 divide; got 4x6"):
+        VisionTransformer((4, 6, 2), 3, patch=4)
+    with pytest.raises(InputError, match="3 heads divide; got 8"):
+        VisionTransformer((4, 6, 2), 3, width=8, heads=3)
+
+
+def test_numbers_made_in_a_loop_count_for_each_of_its_steps():
+    short, long = (LanguageModel(7, length, 5, 4).units for length in (20, 40))
+    assert 1.9 < long / short < 2.1
+    assert short > 20 * (5 + 4 * 4 + 4 + 7) + 20 * 10 * 4
+
+
+# Both learn.
+
+
+@of_each
+def test_training_learns_and_all_sites_are_arms_of_one_program(name):
+    if name == "language":
+        data, alphabet = text.load("sklearn", 8, 60, 20)
+        architecture, epochs = LanguageModel(alphabet, 8, 4, 8), 3
+    else:
+        data, epochs = tiny.digits(), 4
+        architecture = VisionTransformer((8, 8, 1), 10, patch=4, width=8, heads=2, blocks=1)
+    own = architecture.sites
+    arms = stack(
+        [recipe(own, rates, learning_rate=0.02) for rates in ({}, *({s: 0.3} for s in own))]
+    )
+    layout = Layout(1, 1 + len(own), 1 + len(own), 1).on(jax.device_count())
+    problem = Problem(data, np.array(0, np.uint32))
+    metrics = run(Task(Plan(architecture, 20, 3, epochs, epochs), problem, arms, layout)).metrics
+    losses = np.stack([block.train_nll[0] for block in metrics])
+    assert (losses[-1] < losses[0]).all()
+    assert len({*losses[-1].tolist()}) == 1 + len(own)
