@@ -80,19 +80,18 @@ def with_rates(rates: Float[np.ndarray, "arms sites"], **numbers: float) -> Reci
     return Recipe(np.asarray(rates, np.float32), **fields)
 
 
+def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
+    """AdamW."""
+    return optax.adamw(schedule(recipe, steps), weight_decay=jnp.asarray(recipe.weight_decay))
+
+
 def schedule(recipe: Recipe, steps: int) -> optax.Schedule:
-    """The learning rate: up in a line, then down along a half cosine."""
+    """The learning rate of each step, counted from 0."""
     cosine = optax.cosine_decay_schedule(
         jnp.asarray(recipe.learning_rate), steps, 1 - jnp.asarray(recipe.decay)
     )
     rise = jnp.maximum(recipe.warmup * steps, 1)
     return lambda count: cosine(count) * jnp.minimum((count + 1) / rise, 1)
-
-
-def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
-    """AdamW."""
-    decay = jnp.asarray(recipe.weight_decay)
-    return optax.adamw(schedule(recipe, steps), weight_decay=decay)
 
 
 def rates_at(recipe: Recipe, progress: Float[Array, ""]) -> Float[Array, " sites"]:

@@ -92,7 +92,17 @@ class Architecture:
         states = nnx.state(self._abstract())
         run = lambda states, x: self.bind(states)(x, Drop(self.sites))  # noqa: E731
         jaxpr = jax.make_jaxpr(run)(states, self.example())
-        return sum(var.aval.size for eqn in jaxpr.eqns for var in eqn.outvars)  # pyright: ignore
+        return _made(jaxpr)
 
     def _abstract(self) -> nnx.Module:
         return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
+
+
+def _made(jaxpr: Any) -> int:
+    """How many numbers a program makes; of a loop all steps count, for gradients need them all."""
+    made = 0
+    for eqn in jaxpr.eqns:
+        loop = eqn.primitive.name == "scan"
+        steps = eqn.params["length"] * _made(eqn.params["jaxpr"]) if loop else 0
+        made += steps + sum(var.aval.size for var in eqn.outvars)
+    return made

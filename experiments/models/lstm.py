@@ -36,10 +36,10 @@ class LSTM(nnx.Module):
     def __init__(self, alphabet: int, embedding: int, hidden: int, *, rngs: nnx.Rngs) -> None:
         """Forget gates begin open (a bias of 1); gates stand in the order i, f, g, o."""
         self.embed = nnx.Embed(alphabet, embedding, rngs=rngs)
-        self.gates = nnx.Linear(embedding, 4 * hidden, rngs=rngs)
-        self.gates.bias = nnx.Param(jnp.zeros(4 * hidden).at[hidden : 2 * hidden].set(1.0))
-        orthogonal = nnx.initializers.orthogonal()
+        lecun, orthogonal = nnx.initializers.lecun_normal(), nnx.initializers.orthogonal()
+        self.kernel = nnx.Param(lecun(rngs.params(), (embedding, 4 * hidden)))
         self.recurrent = nnx.Param(orthogonal(rngs.params(), (hidden, 4 * hidden)))
+        self.bias = nnx.Param(jnp.zeros(4 * hidden).at[hidden : 2 * hidden].set(1.0))
         self.head = nnx.Linear(hidden, alphabet, rngs=rngs)
 
     def __call__(
@@ -49,7 +49,7 @@ class LSTM(nnx.Module):
         table = drop("embedding", self.embed.embedding[...], jaxdrop.embedding_dropout)
         inputs = drop("input.naive", table[x.reshape(-1, x.shape[-1])])
         inputs = drop("input.variational", inputs, jaxdrop.locked_dropout, time_dim=1)
-        states = self._run(self.gates(inputs), drop)
+        states = self._run(inputs @ self.kernel[...] + self.bias[...][None, None], drop)
         return self.head(drop("output", states)).reshape(*x.shape, -1)
 
     def _run(self, gates: Float[Array, "batch length gates"], drop: Drop) -> Array:

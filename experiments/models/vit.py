@@ -13,7 +13,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Key
 
 import jaxdrop
-from experiments.models.base import Architecture, Drop
+from experiments.errors import expect
+from experiments.models.base import Drop
+from experiments.models.images import ImageArchitecture, ImageModel, Maps
 
 
 class Block(nnx.Module):
@@ -50,15 +52,14 @@ class Block(nnx.Module):
         return x
 
 
-class Transformer(nnx.Module):
+class Transformer(ImageModel):
     """The model."""
 
     def __init__(self, config: "VisionTransformer", *, rngs: nnx.Rngs) -> None:
         """Builds all blocks."""
-        self.config, width = config, config.width
-        side, tokens = config.patch, config.tokens
-        self.embed = nnx.Linear(side * side * config.image[-1], width, rngs=rngs)
-        self.places = nnx.Param(0.02 * jax.random.normal(rngs.params(), (tokens, width)))
+        self.image, self.patch, width = config.image, config.patch, config.width
+        self.embed = nnx.Linear(self.patch**2 * self.image[-1], width, rngs=rngs)
+        self.places = nnx.Param(0.02 * jax.random.normal(rngs.params(), (config.tokens, width)))
         self.blocks = nnx.List(
             Block(index, width, config.heads, config.ratio, rngs=rngs)
             for index in range(1, config.blocks + 1)
@@ -66,32 +67,38 @@ class Transformer(nnx.Module):
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, config.classes, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "*batch inputs"], drop: Drop) -> Array:
-        """The logits."""
+    def logits(self, x: Maps, drop: Drop) -> Float[Array, "batch classes"]:
+        """Those of a batch of images."""
         tokens = self.embed(self._patches(x)) + self.places[...][None]
         tokens = drop("patches", tokens, jaxdrop.token_dropout)
         for block in self.blocks:
             tokens = block(tokens, drop)
-        logits = self.head(self.norm(tokens).mean(1))
-        return logits.reshape(*x.shape[:-1], -1)
+        return self.head(self.norm(tokens).mean(1))
 
-    def _patches(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "images tokens numbers"]:
-        (height, width, channels), side = self.config.image, self.config.patch
+    def _patches(self, x: Maps) -> Float[Array, "batch tokens numbers"]:
+        (height, width, channels), side = self.image, self.patch
         x = x.reshape(-1, height // side, side, width // side, side, channels)
-        return x.swapaxes(2, 3).reshape(len(x), self.config.tokens, -1)
+        return x.swapaxes(2, 3).reshape(len(x), len(self.places[...]), -1)
 
 
 @dataclass(frozen=True)
-class VisionTransformer(Architecture):
-    """How to build a `Transformer`; `patch` divides both sides of an image."""
+class VisionTransformer(ImageArchitecture):
+    """How to build a `Transformer`."""
 
-    image: tuple[int, int, int]
-    classes: int
     patch: int = 2
+    """Pixels along its sides."""
     width: int = 32
     heads: int = 4
     blocks: int = 2
     ratio: int = 2
+    """How many times wider the perceptrons are."""
+
+    def __post_init__(self) -> None:
+        """Checks what must come out even."""
+        *sides, _ = self.image
+        whole = all(side % self.patch == 0 for side in sides)
+        expect(whole, f"sides that patches of {self.patch} divide", "x".join(map(str, sides)))
+        expect(self.width % self.heads == 0, f"a width that {self.heads} heads divide", self.width)
 
     @property
     def tokens(self) -> int:
@@ -101,14 +108,9 @@ class VisionTransformer(Architecture):
     @property
     def sites(self) -> tuple[str, ...]:
         """The names of the dropout sites."""
-        kinds = ("attention", "residual", "path", "mlp")
+        kinds = ("attention", "mlp", "residual", "path")
         blocks = range(1, self.blocks + 1)
         return ("patches", *(f"{kind}{block}" for block in blocks for kind in kinds))
-
-    def example(self) -> jax.ShapeDtypeStruct:
-        """Shape and type of one input."""
-        height, width, channels = self.image
-        return jax.ShapeDtypeStruct((height * width * channels,), jnp.float32)
 
     def build(self, key: Key[Array, ""]) -> Transformer:
         """A model with fresh weights."""

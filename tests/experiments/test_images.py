@@ -10,16 +10,17 @@ import pytest
 from flax import nnx
 
 from experiments.errors import InputError
-from experiments.models import Convolutional, Drop, Residual, Vgg, VisionTransformer
+from experiments.models import Convolutional, Drop, Residual, Vgg
+from tests.experiments import sites
+from tests.experiments.sites import KEY, drop_at
 
-SMALL, MNIST, KEY = (8, 8, 1), (28, 28, 1), jax.random.key(1)
+SMALL, MNIST = (8, 8, 1), (28, 28, 1)
 MODELS = {
     "global": Convolutional(SMALL, 10, (4, 6), global_pool=True, kernel=5),
     "pooled": Convolutional(SMALL, 10, (4, 6), (True, False), (12, 8), norm=True),
     "vgg": Vgg(SMALL, 10, ((2, 4), (1, 6)), (12, 8), 5, 2),
     "residual": Residual(SMALL, 10, (4, 4, 6)),
     "dense head": Residual(SMALL, 10, (4, 6), "dense", 12, norm=False),
-    "transformer": VisionTransformer(SMALL, 10, patch=4, width=8, heads=2),
 }
 of_each = pytest.mark.parametrize("name", MODELS)
 X = jax.random.normal(jax.random.key(2), (2, 3, 64))
@@ -30,43 +31,21 @@ def model_of(name):
     return MODELS[name].build(jax.random.key(0))
 
 
-def drop_at(sites, *on, rate=0.5, training=False):
-    return Drop(sites, jnp.float32([rate * (site in on) for site in sites]), KEY, training)
-
-
-class Log(Drop):
-    """Keeps what each site is given, and what it gives back."""
-
-    seen: list
-
-    def __call__(self, site, x, *args, **options):
-        dropped = super().__call__(site, x, *args, **options)
-        self.seen.append((site, np.asarray(x), np.asarray(dropped)))
-        return dropped
-
-
 def logged(name, *on):
-    log = Log(*drop_at(MODELS[name].sites, *on))
-    log.seen = []
-    model_of(name)(X, log)
-    return [(site, before, after) for site, before, after in log.seen if not on or site in on]
+    return sites.logged(MODELS[name], model_of(name), X, *on)
 
 
 @of_each
 def test_every_site_drops(name):
-    architecture = MODELS[name]
-    sites, weights = architecture.sites, nnx.state(model_of(name))
-    run = jax.jit(lambda rates: architecture.bind(weights)(X, Drop(sites, rates, KEY)))
-    rates = np.eye(len(sites), dtype=np.float32) / 2
-    none, *each = map(run, (0 * rates[0], *rates))
+    none, *each = sites.every_site(MODELS[name], model_of(name), X)
     assert all((logits != none).any() for logits in each)
-    assert len({logits.tobytes() for logits in map(np.asarray, each)}) == len(sites)
+    assert len({logits.tobytes() for logits in each}) == len(each)
 
 
 @of_each
 def test_rate_zero_is_the_model_without_a_key(name):
-    sites = MODELS[name].sites
-    np.testing.assert_array_equal(model_of(name)(X, drop_at(sites)), model_of(name)(X, Drop(sites)))
+    names, model = MODELS[name].sites, model_of(name)
+    np.testing.assert_array_equal(model(X, drop_at(names)), model(X, Drop(names)))
 
 
 @of_each
@@ -89,7 +68,7 @@ def test_only_weights_and_moments_are_held(name):
     assert len(jax.tree.leaves(held)) == len(jax.tree.leaves(known))
 
 
-@pytest.mark.parametrize("model", [Convolutional, Vgg, Residual, VisionTransformer])
+@pytest.mark.parametrize("model", [Convolutional, Vgg, Residual])
 def test_defaults_take_images_of_mnist(model):
     architecture = model(MNIST, 10)
     run = lambda x: architecture.build(KEY)(x, Drop(architecture.sites))  # noqa: E731
@@ -112,13 +91,6 @@ def test_paths_are_dropped_by_example():
     kept = (after != 0).any((1, 2, 3))
     assert 0 < kept.sum() < len(kept) == 6
     np.testing.assert_allclose(after[kept], 2 * before[kept], rtol=1e-6)
-
-
-def test_the_branches_of_a_transformer_are_dropped_by_masks_of_their_own():
-    first, second = (
-        (before != 0) & (after == 0) for _, before, after in logged("transformer", "residual1")
-    )
-    assert 0.1 < (first & second).sum() / first.sum() < 0.9
 
 
 @pytest.mark.parametrize("site", ["before_norm1", "after_norm1"])

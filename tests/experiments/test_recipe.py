@@ -1,4 +1,6 @@
-"""How arms are trained: rates by patterns, schedules, labels, augmentation, early stopping."""
+"""What the numbers of a recipe do, alone and in one compiled program."""
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -6,198 +8,225 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import train
-from experiments.augment import augment
+from experiments import recipe as recipes
 from experiments.errors import InputError
 from experiments.layout import Layout
-from experiments.recipe import loss, rates_at, recipe, schedule, stack, with_rates
-from experiments.sweep import Task, rows_of
+from experiments.models import Perceptron
+from experiments.recipe import DEFAULTS, rates_at, recipe, schedule, stack, with_rates
+from experiments.sweep import Task, run
 from experiments.train import Plan, Problem
-from experiments.trials.networks import perceptron
 from tests.experiments import tiny
 
-SITES = ("input", "post1", "post2")
-SHAPE = (8, 8, 1)
+SITES = ("input", "pre1", "post1", "pre2", "post2", "logits")
+BASE = {"learning_rate": 0.1, "decay": 0.0}
+CHANGES = {
+    "learning_rate": 0.2,
+    "weight_decay": 0.1,
+    "warmup": 0.5,
+    "decay": 1.0,
+    "smoothing": 0.3,
+    "patience": 1.0,
+    "shift": 1.0,
+    "flip": 0.5,
+    "crop": 0.3,
+    "begin": 1.0,
+    "end": 0.5,
+}
+HELD_OUT, EPOCHS, PATIENCE, RATES = 20, 6, (0, 1, 2, 3), (0.1, 0.03)
+NETWORK = Perceptron((64, 8, 10), "tanh")
 
 
-def of(**numbers):
-    return recipe(SITES, {}, **numbers)
+def arm(rate=0.5, **numbers):
+    return recipe(NETWORK.sites, {"post1": rate}, **BASE | numbers)
 
 
-def test_of_the_patterns_that_match_a_site_the_last_counts():
-    rates = recipe(SITES, {"post*": 0.5, "post2": 0.1}).rates
-    np.testing.assert_array_equal(rates, np.array([0, 0.5, 0.1], np.float32))
+def held_out_loss(trained, data, key):
+    logits = trained.logits(jnp.asarray(data.x_train)[-HELD_OUT:])
+    log_p = jax.nn.log_softmax(logits)
+    labels = jnp.asarray(data.y_train)[-HELD_OUT:]
+    return {"held out": -jnp.take_along_axis(log_p, labels[:, None], 1).mean()}
 
 
-def test_a_pattern_that_matches_no_site_is_an_error():
-    with pytest.raises(InputError, match=r"a site among input, post1, post2; got 'conv\*'"):
-        recipe(SITES, {"conv*": 0.5})
+CHANGED = [arm(), *(arm(**{name: value}) for name, value in CHANGES.items()), arm(0.0)]
+STOPPED = [arm(learning_rate=rate, patience=p) for rate in RATES for p in PATIENCE]
+STOPPED += [arm(learning_rate=rate, patience=1) for rate in (0.0, 1e30)]
+STOPPED += [arm()] * (len(CHANGED) - len(STOPPED))
+UNSTOPPED = [each._replace(patience=np.float32(0)) for each in STOPPED]
 
 
-def test_arms_that_differ_in_rates_alone_are_a_stack_of_recipes():
-    rates = np.array([[0, 0.5, 0.5], [0.1, 0, 0]], np.float32)
-    rows = [dict(zip(SITES, row, strict=True)) for row in rates.tolist()]
-    stacked = stack([recipe(SITES, row, warmup=0.1) for row in rows])
-    jax.tree.map(np.testing.assert_array_equal, with_rates(rates, warmup=0.1), stacked)
-
-
-def learning_rates(**numbers):
-    rate = schedule(of(learning_rate=0.1, **numbers), 100)
-    return np.array([rate(step) for step in range(101)])
-
-
-def test_the_learning_rate_rises_falls_or_stays():
-    np.testing.assert_allclose(learning_rates(decay=0.0), 0.1)
-    cosine = 0.05 * (1 + np.cos(np.pi * np.arange(101) / 100))
-    np.testing.assert_allclose(learning_rates(), cosine, atol=1e-8)
-    np.testing.assert_allclose(learning_rates(decay=0.5), 0.05 + cosine / 2, rtol=1e-5)
-    rising = learning_rates(decay=0.0, warmup=0.2)
-    np.testing.assert_allclose(rising[:20], 0.1 * np.arange(1, 21) / 20, rtol=1e-5)
-    np.testing.assert_allclose(rising[20:], 0.1, rtol=1e-6)
-
-
-def test_labels_are_smoothed_as_optax_does():
-    logits = jax.random.normal(jax.random.key(0), (6, 4))
-    labels = jnp.arange(6) % 4
-    targets = optax.smooth_labels(jax.nn.one_hot(labels, 4), 0.3)
-    expected = optax.softmax_cross_entropy(logits, targets).mean()
-    assert loss(of(smoothing=0.3), logits, labels) == pytest.approx(float(expected), rel=1e-5)
-
-
-def test_dropout_is_on_between_its_begin_and_its_end():
-    half = recipe(SITES, {"input": 0.5}, begin=0.25, end=0.75)
-    on = [bool(rates_at(half, jnp.float32(x / 8)).any()) for x in range(8)]
-    assert on == [False, False, True, True, True, True, False, False]
-
-
-def images(count=40):
-    return jnp.asarray(tiny.digits().x_train[:count])
-
-
-def changed(key=0, count=40, **numbers):
-    return np.asarray(augment(jax.random.key(key), images(count), SHAPE, of(**numbers)))
-
-
-def test_images_stay_bit_for_bit_where_nothing_is_asked_for():
-    np.testing.assert_array_equal(changed(), images())
-    both = stack([of(), of(shift=2.0)])
-    arms = jax.jit(jax.vmap(lambda arm: augment(jax.random.key(0), images(), SHAPE, arm)))(both)
-    np.testing.assert_array_equal(arms[0], images())
-    assert (arms[1] != images()).any()
-
-
-def test_images_are_moved_by_whole_pixels_each_in_its_own_way():
-    def moved(image, down, right):
-        padded = np.pad(image.reshape(8, 8), 1)
-        return padded[1 - down : 9 - down, 1 - right : 9 - right].ravel()
-
-    ways = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
-    chosen = []
-    for before, after in zip(np.asarray(images()), changed(shift=1.0), strict=True):
-        away = [abs(after - moved(before, *way)).max() for way in ways]
-        chosen.append(int(np.argmin(away)))
-        assert min(away) < 1e-6
-    assert len({*chosen}) == 9
-
-
-def test_images_are_mirrored():
-    mirrored = images().reshape(-1, 8, 8)[:, :, ::-1].reshape(-1, 64)
-    np.testing.assert_array_equal(changed(flip=1.0), mirrored)
-    half = (changed(flip=0.5) == mirrored).all(1)
-    assert 0.2 < half.mean() < 0.8
-
-
-def test_a_crop_shows_a_part_of_the_image_larger():
-    ramp = jnp.broadcast_to(jnp.arange(8.0), (30, 8, 8)).reshape(30, 64)
-    zoomed = augment(jax.random.key(0), ramp, SHAPE, of(crop=0.5)).reshape(30, 8, 8)
-    slopes = np.diff(np.asarray(zoomed), axis=-1)[:, 4, 2:5].mean(-1)
-    assert ((slopes > 0.49) & (slopes <= 1.001)).all()
-    assert slopes.std() > 0.05
-    np.testing.assert_allclose(zoomed.mean((1, 2)), 3.5, atol=0.01)
-
-
-def test_the_same_key_changes_images_the_same_way():
-    np.testing.assert_array_equal(changed(shift=1.0, crop=0.3), changed(shift=1.0, crop=0.3))
-    assert (changed(shift=1.0) != changed(1, shift=1.0)).any()
-
-
-HELD_OUT, EPOCHS = 20, 12
-ARMS = ({"patience": 2.0, "learning_rate": 0.1}, {"learning_rate": 0.1}, {"patience": 2.0})
-
-
-def stopping_task():
+def spoilt():
+    """Held-out images that would spoil every weight, were they in a batch."""
     data = tiny.digits()
-    network = perceptron(data, (16,))
-    arms = stack([recipe(network.sites, {}, **numbers) for numbers in ARMS])
-    plan = Plan(network, 20, 2, EPOCHS, held_out=HELD_OUT)
-    return Task(plan, Problem(data, np.array(0, np.uint32)), arms, Layout(1, 3, 3, 8))
+    return data._replace(x_train=np.where(np.arange(60)[:, None] < 40, data.x_train, np.nan))
 
 
-@pytest.fixture(scope="module")
-def epochs():
-    """The state after each epoch, and the metrics that would be returned."""
-    task = stopping_task()
-    rows = rows_of(task, 0)
-    state = train.start(
-        task.plan, rows, train.weights(task.plan, task.problem, np.zeros(8, np.int32))
-    )
-    found = []
-    for epoch in range(EPOCHS):
-        numbers = np.int32(epoch), np.int32(epoch + 1)
-        state = train.train(task.plan, jax.tree.map(jnp.copy, state), task.problem, rows, *numbers)
-        metrics, _ = train.measure(task.plan, state, task.problem, rows)
-        found.append(jax.tree.map(lambda leaf: np.asarray(leaf)[0], (state, metrics)))
+def trained(arms, data):
+    plan = Plan(NETWORK, 20, 2, EPOCHS, EPOCHS, HELD_OUT, (8, 8, 1), held_out_loss)
+    layout = Layout(1, len(arms), len(arms), 1).on(jax.device_count())
+    return run(Task(plan, Problem(data, np.array(0, np.uint32)), stack(arms), layout))
+
+
+@functools.cache
+def histories():
+    """Of several sets of arms, and how often a loss had been traced after each."""
+    traces, found, loss = [], [], recipes.loss
+    sets = (CHANGED, STOPPED, UNSTOPPED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "loss", lambda *a: traces.append(1) or loss(*a))
+        for arms, data in (*((each, tiny.digits()) for each in sets), (CHANGED, spoilt())):
+            found.append((trained(arms, data), len(traces)))
     return found
 
 
-def held_out_loss(state, arm):
-    task = stopping_task()
-    params, rest = (jax.tree.map(lambda leaf: leaf[arm], part) for part in state[:2])
-    own = jax.tree.map(lambda leaf: leaf[arm], task.recipes)
-    x, y = (jnp.asarray(a)[-HELD_OUT:] for a in task.problem.data[:2])
-    trained = train.Trained(task.plan.architecture, params, rest, own)
-    return float(optax.softmax_cross_entropy_with_integer_labels(trained.logits(x), y).mean())
+def table(which, name="test_nll"):
+    """Epochs by arms."""
+    blocks = histories()[which][0].blocks
+    if name == "held out":
+        return np.stack([block.probed[name][0] for block in blocks])
+    return np.stack([getattr(block.metrics, name)[0] for block in blocks])
 
 
-def test_an_arm_with_patience_gives_its_best_network(epochs):
-    for arm in (0, 2):
-        losses = [held_out_loss(state, arm) for state, _ in epochs]
-        best = int(np.argmin(losses))
-        at_best = [state for state, _ in epochs][best]
-        for one, other in zip(
-            jax.tree.leaves(epochs[-1][0].best.params), jax.tree.leaves(at_best.params), strict=True
-        ):
-            np.testing.assert_array_equal(one[arm], other[arm])
-        assert epochs[-1][0].best.loss[arm] == pytest.approx(losses[best], rel=1e-5)
+def test_one_compiled_program_trains_whatever_the_numbers():
+    first, *others = (traces for _, traces in histories())
+    assert first > 0
+    assert {*others} == {first}
 
 
-def test_training_stops_when_patience_has_run_out(epochs):
-    since = [int(state.best.since[0]) for state, _ in epochs]
-    stopped = since.index(2)
-    assert stopped < EPOCHS - 2
-    for state, _ in epochs[stopped + 1 :]:
-        jax.tree.map(
-            lambda leaf, end: np.testing.assert_array_equal(leaf[0], end[0]),
-            state.params,
-            epochs[stopped][0].params,
-        )
+def test_every_number_changes_training():
+    assert len({*table(0, "train_nll")[-1, : 1 + len(CHANGES)].tolist()}) == 1 + len(CHANGES)
 
 
-def test_an_arm_without_patience_gives_its_last_network(epochs):
-    (state, metrics), task = epochs[-1], stopping_task()
-    params = jax.tree.map(lambda leaf: leaf[1], state.params)
-    own = jax.tree.map(lambda leaf: leaf[1], task.recipes)
-    trained = train.Trained(task.plan.architecture, params, state.rest, own)
-    data = task.problem.data
-    hits = np.asarray(trained.logits(jnp.asarray(data.x_test))).argmax(-1) == data.y_test
-    assert metrics.test_accuracy[1] == pytest.approx(hits.mean())
-    assert any((a[1] != b[1]).any() for a, b in zip(
-        jax.tree.leaves(state.params), jax.tree.leaves(epochs[-2][0].params), strict=True
-    ))  # fmt: skip
+def test_dropout_that_never_begins_is_none():
+    never = 1 + list(CHANGES).index("begin")
+    states = histories()[0][0].blocks[-1].states[0]
+    assert states[never] == states[-1]
+    assert states[never] != states[0]
+
+
+def epoch_of_best(losses, patience):
+    best, since = 0, 0
+    for epoch, loss in enumerate(losses):
+        since = 0 if epoch == 0 or loss < losses[best] else since + 1
+        best = epoch if since == 0 else best
+        if since == patience:
+            break
+    return best
+
+
+def test_a_stopped_arm_is_measured_at_its_best_epoch():
+    names = ("train_accuracy", "train_nll", "test_accuracy", "test_nll", "held out")
+    free, found = np.stack([[table(w, name) for name in names] for w in (2, 1)])
+    ends = set()
+    for index in range(len(RATES) * len(PATIENCE)):
+        patience = PATIENCE[index % len(PATIENCE)]
+        best = epoch_of_best(free[-1, :, index], patience) if patience else EPOCHS - 1
+        np.testing.assert_array_equal(found[:, -1, index], free[:, best, index])
+        ends.add(best)
+    assert len(ends) > 2
+    last = free[-1, :, -1 + len(RATES) * len(PATIENCE)]
+    assert epoch_of_best(last, 1) < last.argmin()  # patience has an end
+
+
+def test_a_stopped_arm_stands_still():
+    states = np.stack([block.states[0] for block in histories()[1][0].blocks])
+    moved = (states[1:] != states[:-1]).sum(0)
+    losses = table(2, "held out")
+    assert moved[0] == EPOCHS - 1
+    for index, patience in enumerate(PATIENCE[1:], 1):
+        stop = epoch_of_best(losses[:, index], patience) + patience
+        assert moved[index] == min(stop, EPOCHS - 1)
+
+
+def test_arms_without_patience_know_nothing_of_those_that_stop():
+    with_stops, without = (histories()[w][0].blocks[-1] for w in (1, 2))
+    free = [index for index, each in enumerate(STOPPED) if each.patience == 0]
+    assert len(free) > len(RATES)
+    np.testing.assert_array_equal(with_stops.states[0, free], without.states[0, free])
+    for one, other in zip(with_stops.metrics, without.metrics, strict=True):
+        np.testing.assert_array_equal(one[0, free], other[0, free])
+
+
+def test_an_arm_that_diverges_at_once_is_measured_as_it_began():
+    still, diverged = len(RATES) * len(PATIENCE), len(RATES) * len(PATIENCE) + 1
+    assert not np.isfinite(table(2)[-1, diverged])
+    assert table(1)[-1, diverged] == table(1)[-1, still]
 
 
 def test_held_out_images_are_in_no_batch():
-    task = stopping_task()
-    streams = train.streams(np.uint32(0), 0)
-    chosen = train.batches(task.plan, 60 - HELD_OUT, streams, jnp.int32(3))
-    assert sorted(np.asarray(chosen).ravel().tolist()) == list(range(40))
+    assert np.isnan(table(3, "held out")).all()
+    assert np.isfinite(table(3)[-1, [0, *range(7, 13)]]).all()
+
+
+def test_the_last_pattern_that_matches_a_site_sets_its_rate():
+    found = recipe(SITES, {"p*": 0.1, "post*": 0.5, "post2": 0.9, "*1": 0.2})
+    np.testing.assert_array_equal(found.rates, np.float32([0, 0.2, 0.2, 0.1, 0.9, 0]))
+    assert not recipe(SITES, {}).rates.any()
+
+
+def test_a_pattern_that_matches_no_site_is_refused():
+    with pytest.raises(InputError, match=r"a site among input, .*, logits; got 'conv\*'"):
+        recipe(SITES, {"post1": 0.5, "conv*": 0.5})
+
+
+def test_arms_are_stacked_and_what_is_not_said_is_the_default():
+    both = stack([recipe(SITES, {}), recipe(SITES, {"input": 0.5}, patience=3)])
+    assert both.rates.shape == (2, len(SITES))
+    assert both.patience.tolist() == [0, 3]
+    rows = with_rates(both.rates, patience=3.0)
+    np.testing.assert_array_equal(rows.rates, both.rates)
+    assert {name: getattr(rows, name)[1] for name in DEFAULTS} == pytest.approx(
+        DEFAULTS | {"patience": 3}
+    )
+    assert DEFAULTS.keys() | {"rates"} == {*both._fields}
+
+
+def learning_rates(steps=40, **numbers):
+    return np.asarray(jax.vmap(schedule(recipe(SITES, {}, **numbers), steps))(jnp.arange(steps)))
+
+
+def test_the_learning_rate_rises_in_a_line_and_then_stays():
+    rates = learning_rates(learning_rate=0.8, warmup=0.2, decay=0.0)
+    np.testing.assert_allclose(rates[:8], 0.1 * np.arange(1, 9), rtol=1e-6)
+    np.testing.assert_array_equal(rates[8:], np.float32(0.8))
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 1.0])
+def test_the_learning_rate_falls_by_its_share_along_a_half_cosine(decay):
+    half = 0.5 + 0.5 * np.cos(np.pi * np.arange(40) / 40)
+    expected = 0.8 * (1 - decay + decay * half)
+    rates = learning_rates(learning_rate=0.8, decay=decay)
+    np.testing.assert_allclose(rates, expected, rtol=1e-4)
+    end = schedule(recipe(SITES, {}, learning_rate=0.8, decay=decay), 40)(40)
+    assert end == pytest.approx(0.8 * (1 - decay), abs=1e-7)
+
+
+def test_the_optimiser_steps_by_the_learning_rate():
+    numbers = recipe(SITES, {}, learning_rate=0.8, warmup=0.2, decay=0.0, weight_decay=0.0)
+    optimizer, sizes = recipes.optimizer(numbers, 40), []
+    state = optimizer.init(jnp.ones(()))
+    for _ in range(3):
+        update, state = optimizer.update(jnp.ones(()), state, jnp.ones(()))
+        sizes.append(-float(update))  # of a constant gradient Adam makes 1
+    expected = learning_rates(learning_rate=0.8, warmup=0.2, decay=0)[:3]
+    np.testing.assert_allclose(sizes, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("shape", [(4,), (4, 6)])
+def test_labels_are_smoothed_as_optax_does(smoothing, shape):
+    logits = 3 * jax.random.normal(jax.random.key(0), (*shape, 5))
+    labels = jax.random.randint(jax.random.key(1), shape, 0, 5)
+    smoothed = optax.smooth_labels(jax.nn.one_hot(labels, 5), smoothing)
+    expected = optax.softmax_cross_entropy(logits, smoothed).mean()
+    found = recipes.loss(recipe(SITES, {}, smoothing=smoothing), logits, labels)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_rates_are_on_from_begin_to_before_end():
+    arm = recipe(SITES, {"input": 0.5, "post1": 0.25}, begin=0.25, end=0.75)
+    times = jnp.float32([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99])
+    found = jax.vmap(lambda time: rates_at(arm, time))(times)
+    on = np.float32([0, 0, 1, 1, 1, 0, 0])
+    np.testing.assert_array_equal(found, on[:, None] * arm.rates)
+    always = rates_at(recipe(SITES, {"*": 0.5}), jnp.float32(0))
+    np.testing.assert_array_equal(always, 0.5)

@@ -1,7 +1,6 @@
-"""The language model and the text that it reads."""
+"""The language model and the vision transformer: what their sites drop, and what they compute."""
 
 import functools
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,143 +8,266 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cli, text
+from experiments import text
 from experiments.errors import InputError
-from experiments.models import Drop, LanguageModel
-from experiments.trials import measure
-from experiments.trials.design import Arm, Case, Design
-from experiments.trials.settings import Settings
+from experiments.layout import Layout
+from experiments.models import Drop, LanguageModel, VisionTransformer
+from experiments.recipe import recipe, stack
+from experiments.sweep import Task, run
+from experiments.train import Plan, Problem
+from tests.experiments import sites, tiny
+from tests.experiments.sites import KEY, drop_at
 
-KEY = jax.random.key(1)
-SMALL = LanguageModel(7, 5, embedding=4, hidden=6)
-X = jax.random.randint(jax.random.key(2), (2, 3, 5), 0, 7)
-SHAKESPEARE = Path(__file__).parents[3] / "shared" / "data" / "tinyshakespeare.txt"
+LANGUAGE = LanguageModel(alphabet=7, length=6, embedding=5, hidden=4)
+VISION = VisionTransformer((4, 6, 2), 3, width=8, heads=2, blocks=2)
+INPUTS = {
+    "language": (LANGUAGE, jax.random.randint(KEY, (2, 10, 6), 0, 7)),
+    "vision": (VISION, jax.random.normal(KEY, (2, 10, 48))),
+}
+SEED = np.array(0, np.uint32)
+of_each = pytest.mark.parametrize("name", INPUTS)
 
 
 @functools.cache
-def model():
-    return SMALL.build(jax.random.key(0))
+def model_of(name):
+    return INPUTS[name][0].build(jax.random.key(0))
 
 
-def drop_at(*on, rate=0.5):
-    return Drop(SMALL.sites, jnp.float32([rate * (site in on) for site in SMALL.sites]), KEY)
-
-
-OFF = Drop(SMALL.sites)
-
-
-def test_every_site_drops():
-    none = model()(X, OFF)
-    each = [np.asarray(model()(X, drop_at(site))) for site in SMALL.sites]
+@of_each
+def test_every_site_drops(name):
+    none, *each = sites.every_site(INPUTS[name][0], model_of(name), INPUTS[name][1])
     assert all((logits != none).any() for logits in each)
-    assert len({logits.tobytes() for logits in each}) == len(SMALL.sites)
+    assert len({logits.tobytes() for logits in each}) == len(each)
 
 
-def test_rate_zero_is_the_model_without_a_key():
-    np.testing.assert_array_equal(model()(X, drop_at()), model()(X, OFF))
+@of_each
+def test_rate_zero_is_the_model_without_a_key(name):
+    (architecture, x), model = INPUTS[name], model_of(name)
+    with jax.disable_jit():  # else the two programs may round differently
+        dropped, plain = model(x, drop_at(architecture.sites)), model(x, Drop(architecture.sites))
+    np.testing.assert_array_equal(dropped, plain)
 
 
-def test_a_single_text_gives_its_row_of_the_batch():
-    whole = model()(X, OFF)
-    assert whole.shape == (2, 3, 5, 7)
-    np.testing.assert_allclose(model()(X[1, 2], OFF), whole[1, 2], rtol=1e-5, atol=1e-6)
+@of_each
+def test_a_single_example_gives_its_row_of_the_batch(name):
+    (architecture, x), model = INPUTS[name], model_of(name)
+    drop = Drop(architecture.sites)
+    whole = model(x, drop)
+    assert whole.shape[:2] == (2, 10)
+    np.testing.assert_allclose(model(x[1, 2], drop), whole[1, 2], rtol=1e-4, atol=1e-5)
+    dropped = model(x[1, 2], drop_at(architecture.sites, *architecture.sites))
+    assert dropped.shape == whole.shape[2:]
 
 
-@pytest.mark.parametrize("drop", [OFF, drop_at(*SMALL.sites)], ids=["off", "on"])
-def test_a_later_character_changes_no_earlier_logit(drop):
-    other = X.at[..., 3].set((X[..., 3] + 1) % 7)
-    same = np.asarray(model()(X, drop) == model()(other, drop)).all((0, 1, 3))
-    assert same.tolist() == [True, True, True, False, False]
+@of_each
+def test_only_weights_are_held(name):
+    held, known = nnx.state(model_of(name)), nnx.state(model_of(name), nnx.Param)
+    assert len(jax.tree.leaves(held)) == len(jax.tree.leaves(known))
+    assert INPUTS[name][0].example().shape == INPUTS[name][1].shape[2:]
+    assert INPUTS[name][0].example().dtype == INPUTS[name][1].dtype
 
 
-@pytest.mark.parametrize(("kind", "constant"), [("naive", False), ("variational", True)])
-def test_variational_masks_stay_over_the_steps_and_naive_ones_do_not(kind, constant):
-    seen = {}
-
-    class Seeing(Drop):
-        def __call__(self, site, x, *args, **options):
-            found = Drop.__call__(self, site, jnp.ones_like(x), *args, **options)
-            if site == f"input.{kind}":
-                seen["mask"] = np.asarray(found != 0)
-            return x
-
-    model()(X[0], Seeing(*drop_at(*SMALL.sites)))
-    masks = seen["mask"]  # texts, steps, features
-    assert (masks == masks[:, :1]).all() == constant
-    assert not (masks == masks[:1]).all()
+# The language model.
 
 
-@pytest.mark.parametrize("key", [KEY, None], ids=["training", "evaluation"])
-def test_zoneout_at_rate_1_keeps_the_first_state(key):
-    drop = drop_at("zoneout", rate=1.0)._replace(key=key)
-    nothing = model().head(jnp.zeros(6))
-    np.testing.assert_array_equal(model()(X, drop), jnp.broadcast_to(nothing, (2, 3, 5, 7)))
+def lstm(model, x, keep=0.0):
+    """As in textbooks, a character at a time; `keep` of the state stays as it was."""
+    sigmoid = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731
+    names = ("kernel", "recurrent", "bias")
+    kernel, recurrent, bias = (np.asarray(getattr(model, name)[...]) for name in names)
+    hidden = cell = np.zeros((len(x), len(recurrent)))
+    for inputs in np.asarray(model.embed.embedding[...])[x].swapaxes(0, 1):
+        i, f, g, o = np.split(inputs @ kernel + hidden @ recurrent + bias, 4, -1)
+        new = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        out = sigmoid(o) * np.tanh(new)
+        hidden, cell = keep * hidden + (1 - keep) * out, keep * cell + (1 - keep) * new
+        yield hidden @ np.asarray(model.head.kernel[...]) + np.asarray(model.head.bias[...])
 
 
-def test_zoneout_draws_anew_for_each_step_and_state():
-    draws = [int(OFF.draw("zoneout", place)) for place in range(10)]
-    draws += [int(OFF.draw("recurrent.naive", time + 1)) for time in range(5)]
-    assert len({*draws, *range(len(SMALL.sites))} - set(range(len(SMALL.sites)))) == 14
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_in_use_it_is_an_lstm_with_zoneout_at_its_expectation(rate):
+    model, x = model_of("language"), INPUTS["language"][1][0]
+    drop = drop_at(LANGUAGE.sites, "zoneout", rate=rate)._replace(key=None)
+    expected = np.stack(list(lstm(model, x, rate)), 1)
+    np.testing.assert_allclose(model(x, drop), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_parameters_are_those_of_an_lstm():
-    assert SMALL.parameters == 7 * 4 + 4 * 24 + 6 * 24 + 24 + 6 * 7 + 7
-    assert len(jax.tree.leaves(nnx.state(model()))) == 6
+def test_forget_gates_begin_open_and_the_recurrent_kernel_orthogonal():
+    model = model_of("language")
+    assert model.bias[...].tolist() == [0] * 4 + [1] * 4 + [0] * 8
+    recurrent = np.asarray(model.recurrent[...])
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(4), atol=1e-5)
 
 
-def test_it_learns_a_text_that_repeats_itself():
-    numbers, alphabet = text.encode("abcdefg " * 60)
-    windows = numbers.reshape(-1, 8)
-    data = text.Dataset(windows[:40, :-1], windows[:40, 1:], windows[40:, :-1], windows[40:, 1:])
-    case = Case(LanguageModel(alphabet, 7, 4, 8), data, {"none": Arm(), "v": Arm({"weights": 0.2})})
-    settings = Settings(train_size=40, batch_size=10, epochs=20, seeds=2, learning_rate=0.03)
-    found = measure.run("text", Design({"text": case}, []), settings)["text"]
-    first, last = (table["test NLL"] for table in (found.history[0], found.final))
-    assert (last < first / 2).all()
-    assert (found.final["test accuracy"] > 80).all()
+def test_zoneout_at_rate_1_keeps_the_first_state():
+    model, x = model_of("language"), INPUTS["language"][1]
+    first = np.broadcast_to(model.head(jnp.zeros(4)), (*x.shape, 7))
+    drop = drop_at(LANGUAGE.sites, "zoneout", rate=1.0)
+    for each in (drop, drop._replace(key=None)):
+        np.testing.assert_array_equal(model(x, each), first)
 
 
-def test_windows_never_overlap_and_each_character_is_told_the_next():
-    data, alphabet = text.load("sklearn", 32, 100, 50)
-    whole, _ = text.encode(text._shipped())
-    np.testing.assert_array_equal(data.x_train[:, 1:], data.y_train[:, :-1])
-    joined = np.concatenate([data.x_train, data.y_train[:, -1:]], 1).ravel()
-    np.testing.assert_array_equal(joined, whole[: 100 * 33])
-    end = len(whole) // 33 * 33
-    np.testing.assert_array_equal(data.x_test[0], whole[end - 50 * 33 :][:32])
-    assert 100 + 50 < len(whole) // 33
-    assert alphabet == max(whole) + 1
+def test_no_logit_sees_a_later_character():
+    model, x = model_of("language"), INPUTS["language"][1][0]
+    for drop in (Drop(LANGUAGE.sites), drop_at(LANGUAGE.sites, *LANGUAGE.sites, rate=0.1)):
+        changed = np.asarray(model(x, drop) != model(x.at[:, 3].add(1) % 7, drop)).any((0, 2))
+        assert changed.tolist() == [False] * 3 + [True] * 3
 
 
-def test_rare_characters_are_one():
-    numbers, alphabet = text.encode("ab" * 5 + "xyz")
-    assert numbers.tolist() == [1, 2] * 5 + [0, 0, 0]
-    assert alphabet == 3
+def masks(site):
+    """Which states were kept or updated at each step but the first: examples, steps, units.
+
+    Without inputs, and where gates i and o are open and f is shut, a state that a unit sees changes
+    it; a unit whose own is hidden goes back to its first state.
+    """
+    architecture = LanguageModel(24, 6, embedding=2, hidden=24)
+    model = architecture.build(jax.random.key(0))
+    bias = jnp.repeat(jnp.float32([50, -50, 0.5, 50]), 24)
+    recurrent = jnp.eye(24, 96, 48) / 2
+    model.kernel[...], model.bias[...], model.recurrent[...] = 0 * model.kernel, bias, recurrent
+    model.head.kernel[...] = jnp.eye(24)
+    states = np.asarray(model(jnp.zeros((5, 6), int), drop_at(architecture.sites, site)))
+    return np.abs(states[:, 1:] - states[:, :1]) > 1e-3
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("text.md", b"", "path of a .txt file"),
-    ("text.txt", None, "Expected text in UTF-8"),
-    ("text.txt", b"\xff\xfe\xff", "Expected text in UTF-8"),
-    ("text.txt", b"abc", "a character seen 5 times"),
-    ("text.txt", b"abc" * 30, "a --train-size below 2"),
+@pytest.mark.parametrize(("site", "each_step", "each_example"), [
+    ("recurrent.naive", True, True),
+    ("recurrent.variational", False, True),
+    ("weights", False, False),
 ])  # fmt: skip
-def test_bad_text(tmp_path, name, content, message):
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=message):
-        text.load(str(tmp_path / name), 32, 10, 10)
+def test_which_masks_of_the_state_last_for_all_steps(site, each_step, each_example):
+    kept = masks(site)
+    assert 0.3 < kept.mean() < 0.7
+    assert (kept != kept[:, :1]).any() == each_step
+    assert (kept != kept[:1]).any() == each_example
+    shared = (kept[:, 1:] == kept[:, :-1]).mean()
+    assert 0.3 < shared < 0.7 if each_step else shared == 1
 
 
-def test_bad_text_on_the_command_line_leaves_nothing(tmp_path, capsys):
-    words = ["run", "recurrent", "--dataset", "no.txt", "--output", str(tmp_path / "run")]
-    assert cli.main(words) == 2
-    assert "Expected text in UTF-8 in no.txt" in " ".join(capsys.readouterr().err.split())
-    assert not (tmp_path / "run").exists()
+def test_zoneout_draws_for_each_step_and_for_both_states():
+    architecture = LanguageModel(24, 3, embedding=2, hidden=24)
+    model = architecture.build(jax.random.key(0))
+    bias = jnp.repeat(jnp.float32([50, -50, 0.5, 50]), 24)
+    model.kernel[...], model.bias[...] = 0 * model.kernel, bias
+    model.recurrent[...], model.head.kernel[...] = 0 * model.recurrent, jnp.eye(24)
+    states = model(jnp.zeros((50, 3), int), drop_at(architecture.sites, "zoneout"))
+    updated = np.asarray(states) != 0  # all new states are alike, so 0 is for those that waited
+    np.testing.assert_allclose(updated.mean((0, 2)), [1 / 2, 3 / 4, 7 / 8], atol=0.05)
 
 
-@pytest.mark.skipif(not SHAKESPEARE.exists(), reason="shared/data holds no tinyshakespeare.txt")
-def test_a_real_text_is_cut_in_windows():
-    data, alphabet = text.load(str(SHAKESPEARE), 64, 1000, 500)
-    assert [array.shape for array in data] == [(1000, 64)] * 2 + [(500, 64)] * 2
-    assert 50 < alphabet < 70
+@pytest.mark.parametrize(
+    ("site", "each_step"), [("input.naive", True), ("input.variational", False)]
+)
+def test_masks_of_inputs_last_for_all_steps_or_for_one(site, each_step):
+    [(_, before, after)] = sites.logged(
+        LANGUAGE, model_of("language"), *INPUTS["language"][1:], site
+    )
+    kept = after != 0
+    assert before.shape == (20, 6, 5)
+    assert (kept != kept[:, :1]).any() == each_step
+    assert (kept != kept[:1]).any()
+
+
+def test_whole_characters_are_dropped():
+    x = INPUTS["language"][1]
+    [(_, before, after)] = sites.logged(LANGUAGE, model_of("language"), x, "embedding")
+    kept = (after != 0).all(1)
+    assert 0 < kept.sum() < len(kept) == 7
+    np.testing.assert_allclose(after, 2 * before * kept[:, None], rtol=1e-6)
+
+
+# The vision transformer.
+
+
+def seen(*on):
+    return sites.logged(VISION, model_of("vision"), INPUTS["vision"][1], *on)
+
+
+def test_sites_are_in_the_order_of_depth_but_for_the_first_branch():
+    expected = ["patches"]
+    for block in "12":
+        kinds = ("attention", "residual", "path", "mlp", "residual", "path")
+        expected += [kind + block for kind in kinds]
+    assert [site for site, *_ in seen()] == expected
+    assert set(expected) == set(VISION.sites)
+
+
+def test_patches_are_squares_of_the_image_in_order():
+    pixels = jnp.arange(48.0).reshape(1, 4, 6, 2)
+    expected = [pixels[0, i : i + 2, j : j + 2].ravel() for i in (0, 2) for j in (0, 2, 4)]
+    np.testing.assert_array_equal(model_of("vision")._patches(pixels)[0], expected)
+
+
+def test_attention_is_that_of_jax():
+    block = model_of("vision").blocks[0]
+    x = jax.random.normal(KEY, (3, 6, 8))
+    query, key, value = jnp.split(block.mixed(x).reshape(3, 6, 6, 4), 3, 2)
+    expected = jax.nn.dot_product_attention(query, key, value).reshape(3, 6, 8)
+    found = block._attend(x, Drop(VISION.sites))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_whole_patches_are_dropped():
+    [(_, before, after)] = seen("patches")
+    kept = (after != 0).any(2)
+    assert 0.3 < kept.mean() < 0.7
+    np.testing.assert_allclose(after, 2 * before * kept[..., None], rtol=1e-6)
+
+
+def test_attention_weights_are_dropped_one_by_one_after_the_softmax():
+    [(_, before, after)] = seen("attention1")
+    assert before.shape == (20, 2, 6, 6)
+    np.testing.assert_allclose(before.sum(-1), 1, rtol=1e-5)
+    kept = after != 0
+    for axis in range(4):
+        assert (kept != kept.take([0], axis)).any()
+
+
+def test_the_two_branches_of_a_block_are_dropped_whole_each_by_its_own_draw():
+    kept = []
+    for _, before, after in seen("path2"):
+        kept.append((after != 0).any((1, 2)))
+        np.testing.assert_allclose(after, 2 * before * kept[-1][:, None, None], rtol=1e-6)
+    assert all(0 < each.sum() < 20 for each in kept)
+    assert (kept[0] != kept[1]).any()
+
+
+def test_elements_of_both_branches_are_dropped_each_by_its_own_draw():
+    first, second = (after != 0 for _, _, after in seen("residual1"))
+    assert 0.3 < (first == second).mean() < 0.7
+
+
+def test_what_does_not_come_out_even_is_refused():
+    with pytest.raises(InputError, match="patches of 4 divide; got 4x6"):
+        VisionTransformer((4, 6, 2), 3, patch=4)
+    with pytest.raises(InputError, match="3 heads divide; got 8"):
+        VisionTransformer((4, 6, 2), 3, width=8, heads=3)
+
+
+def test_numbers_made_in_a_loop_count_for_each_of_its_steps():
+    short, long = (LanguageModel(7, length, 5, 4).units for length in (20, 40))
+    assert 1.9 < long / short < 2.1
+    assert short > 20 * (5 + 4 * 4 + 4 + 7) + 20 * 10 * 4
+
+
+# Both learn.
+
+
+@of_each
+def test_training_learns_and_all_sites_are_arms_of_one_program(name):
+    if name == "language":
+        data, alphabet = text.load("sklearn", 8, 60, 20)
+        architecture, epochs = LanguageModel(alphabet, 8, 4, 8), 3
+    else:
+        data, epochs = tiny.digits(), 4
+        architecture = VisionTransformer((8, 8, 1), 10, patch=4, width=8, heads=2, blocks=1)
+    own = architecture.sites
+    arms = stack(
+        [recipe(own, rates, learning_rate=0.02) for rates in ({}, *({s: 0.3} for s in own))]
+    )
+    layout = Layout(1, 1 + len(own), 1 + len(own), 1).on(jax.device_count())
+    problem = Problem(data, np.array(0, np.uint32))
+    metrics = run(Task(Plan(architecture, 20, 3, epochs, epochs), problem, arms, layout)).metrics
+    losses = np.stack([block.train_nll[0] for block in metrics])
+    assert (losses[-1] < losses[0]).all()
+    assert len({*losses[-1].tolist()}) == 1 + len(own)
