@@ -1,13 +1,12 @@
 """A comparison in words and numbers: the table on the screen, the rows of `results.csv`."""
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rich import box
 from rich.table import Table
 
+from experiments import runs
 from experiments.config import Compare
 from experiments.data import Dataset
 from experiments.placements import Arm
@@ -101,25 +100,17 @@ def twins(arms: Sequence[Arm], final: Metrics) -> str:
 
 def results_csv(arms: Sequence[Arm], final: Metrics) -> bytes:
     """A row for each arm and seed, with all digits that float32 has."""
-    return _csv(["placement", "rate", "seed", *Metrics._fields], _rows(arms, final))
+    return runs.as_csv(["placement", "rate", "seed", *Metrics._fields], _rows(arms, final))
 
 
 def history_csv(arms: Sequence[Arm], epochs: Sequence[int], history: Sequence[Metrics]) -> bytes:
     """The same at the end of each block."""
     blocks = zip(epochs, history, strict=True)
     rows = ([epoch, *row] for epoch, metrics in blocks for row in _rows(arms, metrics))
-    return _csv(["epoch", "placement", "rate", "seed", *Metrics._fields], rows)
+    return runs.as_csv(["epoch", "placement", "rate", "seed", *Metrics._fields], rows)
 
 
 def _rows(arms: Sequence[Arm], metrics: Metrics) -> Iterator[list[object]]:
     for index, arm in enumerate(arms):
         for seed, row in enumerate(np.stack(metrics, -1)[:, index]):
             yield [*arm, seed, *map(str, row)]
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()

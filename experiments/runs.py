@@ -6,12 +6,14 @@ not done yet holds `unfinished.json`, from which it can be resumed, and what it 
 """
 
 import contextlib
+import csv
 import fcntl
+import io
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,15 @@ def remove(folder: Path) -> None:
 def as_json(content: Mapping[str, Any]) -> bytes:
     """JSON for people: indented, with a newline at the end."""
     return (json.dumps(content, indent=2, default=str) + "\n").encode()
+
+
+def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A table for programs."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def put(path: Path, content: bytes) -> None:

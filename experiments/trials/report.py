@@ -1,13 +1,12 @@
 """What came out, as tables for the screen, the page and programs."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich import box
 from rich.table import Table as Screen
 
+from experiments import runs
 from experiments.page import Cell, Grid
 from experiments.statistics import Interval, interval
 from experiments.trials.claim import Finding, level, shown
@@ -98,7 +97,7 @@ def results_csv(design: Design, results: Mapping[str, Result]) -> bytes:
         for index, arm in enumerate(design.cases[case].arms)
         for seed in range(len(results[case].final[MEASURES[0]]))
     )
-    return _csv(["case", "arm", "seed", *header[2:]], rows)
+    return runs.as_csv(["case", "arm", "seed", *header[2:]], rows)
 
 
 def _number(result: Result, measure: str, seed: int, arm: int) -> str:
@@ -115,7 +114,7 @@ def history_csv(design: Design, results: Mapping[str, Result]) -> bytes:
         for epoch, table in zip(results[case].epochs, results[case].history, strict=True)
         for seed in range(len(table[MEASURES[0]]))
     )
-    return _csv(["case", "arm", "seed", "epoch", *MEASURES], rows)
+    return runs.as_csv(["case", "arm", "seed", "epoch", *MEASURES], rows)
 
 
 def contrasts_csv(found: Sequence[Finding]) -> bytes:
@@ -124,12 +123,4 @@ def contrasts_csv(found: Sequence[Finding]) -> bytes:
         [f.contrast.words, f.interval.mean, f.interval.half, *f.contrast[2:], f.verdict.value]
         for f in found
     )
-    return _csv(["part", "mean", "half", "low", "high", "verdict"], rows)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return runs.as_csv(["part", "mean", "half", "low", "high", "verdict"], rows)

@@ -1,13 +1,12 @@
 """The comparison in tables: on the screen, on its page, as rows of `results.csv`."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from rich import box
 from rich.table import Table
 
+from experiments import runs
 from experiments.page import Cell, Grid
 from experiments.uci.compare import Row, mean, of_splits
 from experiments.uci.data import Published
@@ -84,27 +83,24 @@ def _arms_rows(
 
 def results_csv(results: Results, published: Mapping[str, Published | None]) -> bytes:
     """A row for each set, split and seed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+
+    def row(name: str, result: Result, split: int, seed: int) -> list[object]:
+        theirs = published[name]
+        known = ("", "") if theirs is None else (column[split] for column in theirs)
+        ours = result.rmse[split, seed], result.log_likelihood[-1, split, seed]
+        return [name, split, seed, *ours, *known]
+
     columns = "set split seed rmse log_likelihood published_rmse published_log_likelihood"
-    writer.writerow(columns.split())
-    for name, result in results.items():
-        for split, seed in np.ndindex(result.rmse.shape):
-            ours = result.rmse[split, seed], result.log_likelihood[-1, split, seed]
-            theirs = published[name]
-            known = ("", "") if theirs is None else (column[split] for column in theirs)
-            writer.writerow([name, split, seed, *ours, *known])
-    return text.getvalue().encode()
+    rows = (row(name, r, *at) for name, r in results.items() for at in np.ndindex(r.rmse.shape))
+    return runs.as_csv(columns.split(), rows)
 
 
 def arms_csv(beside: Mapping[str, Results]) -> bytes:
     """A row for each set, arm, split and seed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["set", "arm", "split", "seed", "rmse", "log_likelihood"])
-    for name, arms in beside.items():
-        for arm, result in arms.items():
-            for at in np.ndindex(result.rmse.shape):
-                values = result.rmse[at], result.log_likelihood[-1][at]
-                writer.writerow([name, arm, *at, *values])
-    return text.getvalue().encode()
+    rows = (
+        [name, arm, *at, result.rmse[at], result.log_likelihood[-1][at]]
+        for name, arms in beside.items()
+        for arm, result in arms.items()
+        for at in np.ndindex(result.rmse.shape)
+    )
+    return runs.as_csv(["set", "arm", "split", "seed", "rmse", "log_likelihood"], rows)

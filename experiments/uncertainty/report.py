@@ -1,12 +1,11 @@
 """The study in tables: on the screen, on its page, as rows of `results.csv`."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table as Screen
 
+from experiments import runs
 from experiments.page import Cell, Grid
 from experiments.statistics import LEVEL, Interval, interval
 from experiments.uncertainty.claim import TITLES, Difference, Table, differences
@@ -92,10 +91,9 @@ def primary_grid(compared: Sequence[Difference], level: float) -> Grid:
 
 def results_csv(table: Table) -> bytes:
     """A row for each arm, number of passes and seed."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["arm", "passes", "seed", *Scores._fields])
-    for (arm, count), measures in table.items():
-        for seed, values in enumerate(zip(*measures.values(), strict=True)):
-            writer.writerow([arm, count, seed, *map(str, values)])
-    return text.getvalue().encode()
+    rows = (
+        [arm, count, seed, *map(str, values)]
+        for (arm, count), measures in table.items()
+        for seed, values in enumerate(zip(*measures.values(), strict=True))
+    )
+    return runs.as_csv(["arm", "passes", "seed", *Scores._fields], rows)
