@@ -98,11 +98,17 @@ def as_dict(head: Head) -> dict[str, Any]:
     return dataclasses.asdict(head)
 
 
-def read(run: Path, command: str) -> Manifest:
-    """The manifest in a run folder, checked."""
+def command(run: Path) -> str:
+    """Of what command it is, as it says itself."""
     content = parse.load(run / runs.MANIFEST)
     named = content.get("command") if isinstance(content, dict) else None
-    expect(named == command, f"the manifest of a {command} in {run}", f"of {named!r}")
+    return named if isinstance(named, str) else repr(named)
+
+
+def read(run: Path, wanted: str) -> Manifest:
+    """The manifest in a run folder, checked."""
+    named, content = command(run), parse.load(run / runs.MANIFEST)
+    expect(named == wanted, f"the manifest of a {wanted} in {run}", f"of {named!r}")
     manifest = parse.parse(Manifest, content, runs.MANIFEST)
     check_names(run, manifest.sha256)
     return manifest

@@ -10,8 +10,10 @@ from experiments.config import Compare
 from experiments.environment import environment
 from experiments.errors import expect
 from experiments.manifest import Manifest
+from experiments.studies import DESIGNED
 from experiments.sweep import History
 from experiments.train import block_ends
+from experiments.trials import verify as studies
 from experiments.work import Work
 
 IDENTICAL, DIFFERENT, ELSEWHERE = 0, 1, 3
@@ -21,6 +23,9 @@ RESULTS = "results.csv"
 def verify(run: Path, cluster: Cluster) -> int:
     """Prints the answer; 0 identical, 1 different, 3 as alike as another environment lets it be."""
     cluster.join()
+    study = DESIGNED.get(manifest.command(run).removeprefix("run "))
+    if study is not None:
+        return _of_study(run, study)
     known = manifest.read(run, "compare")
     expect(RESULTS in known.sha256, f"{RESULTS} under sha256 in manifest.json", "none")
     changed = manifest.first_file_that_differs(run, known.sha256)
@@ -34,6 +39,19 @@ def verify(run: Path, cluster: Cluster) -> int:
     if changed:
         return _different(changed)
     return _judge(run, known, work, training.run(work), elsewhere != [])
+
+
+def _of_study(run: Path, study: Any) -> int:
+    """The same for a study."""
+    different, elsewhere = studies.difference(run, study)
+    if elsewhere:
+        _say(f"Another environment: {'; '.join(elsewhere)}.")
+    if different:
+        return _different(different)
+    if not elsewhere:
+        return _identical()
+    _say(f"As far as can be told in another environment, the same ({studies.STATED}).")
+    return ELSEWHERE
 
 
 def _first_input(known: Manifest, work: Work) -> str | None:

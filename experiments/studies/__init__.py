@@ -42,17 +42,15 @@ class Study(NamedTuple):
     run: Callable[[Any], Verdict]
 
 
-def _of_design(module: ModuleType) -> tuple[str, Study]:
-    """A study whose file says what to train; all of them do with the digits."""
-    run = partial(study.run, module)
-    return study.name_of(module), Study(module.CLAIM, module.DEFAULTS, lambda _: "", run)
+def _of_design(module: ModuleType) -> Study:
+    """A study whose file says what to train; all of them do with what scikit-learn ships."""
+    return Study(module.CLAIM, module.DEFAULTS, lambda _: "", partial(study.run, module))
 
 
 DESIGNS = (
     activation,
     where,
     rate,
-    recurrent,
     spatial,
     depth,
     batchnorm,
@@ -71,7 +69,8 @@ DESIGNS = (
     dense_or_conv,
     transformer,
 )
-STUDIES = dict(map(_of_design, DESIGNS)) | {
+DESIGNED = {study.name_of(module): module for module in DESIGNS}
+STUDIES = {name: _of_design(module) for name, module in DESIGNED.items()} | {
     "uncertainty": Study(
         uncertainty.CLAIM, uncertainty.Uncertainty(), uncertainty.lacks, uncertainty.uncertainty
     ),

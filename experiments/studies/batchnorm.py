@@ -15,7 +15,7 @@ from experiments.trials.settings import Settings
 from experiments.variance import variance_ratio
 
 CLAIM = "dropout before batch norm hurts"
-DEFAULTS = Settings(train_size=300, epochs=30)
+DEFAULTS = Settings(train_size=300, epochs=60)
 RATIO = "variance_ratio"
 ARMS = {
     "none": Arm(),

@@ -5,6 +5,11 @@ narrow.
 
 Arms: none and 0.5 on both hidden layers, of 16, 64 and 256 units, on 100 and on 1,000 images, or on
 a tenth of --train-size and all of it.
+
+Minutes: 1 to 2 on two cores.
+
+Came out (16 seeds): supported. At 256 units 0.5 gains 0.41 ± 0.38 points on 100 images and 0.35 ±
+0.24 on 1,000; at 16 units it costs 21 ± 5 and 6.9 ± 1.6.
 """
 
 from experiments.trials.design import Arm, Case, Contrast, Design, accuracy, interaction, more

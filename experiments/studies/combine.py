@@ -15,7 +15,7 @@ from experiments.trials.networks import images, perceptron, shape
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
-DEFAULTS = Settings(epochs=150)
+DEFAULTS = Settings(epochs=150, seeds=16)
 OTHERS = {
     "decay": {"weight_decay": 0.1},
     "stopping": {"patience": 15.0},

@@ -5,6 +5,11 @@ Claim: with dropout it takes more epochs to fit the training images equally well
 Arms: none, 0.1, 0.3 and 0.5 on the hidden layers, at a constant learning rate. Counted are the
 epochs until the training loss, without dropout, is 0.1 for the first time; an arm that never gets
 there counts one more than there were.
+
+Minutes: under 1 on two cores.
+
+Came out (8 seeds): supported. None needs 13.5 epochs; 0.1 takes 1.1 ± 0.4 more, 0.3 takes 4.6 ±
+0.8 and 0.5 takes 12.4 ± 0.8 more.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from experiments.trials.networks import images, shape
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout belongs on dense layers at 0.2-0.5, on convolutions at 0.1-0.3"
-DEFAULTS = Settings(train_size=300, epochs=30)
+DEFAULTS = Settings(train_size=300, epochs=100)
 DENSE, CONVOLUTIONS = "dense*", "conv*.element"
 ARMS = (
     {"none": Arm()}

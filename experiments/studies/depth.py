@@ -17,7 +17,7 @@ from experiments.trials.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "rates should grow with depth"
-DEFAULTS = Settings(train_size=300, epochs=40)
+DEFAULTS = Settings(train_size=300, epochs=60)
 
 
 def design(settings: Settings) -> Design:

@@ -5,6 +5,13 @@ masks: as accurate to half a point, its loss the same to 0.02; a single subnetwo
 
 Arms: trained with 0.2 and with 0.5 on the hidden layers; then averages of the probabilities over 1
 to 256 masks.
+
+Minutes: 1 on two cores.
+
+Came out (16 seeds): refuted by a hair. Accuracies of one pass and of 256 masks differ by less than
+0.15 points, and at 0.2 the losses do by 0.002. At 0.5 the one pass has the lower loss, by 0.023 ±
+0.002, more than the 0.02 allowed: the average is too unsure. One subnetwork alone is 1.2 points
+worse at 0.2, and 3.1 at 0.5.
 """
 
 from collections.abc import Sequence

@@ -12,7 +12,7 @@ from experiments.trials.networks import images, shape
 from experiments.trials.settings import Settings
 
 CLAIM = "batch norm and global average pooling reduce the need for dropout"
-DEFAULTS = Settings(train_size=300, epochs=30)
+DEFAULTS = Settings(train_size=300, epochs=100, seeds=16)
 
 
 def design(settings: Settings) -> Design:

@@ -4,6 +4,12 @@ Claim: a little, 0.1 or 0.2 of the pixels, helps: alone, and beside dropout on t
 (Srivastava et al. 2014 keep 0.8 of the input).
 
 Arms: none, pixels at 0.1, 0.2 and 0.5, the hidden layers at 0.5, and both.
+
+Minutes: 1 to 3 on two cores.
+
+Came out (32 seeds): refuted. Alone 0.1 gains 0.20 ± 0.14 points, but 0.2 costs 0.21 ± 0.15; beside
+dropout on the hidden layers 0.1 costs 0.33 ± 0.11 and 0.2 costs 0.91 ± 0.13. The digits have 64
+pixels; larger images repeat more.
 """
 
 from experiments.trials.design import Arm, Case, Design, accuracy, more

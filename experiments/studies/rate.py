@@ -4,6 +4,11 @@ Claim: it is not. Some dropout helps, and 0.9 underfits: it generalises worse th
 even fit what it was trained on as well as no dropout.
 
 Arms: none and 0.1 to 0.95 on all hidden layers.
+
+Minutes: 1 on two cores.
+
+Came out (16 seeds): supported. 0.3 gains 0.54 ± 0.15 points on none; 0.9 is 6.5 ± 0.6 points below
+0.5, and fits its own training images 6.4 ± 0.5 points worse than no dropout.
 """
 
 from experiments.trials.design import Arm, Case, Design, accuracy, more

@@ -14,7 +14,7 @@ from experiments.trials.design import Arm, Case, Contrast, Design
 from experiments.trials.settings import Settings
 
 CLAIM = "naive dropout at every step spoils recurrent networks; variational masks do not"
-DEFAULTS = Settings(dataset="sklearn", train_size=300, test_size=200, epochs=30, learning_rate=1e-2)
+DEFAULTS = Settings(dataset="sklearn", train_size=300, test_size=200, epochs=80, learning_rate=1e-2)
 LENGTH, RATE = 32, 0.3
 SITES = {
     "naive": "recurrent.naive",

@@ -14,7 +14,7 @@ from experiments.trials.networks import images, shape
 from experiments.trials.settings import Settings
 
 CLAIM = "element dropout is wrong in convolutions: spatial dropout is better"
-DEFAULTS = Settings(train_size=300, epochs=30)
+DEFAULTS = Settings(train_size=300, epochs=80)
 RATE = 0.2
 
 

@@ -14,8 +14,8 @@ from experiments.trials.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "in residual networks stochastic depth is better than element dropout"
-DEFAULTS = Settings(train_size=300, epochs=30)
-FEATURES = (16, 16, 32, 32)
+DEFAULTS = Settings(train_size=300, epochs=60)
+FEATURES = (8, 8, 16, 16)
 LAST = (0.2, 0.5)
 
 

@@ -5,6 +5,12 @@ helps more.
 
 Arms: a small vision transformer; none, 0.1 on patches, on attention weights, in the MLPs, on the
 residual branches, on all of these, and whole branches dropped at 0.1 and 0.2.
+
+Minutes: 3 to 5 on two cores.
+
+Came out (8 seeds): refuted, the other way round. Dropout of 0.1 on attention, MLPs and branches
+gains 1.7 ± 1.3 points on none, so whether that is little is open; stochastic depth at 0.1 is 1.5 ±
+1.3 points below that, and its gain on none is open (+0.2 ± 1.6).
 """
 
 from experiments.models import VisionTransformer

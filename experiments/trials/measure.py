@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from experiments import memory, recipe, sweep
+from experiments.layout import Layout
 from experiments.sweep import Block, Task
 from experiments.train import Plan, Problem
 from experiments.trials.design import Case, Design, Table
@@ -23,9 +24,16 @@ class Result(NamedTuple):
     final: Table
 
 
-def run(name: str, design: Design, settings: Settings) -> dict[str, Result]:
+def tasks(
+    design: Design, settings: Settings, layouts: Mapping[str, Layout] | None = None
+) -> dict[str, Task]:
+    """What is compiled for each case; cut up as memory has it, or as it was."""
+    cuts = layouts or {}
+    return {title: _task(case, settings, cuts.get(title)) for title, case in design.cases.items()}
+
+
+def train(name: str, design: Design, tasks: Mapping[str, Task]) -> dict[str, Result]:
     """All cases, one after the other, under one progress bar that knows the time left."""
-    tasks = {title: _task(case, settings) for title, case in design.cases.items()}
     with Progress(console=Console(file=sys.stderr)) as progress:
         parts = sum(task.layout.chunks * len(task.plan.ends) for task in tasks.values())
         bar = progress.add_task(name, total=parts)
@@ -37,13 +45,13 @@ def run(name: str, design: Design, settings: Settings) -> dict[str, Result]:
     return found
 
 
-def _task(case: Case, settings: Settings) -> Task:
+def _task(case: Case, settings: Settings, cut: Layout | None = None) -> Task:
     given = {"held_out": 0, **case.plan}
     images = len(case.data.y_train) - given["held_out"]
     batch = min(settings.batch_size, images)
     plan = Plan(case.architecture, batch, images // batch, settings.epochs, **given)
     recipes = recipe.stack(case.recipes(learning_rate=settings.learning_rate))
-    layout = memory.fitted(plan, settings.seeds, len(case.arms), settings.chunk)
+    layout = memory.fitted(plan, settings.seeds, len(case.arms), cut or settings.chunk)
     return Task(plan, Problem(case.data, np.array(settings.seed, np.uint32)), recipes, layout)
 
 

@@ -33,7 +33,8 @@ def run(study: Any, settings: Settings) -> Verdict:
     folder = settings.output or Path("runs", name)
     runs.check_folder(folder, settings.overwrite)
     begun, design = time.monotonic(), study.design(settings.used)
-    results = measure.run(name, design, settings.used)
+    tasks = measure.tasks(design, settings.used)
+    results = measure.train(name, design, tasks)
     found = claim.findings(design, results)
     verdict = Verdict.UNDECIDED if settings.smoke else claim.verdict(found)
     said = caption(settings.used, design)
@@ -42,10 +43,16 @@ def run(study: Any, settings: Settings) -> Verdict:
     command = again(name, settings, study.DEFAULTS)
     concluded = Conclusion(name, claimed, verdict.value, claim.in_words(found), command)
     files = _files(concluded, design, results, found, said, settings)
-    arrays = [array for case in design.cases.values() for array in case.data]
-    runs.write(folder, files, manifest.of_files(f"run {name}", settings.seed, arrays, files))
+    head = manifest.of_files(f"run {name}", settings.seed, arrays(design), files)
+    layouts = {title: dataclasses.asdict(task.layout) for title, task in tasks.items()}
+    runs.write(folder, files, head | {"layouts": layouts})
     print(f"Written to {folder}")
     return verdict
+
+
+def arrays(design: Design) -> list[Any]:
+    """All data of a design."""
+    return [array for case in design.cases.values() for array in case.data]
 
 
 def caption(settings: Settings, design: Design) -> str:
@@ -104,7 +111,7 @@ def _files(
     tables = report.grids(design, results, found)
     whole = Page(f"{concluded.claim}?", verdict, tables, shown, facts, concluded.command)
     return {
-        "config.json": runs.as_json(dataclasses.asdict(settings)),
+        "config.json": runs.as_json(dataclasses.asdict(settings) | {"output": None}),
         "results.csv": report.results_csv(design, results),
         "history.csv": report.history_csv(design, results),
         "contrasts.csv": report.contrasts_csv(found),

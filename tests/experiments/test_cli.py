@@ -127,7 +127,7 @@ BAD = {
     "weight decay": (["--weight-decay", "-1"], "--weight-decay of 0 or more"),
     "large batch": (["--batch-size", "61"], "at most the 60 training images; got 61"),
     "large train": (["--train-size", "1798"], "at most 1797"),
-    "activation": (["--activation", "selu"], "'gelu'"),
+    "activation": (["--activation", "swish"], "'gelu'"),
     "no number": (["--seeds", "many"], "many"),
     "output": (["--output", "/dev/null/run"], "/dev/null/run"),
 }

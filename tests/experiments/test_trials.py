@@ -1,6 +1,7 @@
 """Studies as designs: what a claim says, what follows from numbers, and what a run writes."""
 
 import csv
+import hashlib
 import io
 import json
 from dataclasses import replace
@@ -113,7 +114,8 @@ def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     contrasts = [more("", *fit), more("", fit[1], fit[0]), same("", *fit, within=5)]
     design = Design({"mlp": Case(perceptron(data, (12, 8)), data, arms)}, contrasts)
     settings = Settings(train_size=60, epochs=20, batch_size=20, seeds=4)
-    found = claim.findings(design, measure.run("test", design, settings))
+    results = measure.train("test", design, measure.tasks(design, settings))
+    found = claim.findings(design, results)
     expected = [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.REFUTED]
     assert [finding.verdict for finding in found] == expected
 
@@ -169,10 +171,7 @@ def test_an_atlas_refuses_what_is_no_run_or_was_changed(run, tmp_path, capsys):
 
     assert "at least one run folder" in said()
     assert "to hold a finished run" in said(tmp_path)
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in run.iterdir():
-        (copy / path.name).write_bytes(path.read_bytes())
+    copy = copied(run, tmp_path / "copy")
     (copy / "verdict.json").write_text("{}")
     assert "got another verdict.json" in said(copy)
 
@@ -242,3 +241,76 @@ def test_averages_over_masks_are_the_network_itself_at_rate_0_and_else_means_of_
 
 def _rates(network):
     return jnp.asarray(recipe(network.sites, {"post*": 0.5}).rates)
+
+
+def verified(folder, capsys):
+    status = cli.main(["verify", str(folder)])
+    return status, " ".join(capsys.readouterr().out.split())
+
+
+def copied(run, folder):
+    folder.mkdir()
+    for path in run.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def rewritten(folder, name, change):
+    """A file changed, and the manifest made to fit it."""
+    content = change((folder / name).read_text())
+    (folder / name).write_text(content)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"][name] = hashlib.sha256(content.encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_study_is_verified_bit_for_bit(run, capsys):
+    assert verified(run, capsys) == (0, "Identical, bit for bit.")
+
+
+def test_a_study_that_differs_is_told_by_what(run, tmp_path, capsys):
+    (copied(run, tmp_path / "file") / "results.csv").write_text("changed")
+    assert verified(tmp_path / "file", capsys)[1].endswith(
+        "differs: results.csv (its digest is not the manifest's)."
+    )
+    lines = (run / "history.csv").read_text().splitlines()
+    case, arm, seed, epoch, *_ = lines[4].split(",")
+    rewritten(
+        copied(run, tmp_path / "row"),
+        "history.csv",
+        lambda text: text.replace(lines[4], lines[4] + "1"),
+    )
+    status, said = verified(tmp_path / "row", capsys)
+    assert (status, f"{case}, {arm}, {seed}, {epoch} in history.csv" in said) == (1, True)
+    rewritten(
+        copied(run, tmp_path / "data"), "config.json", lambda text: text.replace("digits", "no.npz")
+    )
+    assert verified(tmp_path / "data", capsys)[0] == 2
+
+
+def test_a_study_elsewhere_is_the_same_within_a_tolerance(run, tmp_path, capsys):
+    folder = copied(run, tmp_path / "elsewhere")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["environment"]["versions"]["jax"] = "0.0"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert verified(folder, capsys)[0] == 3
+    last = (run / "results.csv").read_text().splitlines()[-1]
+    near = last.replace(last.split(",")[5], str(float(last.split(",")[5]) + 0.05))
+    far = last.replace(last.split(",")[5], str(float(last.split(",")[5]) + 2))
+    rewritten(folder, "results.csv", lambda text: text.replace(last, near))
+    assert verified(folder, capsys)[0] == 3
+    rewritten(folder, "results.csv", lambda text: text.replace(near, far))
+    status, said = verified(folder, capsys)
+    assert (status, "in results.csv" in said, "jax 0.0" in said) == (1, True, True)
+
+
+@pytest.mark.parametrize("change", [
+    {"environment": 1}, {"inputs": []}, {"layouts": {"mlp": 3}}, {"sha256": {"../x": "0"}},
+    {"command": "run nothing"},
+], ids=str)  # fmt: skip
+def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, change):
+    folder = copied(run, tmp_path / "copy")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | change))
+    assert cli.main(["verify", str(folder)]) == 2
+    assert capsys.readouterr().err.startswith("error: Expected")

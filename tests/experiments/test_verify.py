@@ -208,7 +208,7 @@ BAD = {
     "more": (setting(1, "extra"), "the entries"),
     "other command": (setting("bench", "command"), "manifest of a compare"),
     "text for a number": (setting("2", "config", "arms", "seeds"), "config.arms.seeds"),
-    "activation": (setting("selu", "config", "network", "activation"), "'gelu'"),
+    "activation": (setting("swish", "config", "network", "activation"), "'gelu'"),
     "a rate": (setting([1.5], "config", "arms", "rates"), "--rates in [0, 1]; got 1.5"),
     "other seeds": (setting(3, "layout", "seeds"), "layout of 2 arms of 2 seeds"),
     "no chunk": (setting(0, "layout", "chunk"), "chunk of 1 or more"),
