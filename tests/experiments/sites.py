@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.core import Tracer
 
 from experiments.models import Architecture, Drop
 
@@ -21,7 +22,7 @@ class Log(Drop):
 
     def __call__(self, site, x, *args, **options):
         dropped = super().__call__(site, x, *args, **options)
-        if not isinstance(dropped, jax.core.Tracer):
+        if not isinstance(dropped, Tracer):
             self.seen.append((site, np.asarray(x), np.asarray(dropped)))
         return dropped
 

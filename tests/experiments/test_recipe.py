@@ -154,12 +154,12 @@ def test_an_arm_that_diverges_at_once_is_measured_as_it_began():
 
 def test_held_out_images_are_in_no_batch():
     assert np.isnan(table(3, "held out")).all()
-    assert np.isfinite(table(3)[-1, [0, *range(7, 13)]]).all()
+    assert np.isfinite(table(3)).all()
 
 
 def test_the_last_pattern_that_matches_a_site_sets_its_rate():
     found = recipe(SITES, {"p*": 0.1, "post*": 0.5, "post2": 0.9, "*1": 0.2})
-    np.testing.assert_array_equal(found.rates, np.float32([0, 0.2, 0.2, 0.1, 0.9, 0]))
+    np.testing.assert_array_equal(found.rates, np.array([0, 0.2, 0.2, 0.1, 0.9, 0], np.float32))
     assert not recipe(SITES, {}).rates.any()
 
 
@@ -172,7 +172,7 @@ def test_arms_are_stacked_and_what_is_not_said_is_the_default():
     both = stack([recipe(SITES, {}), recipe(SITES, {"input": 0.5}, patience=3)])
     assert both.rates.shape == (2, len(SITES))
     assert both.patience.tolist() == [0, 3]
-    rows = with_rates(both.rates, patience=3.0)
+    rows = with_rates(np.asarray(both.rates), patience=3.0)
     np.testing.assert_array_equal(rows.rates, both.rates)
     assert {name: getattr(rows, name)[1] for name in DEFAULTS} == pytest.approx(
         DEFAULTS | {"patience": 3}
@@ -206,7 +206,7 @@ def test_the_optimiser_steps_by_the_learning_rate():
     state = optimizer.init(jnp.ones(()))
     for _ in range(3):
         update, state = optimizer.update(jnp.ones(()), state, jnp.ones(()))
-        sizes.append(-float(update))  # of a constant gradient Adam makes 1
+        sizes.append(-np.asarray(update))  # of a constant gradient Adam makes 1
     expected = learning_rates(learning_rate=0.8, warmup=0.2, decay=0)[:3]
     np.testing.assert_allclose(sizes, expected, rtol=1e-4)
 
@@ -224,9 +224,9 @@ def test_labels_are_smoothed_as_optax_does(smoothing, shape):
 
 def test_rates_are_on_from_begin_to_before_end():
     arm = recipe(SITES, {"input": 0.5, "post1": 0.25}, begin=0.25, end=0.75)
-    times = jnp.float32([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99])
+    times = jnp.array([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99])
     found = jax.vmap(lambda time: rates_at(arm, time))(times)
-    on = np.float32([0, 0, 1, 1, 1, 0, 0])
-    np.testing.assert_array_equal(found, on[:, None] * arm.rates)
+    on = np.array([0, 0, 1, 1, 1, 0, 0], np.float32)
+    np.testing.assert_array_equal(found, np.outer(on, arm.rates))
     always = rates_at(recipe(SITES, {"*": 0.5}), jnp.float32(0))
     np.testing.assert_array_equal(always, 0.5)
