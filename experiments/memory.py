@@ -47,8 +47,12 @@ def fitted(plan: Plan, seeds: int, arms: int, cut: Layout | int | None = None) -
 
 
 def held(plan: Plan) -> int:
-    """Bytes of a network that waits: parameters and two moments; as input, output, checkpoint."""
-    return 3 * 3 * 4 * plan.architecture.parameters
+    """Bytes of a network that waits: as input, output, checkpoint.
+
+    It has parameters, two moments, and where arms may stop early the best parameters so far.
+    """
+    copies = 4 if plan.held_out else 3
+    return 3 * copies * 4 * plan.architecture.parameters
 
 
 def used(plan: Plan) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.augment import augment
-from experiments.recipe import recipe
+from experiments.recipe import recipe, stack
 
 SHAPE, KEY = (5, 6, 2), jax.random.key(0)
 IMAGES = jax.random.uniform(jax.random.key(1), (40, 5 * 6 * 2), minval=0.5, maxval=2.0)
@@ -83,3 +83,12 @@ def test_each_image_is_changed_in_its_own_way_and_the_same_way_again(numbers):
     assert len({image.tobytes() for image in found}) > 1
     np.testing.assert_array_equal(found, augmented(alike, **numbers))
     assert (found != augmented(alike, jax.random.key(9), **numbers)).any()
+
+
+def test_arms_of_one_program_are_augmented_as_each_would_be_alone():
+    settings = {}, {"flip": 1.0}, {"shift": 2.0}, {"crop": 0.5}, {"shift": 1.0, "crop": 0.2}
+    arms = stack([recipe((), {}, **numbers) for numbers in settings])
+    found = jax.jit(jax.vmap(lambda arm: augment(KEY, IMAGES, SHAPE, arm)))(arms)
+    for numbers, arm in zip(settings, np.asarray(found), strict=True):
+        np.testing.assert_allclose(arm, augmented(**numbers), atol=1e-5)
+    np.testing.assert_array_equal(found[0], IMAGES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments import text
+from experiments import cli, text
 from experiments.errors import InputError
 
 WORDS = "the cat sat on the mat. " * 40
@@ -80,3 +80,10 @@ def test_a_path_that_leads_to_no_file(tmp_path, name):
 def test_a_name_that_is_no_path_lists_what_there_is():
     with pytest.raises(InputError, match=r"sklearn or .*; got 'shakespeare'"):
         text.load("shakespeare", 7, 50, 20)
+
+
+def test_a_study_of_a_text_that_is_missing_leaves_no_folder(tmp_path, capsys):
+    arguments = ["--dataset", "missing.txt", "--output", str(tmp_path / "run")]
+    assert cli.main(["run", "recurrent", "--smoke", *arguments]) == 2
+    assert "error: Expected text in UTF-8 in missing.txt" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
