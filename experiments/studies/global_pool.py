@@ -4,6 +4,12 @@ Claim: dropout before the classifier gains less in a convolutional network that 
 with a wide dense layer and without norm.
 
 Arms: none and 0.5 on what enters the classifier, the last linear layer.
+
+Minutes: 2 to 4 on two cores.
+
+Came out (16 seeds): supported for both together, not decided for the norm alone. Dropout gains 0.83
+± 0.35 points with the dense head, and 1.32 ± 0.49 more than with norm and global pooling, where it
+costs half a point; with norm and the dense head it still gains (0.19 ± 0.41 less).
 """
 
 from experiments.models import Convolutional

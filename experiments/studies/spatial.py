@@ -6,6 +6,12 @@ before and after pooling.
 
 Arms: none, single elements and whole maps at 0.2: behind both convolutions of conv16-conv32-dense,
 and in conv16-pool-conv32-pool-dense before and after each pooling.
+
+Minutes: 2 to 4 on two cores.
+
+Came out (8 seeds): refuted, the other way round. On images of 8 × 8 dropping whole maps is worse
+than dropping single elements at each of the three places: by 0.33 ± 0.31 points without pooling,
+0.66 ± 0.42 before it and 0.61 ± 0.50 after it. Elements gain some 0.4 points on none, maps nothing.
 """
 
 from experiments.models import Convolutional
