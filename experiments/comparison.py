@@ -13,16 +13,21 @@ from experiments.statistics import Summary
 from experiments.verdict import Verdict
 
 TITLE = "Where should dropout stand?"
+SHOWN = {
+    "accuracy.png": "test accuracy against the rate, a line for each placement",
+    "differences.png": "each arm's difference to no dropout, with its interval",
+    "curves.png": "accuracy against the epoch, a panel for each placement",
+}
 HEADER = ("placement", "rate", "test acc. %", "gap", "test NLL", "vs. none")
 
 
 def comparison(
     config: Compare, summaries: Sequence[Summary], caption: str, pngs: Mapping[str, bytes]
 ) -> bytes:
-    """The page; `pngs` are the figures of the run folder, by what each shows."""
+    """The page; `pngs` are the figures of the run folder, by their names."""
     seeds = config.arms.seeds
     rows = [_row(summary) for summary in summaries]
-    pictures = [Picture(alt, png) for alt, png in pngs.items()]
+    pictures = [Picture(SHOWN.get(name, name), png) for name, png in pngs.items()]
     pictures.append(Picture("what each kind of dropout drops", gallery.picture(config.arms.seed)))
     facts = {"in short": caption} | {
         name: ", ".join(f"{key} {value}" for key, value in settings.items())

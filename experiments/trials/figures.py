@@ -66,9 +66,10 @@ def arms(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
 
 def curves(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
     """Loss against epoch, a panel a case and a line an arm."""
-    rows = -(-len(results) // COLUMNS)
-    figure = Figure(figsize=(12, 3.2 * rows + 1), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False)
+    columns = min(COLUMNS, len(results))
+    rows = -(-len(results) // columns)
+    figure = Figure(figsize=(max(6, 4 * columns), 3.2 * rows + 1.2), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
     for axes, (title, result) in zip(panels.flat, results.items(), strict=False):
         for index, name in enumerate(design.cases[title].arms):
             test, train = (

