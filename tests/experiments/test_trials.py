@@ -26,6 +26,7 @@ from experiments.trials.networks import images, perceptron, shape
 from experiments.trials.settings import Settings
 from experiments.verdict import Verdict
 from tests.experiments import tiny
+from tests.experiments.test_page import looked_at
 
 SMOKE = Settings(smoke=True).used
 USUAL = {"test accuracy", "train accuracy", "test NLL", "train NLL"}
@@ -320,3 +321,10 @@ def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, c
     (folder / "manifest.json").write_text(json.dumps(manifest | change))
     assert cli.main(["verify", str(folder)]) == 2
     assert capsys.readouterr().err.startswith("error: Expected")
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_browser_finds_no_fault_in_the_page_of_a_study(run, tmp_path, width):
+    seen = looked_at((run / "report.html").read_text(), width, tmp_path)
+    assert (seen["errors"], seen["overlaps"]) == ([], [])
+    assert seen["spill"] <= 0
