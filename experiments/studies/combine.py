@@ -6,6 +6,11 @@ Arms: all 32 combinations of dropout 0.5 on the hidden layers, weight decay 0.1 
 stopping (patience 15 on a fifth of the training images, which all arms give up), a schedule
 (warm-up over a tenth, then a half cosine; else constant), and augmentation (images moved by up to a
 pixel).
+
+Minutes: about 1 on two cores (2 beside other work).
+
+Came out (8 seeds): not decided, with a mean of -0.07 ± 0.45 points over all combinations, +0.06 ±
+0.39 alone and -0.62 ± 1.26 on top of all four.
 """
 
 import itertools
@@ -15,7 +20,7 @@ from experiments.trials.networks import images, perceptron, shape
 from experiments.trials.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
-DEFAULTS = Settings(epochs=150, seeds=16)
+DEFAULTS = Settings(epochs=150)
 OTHERS = {
     "decay": {"weight_decay": 0.1},
     "stopping": {"patience": 15.0},

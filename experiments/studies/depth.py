@@ -6,6 +6,12 @@ than a constant one, and than rates that fall.
 Arms: mean 0.3 behind each of four hidden layers of 128 units, and mean 0.2 behind the three
 convolutions of a network with 16, 32 and 48 maps. There the linear one is the adaptive rate
 min(0.5, 0.1 + 0.1·i) at layer i.
+
+Minutes: about 2 on two cores (3 beside other work).
+
+Came out (8 seeds): not decided. Growing rates are better than falling ones, by 0.69 ± 0.59 points
+in dense layers and 0.39 ± 0.37 in convolutions, but no different from a constant one (+0.03 ± 0.74
+and +0.16 ± 0.42), nor are steps (-0.11 ± 0.79 and +0.11 ± 0.24).
 """
 
 import numpy as np
@@ -17,7 +23,7 @@ from experiments.trials.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "rates should grow with depth"
-DEFAULTS = Settings(train_size=300, epochs=60)
+DEFAULTS = Settings(train_size=300, epochs=40)
 
 
 def design(settings: Settings) -> Design:
