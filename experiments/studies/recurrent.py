@@ -6,6 +6,12 @@ al. 2018) generalise better.
 
 Arms: an LSTM that predicts characters; none, and 0.3 on its state by a fresh mask a step, by one
 mask, by zoneout, on its recurrent weights; and on its inputs by either kind of mask.
+
+Minutes: about 4 on two cores (8 beside other work).
+
+Came out (8 seeds, in nats a character): refuted. All of it helps: a variational mask by 0.15 ±
+0.06. But the naive mask is no worse than it (+0.015 ± 0.019), nor than dropped weights (+0.006 ±
+0.026), and better than zoneout by 0.05 ± 0.02; sequences are 32 characters long.
 """
 
 from experiments import text
