@@ -32,6 +32,7 @@ def test_a_run_folder_explains_itself(folder):
         "accuracy.png",
         "differences.png",
         "report.html",
+        "verdict.json",
     }
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["seed"] == 0
