@@ -29,7 +29,8 @@ def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{name}.png" for name in
                 ("reliability", "entropies", "rejection", "samples", "regression")}  # fmt: skip
-    assert names == {"config.json", "results.csv", "report.html", "manifest.json", *pictures}
+    tables = {"config.json", "results.csv", "verdict.json", "manifest.json"}
+    assert names == {*tables, "report.html", *pictures}
     assert json.loads((folder / "config.json").read_text())["smoke"] is True
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png") == 5
