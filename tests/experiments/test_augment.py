@@ -87,8 +87,9 @@ def test_each_image_is_changed_in_its_own_way_and_the_same_way_again(numbers):
 
 def test_arms_of_one_program_are_augmented_as_each_would_be_alone():
     settings = {}, {"flip": 1.0}, {"shift": 2.0}, {"crop": 0.5}, {"shift": 1.0, "crop": 0.2}
-    arms = stack([recipe((), {}, **numbers) for numbers in settings])
+    recipes = [recipe((), {}, **numbers) for numbers in settings]
+    arms = stack(recipes)
     found = jax.jit(jax.vmap(lambda arm: augment(KEY, IMAGES, SHAPE, arm)))(arms)
-    for numbers, arm in zip(settings, np.asarray(found), strict=True):
-        np.testing.assert_allclose(arm, augmented(**numbers), atol=1e-5)
+    for own, arm in zip(recipes, np.asarray(found), strict=True):
+        np.testing.assert_allclose(arm, augment(KEY, IMAGES, SHAPE, own), atol=1e-5)
     np.testing.assert_array_equal(found[0], IMAGES)
