@@ -9,8 +9,7 @@ and to 0.5 in the last block.
 Minutes: about 4 on two cores (7 beside other work).
 
 Came out (8 seeds): not decided. Whole branches against elements: -0.30 ± 0.74 points at rates to
-0.2 and -0.74 ± 0.89 to 0.5; against none +0.30 ± 0.73 and -0.43 ± 0.75. Four blocks on 300 digits
-are too shallow for a difference.
+0.2 and -0.74 ± 0.89 to 0.5; against none +0.30 ± 0.73 and -0.43 ± 0.75.
 """
 
 from experiments.models import Residual
