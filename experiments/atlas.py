@@ -28,14 +28,15 @@ def atlas(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     """Reads the runs, prints the table, writes the page and the table as Markdown."""
     expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
     runs.check_folder(output, overwrite)
-    entries = [Entry(folder, _read(folder)) for folder in folders if folder != output]
+    entries = [Entry(folder, read(folder)) for folder in folders if folder != output]
     Console().print(_screen(entries))
     files = {"report.html": _page(entries, output, folders), "atlas.md": _markdown(entries)}
     runs.write(output, files, manifest.of_files("report", 0, [], files))
     print(f"Written to {output}")
 
 
-def _read(folder: Path) -> Conclusion:
+def read(folder: Path) -> Conclusion:
+    """What a finished run concludes; its files are as its manifest says."""
     if not (folder / runs.MANIFEST).is_file():
         raise InputError(f"Expected {folder} to hold a finished run; got no {runs.MANIFEST}.")
     content = parse.load(folder / runs.MANIFEST)

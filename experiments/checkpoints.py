@@ -4,40 +4,52 @@ Orbax writes checkpoints, each under its name only when it is whole, while train
 does not notice a byte that has changed since, so beside each lies a digest of what was in it.
 """
 
-import io
 import json
 import logging
-import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from experiments import cluster, runs, snapshots, spread
+from experiments import cluster, parts, runs, snapshots, spread
 from experiments.errors import InputError
 from experiments.interrupts import Interrupted, Interrupts
-from experiments.sweep import History, Keeper, Position, Task
-from experiments.train import TrainState, block_ends
+from experiments.sweep import History, Keeper, Position, Task, measured
+from experiments.train import TrainState
 
 KEPT = 3
-Tree = dict[str, Any]
+CHUNKS, CHECKPOINTS, DIGESTS = "chunks", "checkpoints", "digests"
+
+
+class Place(NamedTuple):
+    """Which of the cases of a run it is, from 0."""
+
+    case: int = 0
+    cases: int = 1
+
+    def in_words(self, chunk: int, chunks: int) -> str:
+        """A chunk of it."""
+        case = f" of case {self.case + 1} of {self.cases}" if self.cases > 1 else ""
+        return f"chunk {chunk + 1} of {chunks}{case}"
 
 
 class Checkpoints(Keeper):
-    """The chunks and checkpoints in a run folder."""
+    """The chunks and checkpoints of one case in a run folder."""
 
-    def __init__(self, folder: Path, every: float, task: Task, interrupts: Interrupts) -> None:
+    def __init__(
+        self, run: Path, every: float, interrupts: Interrupts, place: Place, task: Task
+    ) -> None:
         """A checkpoint is taken `every` so many seconds, and when someone interrupts."""
-        self.folder, self.every, self.epochs = folder, every, task.plan.epochs
+        self.run, self.folder = run, run / runs.PROGRESS / str(place.case)
+        self.every, self.epochs, self._place = every, task.plan.epochs, place
+        self._blocks = len(task.plan.ends)
         self._rows, self._chunks = (task.layout.chunk, task.layout.group), task.layout.chunks
-        self._interrupts, self._last = interrupts, time.monotonic()
+        self._interrupts, self._last, self._names = interrupts, time.monotonic(), measured(task)
 
     def finished(self, chunk: int) -> History | None:
         """What came out of a chunk, if it is done."""
@@ -45,15 +57,14 @@ class Checkpoints(Keeper):
         return None if spread.most(int(history is None)) else history
 
     def _finished(self, path: Path) -> History | None:
+        tables = parts.read(path)
         try:
-            with path.open("rb") as source, np.load(source, allow_pickle=False) as file:
-                tables = {name: file[name] for name in ("metrics", "states")}
-            snapshots.check(tables, snapshots.shapes(self._rows, len(block_ends(self.epochs))))
-            return snapshots.history(tables)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            _warn(f"{path} cannot be read ({error}): that chunk is trained again.")
+            if tables is None:
+                return None
+            snapshots.check(tables, snapshots.shapes(self._rows, self._blocks, self._names))
+            return snapshots.history(tables, self._names)
+        except ValueError as error:
+            spread.warn(f"{path} is of another run ({error}): that chunk is trained again.")
             return None
 
     def finish(self, chunk: int, history: History) -> None:
@@ -62,11 +73,11 @@ class Checkpoints(Keeper):
             if spread.leads():
                 self._put(chunk, history)
         except InputError as error:
-            if chunk + 1 < self._chunks:
+            if chunk + 1 < self._chunks or self._place.case + 1 < self._place.cases:
                 raise
-            _warn(str(error))  # yet all results are there, and can be shown
+            spread.warn(str(error))  # yet all results are there, and can be shown
         if spread.most(int(self._interrupts.asked)):
-            raise Interrupted(f"Interrupted after chunk {chunk + 1} of {self._chunks}.")
+            raise Interrupted(f"Interrupted after {self._place.in_words(chunk, self._chunks)}.")
 
     def offer(self, position: Position) -> None:
         """Takes a checkpoint if it is time for one; stops if someone interrupted."""
@@ -78,14 +89,14 @@ class Checkpoints(Keeper):
             self._save(position)
             self._last = time.monotonic()
         if wanted == 2:
-            where = f"epoch {position.epoch} of {self.epochs}"
+            where = self._place.in_words(position.chunk, self._chunks)
             raise Interrupted(
-                f"Interrupted after {where}, in chunk {position.chunk + 1} of {self._chunks}."
+                f"Interrupted after epoch {position.epoch} of {self.epochs}, in {where}."
             )
 
     def restore(self, chunk: int, like: TrainState) -> Position | None:
         """The last checkpoint of a chunk that is what its digest says."""
-        if not spread.most(int((self.folder / runs.CHECKPOINTS).is_dir())):
+        if not spread.most(int((self.folder / CHECKPOINTS).is_dir())):
             return None
         for step in sorted(self._manager.all_steps(), reverse=True):
             if step // (self.epochs + 1) == chunk:
@@ -117,17 +128,14 @@ class Checkpoints(Keeper):
         return "_manager" in self.__dict__ and self._manager.is_saving_in_progress()
 
     def _put(self, chunk: int, history: History) -> None:
-        content = io.BytesIO()
-        np.savez(content, **snapshots.tables(history))
         with self._writing():
-            self._chunk(chunk).parent.mkdir(exist_ok=True)
-            runs.put(self._chunk(chunk), content.getvalue())
+            parts.write(self._chunk(chunk), snapshots.tables(history, self._names))
 
     def _chunk(self, chunk: int) -> Path:
-        return self.folder / runs.CHUNKS / f"{chunk:06}.npz"
+        return self.folder / CHUNKS / f"{chunk:06}.npz"
 
     def _digest(self, step: int) -> Path:
-        return self.folder / runs.DIGESTS / f"{step}.json"
+        return self.folder / DIGESTS / f"{step}.json"
 
     @cached_property
     def _manager(self) -> Any:
@@ -135,19 +143,20 @@ class Checkpoints(Keeper):
 
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # what it logs is raised as well
         options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, cleanup_tmp_directories=True)
-        return ocp.CheckpointManager((self.folder / runs.CHECKPOINTS).absolute(), options=options)
+        return ocp.CheckpointManager((self.folder / CHECKPOINTS).absolute(), options=options)
 
     def _save(self, position: Position) -> None:
         import orbax.checkpoint as ocp
 
         step = position.chunk * (self.epochs + 1) + position.epoch
-        tree = snapshots.tree(position.state, snapshots.tables(position.history))
+        history = snapshots.tables(position.history, self._names)
+        tree = snapshots.tree(position.state, history)
         beside = {"blocks": len(position.history.blocks), "sha256": snapshots.digest_of(step, tree)}
         with self._writing():
             if step in self._manager.all_steps():  # restored a moment ago
                 return
             if spread.leads():  # the digest first: without it a checkpoint is worthless
-                self._digest(step).parent.mkdir(exist_ok=True)
+                self._digest(step).parent.mkdir(parents=True, exist_ok=True)
                 runs.put(self._digest(step), runs.as_json(beside))
             self._manager.save(step, args=ocp.args.StandardSave(tree))
 
@@ -160,12 +169,12 @@ class Checkpoints(Keeper):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if not spread.most(int(position is None)):
             return position
-        _warn(
+        spread.warn(
             f"the checkpoint {step} in {self.folder} is damaged ({reason[:200]}); "
             "going on from the one before."
         )
         if spread.leads():
-            runs.remove(self.folder / runs.CHECKPOINTS / str(step))
+            runs.remove(self.folder / CHECKPOINTS / str(step))
         spread.meet(f"removed-{step}")
         self._manager.reload()
         return None
@@ -174,14 +183,14 @@ class Checkpoints(Keeper):
         import orbax.checkpoint as ocp
 
         beside = json.loads(self._digest(step).read_bytes())
-        shapes = snapshots.tree(like, snapshots.shapes(self._rows, int(beside["blocks"])))
+        history = snapshots.shapes(self._rows, int(beside["blocks"]), self._names)
+        shapes = snapshots.tree(like, history)
         tree = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
         if snapshots.digest_of(step, tree) != beside["sha256"]:
             raise ValueError("it is not what its digest says")
         state = jax.tree.unflatten(jax.tree.structure(like), [*tree["state"].values()])
-        return Position(
-            chunk, step - chunk * (self.epochs + 1), state, snapshots.history(tree["history"])
-        )
+        history = snapshots.history(tree["history"], self._names)
+        return Position(chunk, step - chunk * (self.epochs + 1), state, history)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -192,14 +201,6 @@ class Checkpoints(Keeper):
             raise
         except Exception as error:  # orbax passes on a full disk as errors of several kinds
             if jax.process_count() > 1:
-                raise cluster.lost(error, self.folder) from error
+                raise cluster.lost(error, self.run) from error
             reason = " ".join(str(error).split())[-200:]
-            raise InputError(
-                f"Expected to write a checkpoint to {self.folder}; got: {reason}. What was written "
-                f"before is kept: make room, then {runs.how_to_resume(self.folder)}."
-            ) from error
-
-
-def _warn(message: str) -> None:
-    if spread.leads():
-        print(f"warning: {message}", file=sys.stderr)
+            raise runs.not_kept(self.run, reason) from error

@@ -74,8 +74,10 @@ def _resume(
     run: tyro.conf.Positional[Path],
     cluster: Cluster,
     checkpoint_every: float = CHECKPOINT_EVERY,
-) -> None:
+) -> int:
     """Brings an interrupted run to its end, with the results it would have had anyway.
+
+    The status is the one that the run would have had.
 
     Args:
         run: Folder of the run.
@@ -83,7 +85,7 @@ def _resume(
         checkpoint_every: Seconds between checkpoints; they are written meanwhile.
     """
     check_seconds(checkpoint_every)
-    resume(run, checkpoint_every, cluster)
+    return resume(run, checkpoint_every, cluster)
 
 
 @app.command(name="verify")

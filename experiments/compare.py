@@ -8,23 +8,21 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from experiments import memory, plots, probes, recipe, report, runs, training
+from experiments import cases, memory, plots, recipe, report, runs, training
 from experiments.cluster import Cluster, lead
 from experiments.comparison import comparison, conclusion
 from experiments.config import Compare, Folder
 from experiments.data import Dataset, load
-from experiments.environment import environment
 from experiments.errors import expect
-from experiments.fingerprints import digest
 from experiments.layout import Layout
-from experiments.manifest import Head, Inputs
 from experiments.models import Perceptron
 from experiments.placements import Arm, arms_of, rate_rows
 from experiments.statistics import summarise
-from experiments.sweep import History, Task
+from experiments.sweep import Histories, Task
 from experiments.train import Plan, Problem, block_ends
 from experiments.work import Files, Work
 
+CASE = "networks"
 MOST = 10_000_000
 """Networks whose results are held in memory."""
 
@@ -41,17 +39,21 @@ def _default_folder(config: Compare) -> Path:
     return Path("runs", f"compare-{Path(config.data.dataset).stem}-{config.network.activation}")
 
 
-def prepare(config: Compare, cut: Layout | int | None = None) -> Work:
+def prepare(config: Compare, cut: Layout | int | None = None) -> Work[Histories]:
     """Loads the data and cuts the work up: as it was, in chunks of a size, or as memory has it."""
     data = load(config.data.dataset, config.data.train_size, config.data.test_size)
     arms = arms_of(config.arms.placements, config.arms.rates)
-    task = task_of(config, data, arms, cut)
-    return Work(
-        head(config, data, task),
-        task,
-        partial(_tables, config, arms),
-        partial(_figures, config, data, arms),
-        partial(_show, config, data, arms),
+    tasks = {CASE: task_of(config, data, arms, cut)}
+    return cases.work(
+        "compare",
+        config.arms.seed,
+        config,
+        tasks,
+        tables=partial(_tables, config, arms),
+        compared={"results.csv": 3, "history.csv": 4},
+        figures=partial(_figures, config, data, arms),
+        show=partial(_show, config, data, arms),
+        point=0.01,
     )
 
 
@@ -76,25 +78,8 @@ def task_of(
     return Task(plan, problem, recipes, memory.fitted(plan, seeds, len(arms), cut))
 
 
-def head(config: Compare, data: Dataset, task: Task) -> Head:
-    """What is known before training."""
-    arms, rates = config.arms, np.unique(task.recipes.rates)
-    drawn = probes.digests(
-        task.plan, len(data.y_train), np.asarray(task.problem.seed), arms.seeds, rates
-    )
-    return Head(
-        "compare",
-        arms.seed,
-        "threefry2x32",
-        dataclasses.asdict(config),
-        task.layout,
-        environment(),
-        Inputs(digest(*map(np.asarray, data)), **drawn),
-    )
-
-
-def _tables(config: Compare, arms: Sequence[Arm], history: History) -> Files:
-    epochs = block_ends(config.training.epochs)
+def _tables(config: Compare, arms: Sequence[Arm], histories: Histories) -> Files:
+    epochs, history = block_ends(config.training.epochs), histories[CASE]
     return {
         "config.json": runs.as_json(dataclasses.asdict(config)),
         "results.csv": report.results_csv(arms, history.metrics[-1]),
@@ -102,8 +87,8 @@ def _tables(config: Compare, arms: Sequence[Arm], history: History) -> Files:
     }
 
 
-def _figures(config: Compare, data: Dataset, arms: Sequence[Arm], history: History) -> Files:
-    caption, metrics = report.describe(config, data), history.metrics
+def _figures(config: Compare, data: Dataset, arms: Sequence[Arm], histories: Histories) -> Files:
+    caption, metrics = report.describe(config, data), histories[CASE].metrics
     epochs, summaries = block_ends(config.training.epochs), summarise(arms, metrics[-1])
     figures = {
         "accuracy.png": plots.accuracy(arms, metrics[-1], caption),
@@ -118,8 +103,8 @@ def _figures(config: Compare, data: Dataset, arms: Sequence[Arm], history: Histo
     }
 
 
-def _show(config: Compare, data: Dataset, arms: Sequence[Arm], history: History) -> None:
-    seeds, final = config.arms.seeds, history.metrics[-1]
+def _show(config: Compare, data: Dataset, arms: Sequence[Arm], histories: Histories) -> None:
+    seeds, final = config.arms.seeds, histories[CASE].metrics[-1]
     summaries = summarise(arms, final)
     console = Console(highlight=False)
     console.print(report.table(summaries, seeds))

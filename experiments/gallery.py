@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 import jaxdrop
 from experiments.plots import as_png
+from experiments.train import PRNG
 
 RATE, SIDE = 0.3, 12
 COLUMNS = 5
@@ -41,7 +42,7 @@ def masks(key: Array, rate: float = RATE) -> Mapping[str, np.ndarray]:
 
 def picture(seed: int = 0, rate: float = RATE) -> bytes:
     """A panel for each kind."""
-    drawn = masks(jax.random.key(seed, impl="threefry2x32"), rate)
+    drawn = masks(jax.random.key(seed, impl=PRNG), rate)
     rows = -(-len(drawn) // COLUMNS)
     figure = Figure(figsize=(2.6 * COLUMNS, 2.9 * rows + 0.8), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).flat

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from experiments.errors import InputError, expect
 from experiments.fingerprints import digest
 from experiments.layout import Layout
 from experiments.sweep import History
+from experiments.train import PRNG
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Inputs:
     keys: str
     batches: str
     masks: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One architecture on one data set: how its work is cut up, and what it starts from."""
+
+    layout: Layout | None
+    inputs: Inputs
 
 
 @dataclass(frozen=True)
@@ -46,23 +55,28 @@ class Head:
     seed: int
     prng: str
     config: dict[str, Any]
-    layout: Layout
     environment: Environment
-    inputs: Inputs
+    cases: dict[str, Case]
+
+    @classmethod
+    def of(cls, command: str, seed: int, config: Any, cases: dict[str, Case]) -> Self:
+        """Of a run that begins here and now."""
+        return cls(command, seed, PRNG, dataclasses.asdict(config), environment(), cases)
 
 
 @dataclass(frozen=True)
 class Manifest(Head):
     """What is known of a run after it."""
 
-    outcome: Outcome
+    outcomes: dict[str, Outcome]
+    """Of each case."""
     sha256: dict[str, str]
     """Of each file of the run, by its name."""
 
 
 def outcome(history: History) -> Outcome:
     """The digests of a history."""
-    ends = (digest(np.stack(block.metrics), block.states) for block in history.blocks)
+    ends = (digest(*block.measured.values(), block.states) for block in history.blocks)
     return Outcome(digest(history.fresh), tuple(ends))
 
 
@@ -71,12 +85,12 @@ def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
-def complete(head: Head, history: History, files: Mapping[str, bytes]) -> dict[str, Any]:
+def complete(
+    head: Head, outcomes: Mapping[str, Outcome], files: Mapping[str, bytes]
+) -> dict[str, Any]:
     """The manifest of a run that is done, as it is written."""
-    return as_dict(head) | {
-        "outcome": dataclasses.asdict(outcome(history)),
-        "sha256": sha256(files),
-    }
+    ends = {title: dataclasses.asdict(outcome) for title, outcome in outcomes.items()}
+    return as_dict(head) | {"outcomes": ends, "sha256": sha256(files)}
 
 
 def of_files(
@@ -86,7 +100,7 @@ def of_files(
     return {
         "command": command,
         "seed": seed,
-        "prng": "threefry2x32",
+        "prng": PRNG,
         "environment": dataclasses.asdict(environment()),
         "inputs": {"data": digest(*map(np.asarray, data))},
         "sha256": sha256(files),
@@ -98,18 +112,9 @@ def as_dict(head: Head) -> dict[str, Any]:
     return dataclasses.asdict(head)
 
 
-def command(run: Path) -> str:
-    """Of what command it is, as it says itself."""
-    content = parse.load(run / runs.MANIFEST)
-    named = content.get("command") if isinstance(content, dict) else None
-    return named if isinstance(named, str) else repr(named)
-
-
-def read(run: Path, wanted: str) -> Manifest:
+def read(run: Path) -> Manifest:
     """The manifest in a run folder, checked."""
-    named, content = command(run), parse.load(run / runs.MANIFEST)
-    expect(named == wanted, f"the manifest of a {wanted} in {run}", f"of {named!r}")
-    manifest = parse.parse(Manifest, content, runs.MANIFEST)
+    manifest = parse.read(Manifest, run / runs.MANIFEST)
     check_names(run, manifest.sha256)
     return manifest
 
@@ -122,6 +127,17 @@ def check_names(run: Path, names: Mapping[str, str]) -> None:
         expect(
             not (run / name).is_symlink(), f"{name} in {run} to be a file", "a link to elsewhere"
         )
+
+
+def first_input_that_differs(one: Head, other: Head) -> str:
+    """Its name, and of which case it is; nothing if all are the same."""
+    expect(one.cases.keys() == other.cases.keys(), f"cases {[*other.cases]}", [*one.cases])
+    for title in other.cases:
+        before, now = (vars(head.cases[title].inputs) for head in (one, other))
+        for name in now:
+            if before[name] != now[name]:
+                return f"the {name} of {title} (of another digest than the manifest's)"
+    return ""
 
 
 def first_file_that_differs(run: Path, sha256: Mapping[str, str]) -> str | None:

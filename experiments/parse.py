@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 from experiments.errors import InputError, expect
 
 T = TypeVar("T")
-WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    Path: "a path",
+}
 
 
 def read(kind: type[T], path: Path) -> T:
@@ -59,7 +65,7 @@ def _dataclass(kind: type, value: Any, where: str) -> Any:
 def _plain(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
-    same = type(value) is kind or (kind is float and type(value) is int)
+    same = type(value) is kind or (kind, type(value)) in ((float, int), (Path, str))
     expect(same, f"{WORDS[kind]} as {where}", _shown(value))
     try:
         return kind(value)

@@ -1,21 +1,66 @@
-"""What the arms of a seed share, as digests: keys, batches, masks, as training draws them.
+"""What the arms of a seed share, as digests: data, keys, batches, masks, as training draws them.
 
-Drawn for every seed, of the first epoch; masks of its first step, at every rate.
+Drawn for every seed, of the first epoch; masks of its first step, at every rate: for each site the
+keep mask of its shape, where sites of one draw count once, and of a loop only its first step.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, UInt32
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from experiments import train
 from experiments.fingerprints import digest, fingerprint
-from experiments.models import Perceptron
+from experiments.manifest import Case, Inputs
+from experiments.models import Drop
+from experiments.sweep import Task
 from experiments.train import Plan
 from jaxdrop import keep_mask
+
+
+def cases(tasks: Mapping[str, Task]) -> dict[str, Case]:
+    """What the manifest says of each before it is trained."""
+    return {title: Case(task.layout, _inputs(task)) for title, task in tasks.items()}
+
+
+def _inputs(task: Task) -> Inputs:
+    plan, (data, seed), rates = task.plan, task.problem, np.unique(task.recipes.rates)
+    drawn = digests(plan, len(data.y_train), np.asarray(seed), task.layout.seeds, rates)
+    return Inputs(digest(*map(np.asarray, data)), **drawn)
+
+
+def inputs(
+    data: Iterable[Any],
+    keys: Key[Array, " networks"],
+    images: int,
+    batch: int,
+    widths: Sequence[int],
+) -> Inputs:
+    """The same of networks that split their key in three: for weights, batches and masks.
+
+    The masks are those of layers of these widths, at rate 0.5.
+    """
+
+    def of_network(key: Key[Array, ""]) -> dict[str, Array]:
+        _, batches, masks = jax.random.split(key, 3)
+        step = jax.random.fold_in(jax.random.fold_in(masks, 0), 0)
+        drawn = [
+            fingerprint(keep_mask(jax.random.fold_in(step, layer), 0.5, (batch, width)))
+            for layer, width in enumerate(widths)
+        ]
+        order = jax.random.permutation(jax.random.fold_in(batches, 0), images)
+        known = jax.random.key_data(key), fingerprint(order), jnp.stack(drawn)
+        return dict(zip(("keys", "batches", "masks"), known, strict=True))
+
+    drawn = jax.jit(lambda keys: lax.map(of_network, keys))(keys)
+    found = {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
+    return Inputs(digest(*map(np.asarray, data)), **found)
 
 
 def digests(
@@ -40,18 +85,42 @@ def _drawn(
         masks = partial(_masks, plan, train.mask_key(streams, first, first))
         return {
             "keys": jax.random.key_data(key),
-            "batches": fingerprint(train.batches(plan, images, streams, first)),
+            "batches": fingerprint(train.batches(plan, images - plan.held_out, streams, first)),
             "masks": lax.map(masks, rates),
         }
 
     return lax.map(of_seed, seeds)
 
 
-def _masks(plan: Plan, key: Array, rate: Float[Array, ""]) -> UInt32[Array, " layers"]:
-    """Fingerprints of the masks of all layers."""
-    assert isinstance(plan.architecture, Perceptron), "what a comparison trains"
+def _masks(plan: Plan, key: Array, rate: Float[Array, ""]) -> UInt32[Array, " draws"]:
+    """Fingerprints of the masks of all draws."""
     drawn = [
-        fingerprint(keep_mask(jax.random.fold_in(key, layer), rate, (plan.batch_size, width)))
-        for layer, width in enumerate(plan.architecture.sizes)
+        fingerprint(keep_mask(jax.random.fold_in(key, draw), rate, shape))
+        for draw, shape in _shapes(plan).items()
     ]
     return jnp.stack(drawn)
+
+
+class _Shapes(Drop):
+    """Drops nothing, and notes the shape of what each draw is for."""
+
+    found: dict[int, tuple[int, ...]]
+
+    def __call__(self, site: str, x: Array, *_: Any, draw: Any = None, **options: Any) -> Array:
+        number: Any = self.draw(site) if draw is None or isinstance(draw, Tracer) else draw
+        self.found.setdefault(number, x.shape)
+        return x
+
+
+def _shapes(plan: Plan) -> dict[int, tuple[int, ...]]:
+    """Of each draw of a step, in their order."""
+    sites, one = plan.architecture.sites, plan.architecture.example()
+    drop = _Shapes(sites, jnp.zeros(len(sites)), jax.random.key(0), training=True)
+    drop.found = {}
+
+    def step(x: Array) -> Array:
+        model: Any = plan.architecture.build(jax.random.key(0))
+        return model(x, drop)
+
+    jax.eval_shape(step, jax.ShapeDtypeStruct((plan.batch_size, *one.shape), one.dtype))
+    return drop.found

@@ -20,8 +20,7 @@ from typing import Any
 from experiments import spread
 from experiments.errors import InputError, expect
 
-MANIFEST, UNFINISHED = "manifest.json", "unfinished.json"
-CHUNKS, CHECKPOINTS, DIGESTS = "chunks", "checkpoints", "digests"
+MANIFEST, UNFINISHED, PROGRESS = "manifest.json", "unfinished.json", "progress"
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
@@ -99,8 +98,7 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any])
 def discard_progress(folder: Path) -> None:
     """Removes what an unfinished run has; its name first, for what follows is then no run."""
     (folder / UNFINISHED).unlink(missing_ok=True)
-    for name in (CHUNKS, CHECKPOINTS, DIGESTS):
-        remove(folder / name)
+    remove(folder / PROGRESS)
 
 
 def remove(folder: Path) -> None:
@@ -137,6 +135,14 @@ def put(path: Path, content: bytes) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def not_kept(folder: Path, reason: object) -> InputError:
+    """What to say when there is no room for what an unfinished run has so far."""
+    return InputError(
+        f"Expected to write a checkpoint to {folder}; got: {reason}. What was written before is "
+        f"kept: make room, then {how_to_resume(folder)}."
+    )
 
 
 def unwritable(folder: Path, error: Exception) -> InputError:

@@ -1,5 +1,6 @@
 """What a checkpoint holds, as orbax and npz take it: dictionaries of arrays; and its digest."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,41 +20,45 @@ def tree(state: TrainState, history: Tree) -> Tree:
     return {"state": leaves, "history": history}
 
 
-def tables(history: History) -> Tree:
-    """The fresh networks go first, without metrics, for orbax takes no empty tables."""
-    unknown = Metrics(
-        *map(np.asarray, np.full((len(Metrics._fields), *history.fresh.shape), np.nan, np.float32))
-    )
-    blocks = [Block(unknown, history.fresh), *history.blocks]
+def tables(history: History, names: Sequence[str]) -> Tree:
+    """The fresh networks go first, measured as NaN, for orbax takes no empty tables."""
+    unknown = np.full((len(names), *history.fresh.shape), np.nan, np.float32)
+    measured = [np.stack([block.measured[name] for name in names]) for block in history.blocks]
     return {
-        "metrics": np.stack([np.stack(block.metrics) for block in blocks]),
-        "states": np.stack([block.states for block in blocks]),
+        "measured": np.stack([unknown, *measured]),
+        "states": np.stack([history.fresh, *(block.states for block in history.blocks)]),
     }
 
 
-def shapes(rows: tuple[int, int], blocks: int) -> Tree:
+def shapes(rows: tuple[int, int], blocks: int, names: Sequence[str]) -> Tree:
     """What `tables` has for so many blocks: orbax and checks go by it."""
     return {
-        "metrics": np.zeros((1 + blocks, len(Metrics._fields), *rows), np.float32),
+        "measured": np.zeros((1 + blocks, len(names), *rows), np.float32),
         "states": np.zeros((1 + blocks, *rows), np.uint32),
     }
 
 
-def check(tables: Tree, like: Tree) -> None:
-    """Refuses tables of other shapes or types."""
+def check(tables: Mapping[str, np.ndarray], like: Tree) -> None:
+    """Refuses other tables, or those of other shapes or types."""
+    if tables.keys() != like.keys():
+        raise ValueError(f"tables {', '.join(tables)}")
     for name, table in tables.items():
         if (table.shape, table.dtype) != (like[name].shape, like[name].dtype):
             raise ValueError(f"{name} of shape {table.shape}")
 
 
-def history(tables: Any) -> History:
+def history(tables: Any, names: Sequence[str]) -> History:
     """The inverse of `tables`."""
-    metrics, states = np.asarray(tables["metrics"]), np.asarray(tables["states"])
+    measured, states = np.asarray(tables["measured"]), np.asarray(tables["states"])
     blocks = [
-        Block(Metrics(*map(np.asarray, four)), state)
-        for four, state in zip(metrics, states, strict=True)
+        _block(dict(zip(names, values, strict=True)), state)
+        for values, state in zip(measured[1:], states[1:], strict=True)
     ]
-    return History(blocks[0].states, blocks[1:])
+    return History(states[0], blocks)
+
+
+def _block(measured: Tree, states: np.ndarray) -> Block:
+    return Block(Metrics(*map(measured.pop, Metrics._fields)), states, measured)
 
 
 def digest_of(step: int, tree: Tree) -> str:

@@ -1,5 +1,6 @@
 """The devices that there are, as one axis: rows are shared out over it, all else is replicated."""
 
+import sys
 from typing import Any, TypeVar
 
 import jax
@@ -15,6 +16,12 @@ T = TypeVar("T")
 def leads() -> bool:
     """Whether this is the process that prints and writes."""
     return jax.process_index() == 0
+
+
+def warn(message: str) -> None:
+    """Says so, once for all processes."""
+    if leads():
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def mesh() -> Mesh:

@@ -34,6 +34,11 @@ class Block(NamedTuple):
     states: UInt32[np.ndarray, "rows arms"]
     probed: Mapping[str, np.ndarray] = {}
 
+    @property
+    def measured(self) -> dict[str, np.ndarray]:
+        """The metrics, and what the probe found, by their names."""
+        return {**self.metrics._asdict(), **self.probed}
+
 
 class History(NamedTuple):
     """What came out: the fingerprints of the fresh networks, and how each block ended."""
@@ -45,6 +50,10 @@ class History(NamedTuple):
     def metrics(self) -> list[Metrics]:
         """Those of each block."""
         return [block.metrics for block in self.blocks]
+
+
+Histories = Mapping[str, History]
+"""Of the cases of a run, by their titles."""
 
 
 class Position(NamedTuple):
@@ -79,6 +88,12 @@ def run(task: Task, tick: Tick = lambda _: None, keeper: Keeper | None = None) -
     """
     chunks = range(task.layout.chunks)
     return join(task.layout, [_chunk(task, index, tick, keeper or Keeper()) for index in chunks])
+
+
+def measured(task: Task) -> list[str]:
+    """The names of all that is measured."""
+    recipe = jax.tree.map(lambda leaf: leaf[0], task.recipes)
+    return train.measured(task.plan, task.problem.data, recipe)
 
 
 def rows_of(task: Task, chunk: int) -> Rows:

@@ -11,53 +11,51 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.errors import InputError, expect
-from experiments.train import Metrics
 
-ACCURACY, NLL = 0.05, 0.1
-STATED = (
-    f"each network's accuracies within {100 * ACCURACY:g} points, its negative log-likelihoods "
-    f"within {NLL:g} + {NLL:.0%}"
-)
+POINTS, OTHERS = 5, 0.1
+STATED = f"accuracies within {POINTS} points, all else within {OTHERS:g} + {OTHERS:.0%}"
+Table = dict[tuple[str, ...], list[float]]
 
 
 @dataclass(frozen=True)
 class Distance:
-    """The largest of any network."""
+    """The largest of any network, and the first that is beyond what is tolerated."""
 
-    accuracy: float
-    nll: float
-    tolerated: bool
+    points: float
+    others: float
+    beyond: str
 
     @property
     def in_words(self) -> str:
         """For the screen."""
-        points = 100 * self.accuracy
-        return f"accuracies differ by at most {points:.2f} points, NLLs by at most {self.nll:.2g}"
+        return f"accuracies by at most {self.points:.2f} points, the rest by {self.others:.2g}"
 
 
-def distance(one: bytes, other: bytes) -> Distance:
-    """Between two files of results."""
-    first, second = _columns(one), _columns(other)
-    expect(first.keys() == second.keys(), f"results of {len(second)} networks", "of others")
-    pairs = np.array([[first[name], second[name]] for name in second])
-    apart = abs(pairs[:, 0] - pairs[:, 1])  # network, metric
-    allowed = np.where(_is_nll(), NLL + NLL * abs(pairs[:, 1]), ACCURACY)
-    same = np.isnan(pairs).all(1)  # a network that diverged, both times
-    within = bool(((apart <= allowed) | same).all())
-    accuracy, nll = (np.nan_to_num(apart[:, mask]).max() for mask in (~_is_nll(), _is_nll()))
-    return Distance(float(accuracy), float(nll), within)
+def distance(one: bytes, other: bytes, keys: int, point: float) -> Distance:
+    """Between two tables whose first columns name a row; a point in the unit of accuracies."""
+    (names, first), (there, second) = _table(one, keys), _table(other, keys)
+    alike = (names, [*first]) == (there, [*second])
+    expect(alike, f"a table of {len(second)} rows of {', '.join(there)}", "another")
+    pairs = np.array([[first[row], second[row]] for row in second])  # rows, two, measures
+    accuracy = np.array(["accuracy" in name for name in names])
+    same = np.isnan(pairs).all(1) | (pairs[:, 0] == pairs[:, 1])  # a network that diverged, twice
+    apart = np.where(same, 0, abs(pairs[:, 0] - pairs[:, 1]))
+    allowed = np.where(accuracy, POINTS * point, OTHERS + OTHERS * abs(pairs[:, 1]))
+    within = (apart <= allowed).all(1)
+    beyond = [", ".join(row) for row, fine in zip(second, within, strict=True) if not fine]
+    points, others = (
+        float(np.nan_to_num(apart[:, mask]).max(initial=0)) for mask in (accuracy, ~accuracy)
+    )
+    return Distance(points / point, others, next(iter(beyond), ""))
 
 
-def _is_nll() -> np.ndarray:
-    return np.array([name.endswith("nll") for name in Metrics._fields])
-
-
-def _columns(content: bytes) -> dict[tuple[str, ...], list[float]]:
-    """The metrics of each network."""
+def _table(content: bytes, keys: int) -> tuple[list[str], Table]:
+    """The names of what is measured, and the measures of each row; empty ones are NaN."""
     try:
-        rows = list(csv.reader(io.StringIO(content.decode())))
-        count = len(Metrics._fields)
-        expect(len(rows) > 1 and rows[0][-count:] == [*Metrics._fields], "results", "none")
-        return {tuple(row[:-count]): [float(number) for number in row[-count:]] for row in rows[1:]}
+        header, *rows = csv.reader(io.StringIO(content.decode()))
+        expect(len(rows) > 0, "rows in a table", "none")
+        found = {tuple(row[:keys]): [float(cell or "nan") for cell in row[keys:]] for row in rows}
     except (ValueError, csv.Error) as error:
-        raise InputError(f"Expected numbers in results.csv; got: {error}.") from None
+        raise InputError(f"Expected a table of numbers; got: {error}.") from None
+    expect(all(len(row) == len(header) - keys for row in found.values()), "full rows", "others")
+    return header[keys:], found

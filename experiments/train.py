@@ -27,6 +27,7 @@ from experiments.models import Architecture, Drop
 from experiments.recipe import Recipe
 
 BLOCKS = 10  # at most: each ends with a measurement, which costs about as much as an epoch
+PRNG = "threefry2x32"
 MEASURED_AT_ONCE = 500  # images, which bounds the memory of a measurement
 Numbers = Float[Array | np.ndarray, "..."]
 T = TypeVar("T")
@@ -126,7 +127,7 @@ class Streams(NamedTuple):
 
 def seed_key(seed: Any, index: Any) -> Key[Array, ""]:
     """The key of one repetition; the first ones stay the same when repetitions are added."""
-    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), index)
+    return jax.random.fold_in(jax.random.key(seed, impl=PRNG), index)
 
 
 def seed_keys(seed: int, seeds: int) -> Key[Array, " seeds"]:
@@ -218,6 +219,19 @@ def measure(
         return jax.vmap(of_arm)(state, rows.recipes)
 
     return over_rows(of_row, problem, state, rows)
+
+
+def measured(plan: Plan, data: Dataset, recipe: Recipe) -> list[str]:
+    """The names of all that is measured: the metrics, and what the probe finds in a network."""
+
+    def probed(probe: Probe, key: Key[Array, ""]) -> dict[str, Array]:
+        model = plan.architecture.build(key)
+        params, rest = nnx.state(model, nnx.Param, nnx.Not(nnx.Param))
+        return probe(Trained(plan.architecture, params, rest, recipe), data, key)
+
+    key = jax.random.key(0)
+    found = jax.eval_shape(partial(probed, plan.probe), key) if plan.probe is not None else {}
+    return [*Metrics._fields, *found]
 
 
 def block_ends(epochs: int, blocks: int = BLOCKS) -> list[int]:

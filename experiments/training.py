@@ -1,23 +1,20 @@
-"""From work to a run folder: trains with a progress bar, keeps what it has, prints, writes."""
+"""From work to a run folder: trains, keeps what it has, prints, writes."""
 
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import jax
-from rich.console import Console
-from rich.progress import Progress
 
-from experiments import cluster, manifest, memory, runs, spread, sweep
-from experiments.checkpoints import Checkpoints
+from experiments import cluster, manifest, runs
+from experiments.config import CHECKPOINT_EVERY
 from experiments.interrupts import Interrupted, Interrupts
-from experiments.sweep import History, Keeper
-from experiments.work import Work
+from experiments.keeping import Progress
+from experiments.verdict import Verdict
+from experiments.work import T, Work
 
 
-def train(work: Work, folder: Path, overwrite: bool, every: float) -> None:
+def train(work: Work[T], folder: Path, overwrite: bool, every: float) -> Verdict | None:
     """Begins a run and brings it to its end."""
 
     def begin() -> None:
@@ -26,53 +23,35 @@ def train(work: Work, folder: Path, overwrite: bool, every: float) -> None:
 
     with runs.lock(folder):
         cluster.lead(begin)
-        go_on(work, folder, every)
+        return go_on(work, folder, every)
 
 
-def go_on(work: Work, folder: Path, every: float) -> None:
+def judged(
+    work: Work[T], folder: Path, overwrite: bool, every: float = CHECKPOINT_EVERY
+) -> Verdict:
+    """The same of work that ends in a verdict."""
+    verdict = train(work, folder, overwrite, every)
+    assert verdict is not None, "every study claims something"
+    return verdict
+
+
+def go_on(work: Work[T], folder: Path, every: float) -> Verdict | None:
     """Brings an unfinished run, whose folder is locked, to its end."""
     with _resumable(folder):
-        with Interrupts() as asked, Checkpoints(folder, every, work.task, asked) as keeper:
-            history = run(work, keeper)
-        cluster.lead(lambda: _write(work, folder, history))
+        with Interrupts() as asked:
+            found = work.train(Progress(folder, every, asked))
+        cluster.lead(lambda: _write(work, folder, found))
+    return work.verdict(found)
 
 
-def _write(work: Work, folder: Path, history: History) -> None:
+def _write(work: Work[T], folder: Path, found: T) -> None:
     try:
-        files = work.tables(history) | work.figures(history)
-        runs.write(folder, files, manifest.complete(work.head, history, files))
+        files = work.tables(found) | work.figures(found)
+        content = manifest.complete(work.head, work.outcomes(found), files)
+        runs.write(folder, files, content)
     finally:  # a full disk should not cost the results
-        work.show(history)
+        work.show(found)
     print(f"Written to {folder}")
-
-
-def run(work: Work, keeper: Keeper | None = None) -> History:
-    """Trains under a progress bar that hangs on the ends of blocks."""
-    layout = work.task.layout
-    with Progress(console=Console(file=sys.stderr), disable=not spread.leads()) as progress:
-        title = f"Training {layout.arms} arms × {layout.seeds} seeds"
-        bar = progress.add_task(title, total=layout.chunks * len(work.task.plan.ends))
-        begun, trained = time.monotonic(), []
-
-        def tick(epochs: int) -> None:
-            trained.append(epochs)
-            progress.advance(bar)
-
-        history = sweep.run(work.task, tick, keeper)
-    if spread.leads():
-        _print_speed(work, sum(trained), time.monotonic() - begun)
-    return history
-
-
-def _print_speed(work: Work, epochs: int, seconds: float) -> None:
-    images = epochs * work.task.plan.steps_per_epoch * work.task.plan.batch_size
-    devices, layout = jax.device_count(), work.task.layout
-    print(
-        f"Trained in {seconds:.1f} s, compilation included, in {layout.chunks:,} chunks of "
-        f"{layout.chunk * layout.group:,} networks: {images / seconds / devices:,.0f} images/s on "
-        f"each of {devices} devices. Peak memory {memory.peak() / memory.GIB:.2f} GiB.",
-        file=sys.stderr,
-    )
 
 
 @contextmanager

@@ -1,89 +1,79 @@
 """Is a run reproduced? Trains it again, and names the first thing that comes out otherwise."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments import manifest, parse, spread, tolerance, training
+from experiments import manifest, spread, tolerance
 from experiments.cluster import Cluster
-from experiments.compare import prepare
-from experiments.config import Compare
 from experiments.environment import environment
 from experiments.errors import expect
+from experiments.keeping import Keeping
 from experiments.manifest import Manifest
-from experiments.studies import DESIGNED
-from experiments.sweep import History
-from experiments.train import block_ends
-from experiments.trials import verify as studies
-from experiments.work import Work
+from experiments.prepared import prepared
+from experiments.work import T, Work
 
 IDENTICAL, DIFFERENT, ELSEWHERE = 0, 1, 3
-RESULTS = "results.csv"
 
 
 def verify(run: Path, cluster: Cluster) -> int:
     """Prints the answer; 0 identical, 1 different, 3 as alike as another environment lets it be."""
     cluster.join()
-    study = DESIGNED.get(manifest.command(run).removeprefix("run "))
-    if study is not None:
-        return _of_study(run, study)
-    known = manifest.read(run, "compare")
-    expect(RESULTS in known.sha256, f"{RESULTS} under sha256 in manifest.json", "none")
+    known = manifest.read(run)
     changed = manifest.first_file_that_differs(run, known.sha256)
     if changed:
         return _different(f"{changed} (its digest is not the manifest's)")
     elsewhere = known.environment.differences(environment())
     if elsewhere:
         _say(f"Another environment: {'; '.join(elsewhere)}.")
-    work = prepare(parse.parse(Compare, known.config, "config"), known.layout)
-    changed = _first_input(known, work)
+    work = prepared(known)
+    _check(known, work)
+    changed = manifest.first_input_that_differs(known, work.head)
     if changed:
         return _different(changed)
-    return _judge(run, known, work, training.run(work), elsewhere != [])
+    return _judge(run, known, work, work.train(Keeping()), elsewhere != [])
 
 
-def _of_study(run: Path, study: Any) -> int:
-    """The same for a study."""
-    different, elsewhere = studies.difference(run, study)
-    if elsewhere:
-        _say(f"Another environment: {'; '.join(elsewhere)}.")
-    if different:
-        return _different(different)
-    if not elsewhere:
-        return _identical()
-    _say(f"As far as can be told in another environment, the same ({studies.STATED}).")
-    return ELSEWHERE
+def _check(known: Manifest, work: Work[Any]) -> None:
+    """Refuses a manifest without what is compared."""
+    for name in work.compared:
+        expect(name in known.sha256, f"{name} under sha256 in manifest.json", "none")
+    for title, ends in work.ends.items():
+        blocks, outcome = len(ends), known.outcomes.get(title)
+        found = len(outcome.blocks) if outcome else 0
+        expect(found == blocks, f"digests of {blocks} blocks of {title} in manifest.json", found)
 
 
-def _first_input(known: Manifest, work: Work) -> str | None:
-    """The name of what training would start from, if it is not what it was."""
-    blocks, found = len(block_ends(work.task.plan.epochs)), len(known.outcome.blocks)
-    expect(found == blocks, f"digests of {blocks} blocks in manifest.json", found)
-    for name in ("data", "keys", "batches", "masks"):
-        if getattr(known.inputs, name) != getattr(work.head.inputs, name):
-            return f"the {name} (of another digest than the manifest's)"
-    return None
-
-
-def _judge(run: Path, known: Manifest, work: Work, history: History, elsewhere: bool) -> int:
-    tables, stored = work.tables(history), (run / RESULTS).read_bytes()
-    difference = _first_divergence(known, history, work)
-    if difference is None and tables[RESULTS] != stored:
-        difference = f"{RESULTS} (its digest is right, but these networks give other results)"
+def _judge(run: Path, known: Manifest, work: Work[T], found: T, elsewhere: bool) -> int:
+    difference = _first_divergence(known, work, found)
+    again = work.tables(found)
+    stored = {name: (run / name).read_bytes() for name in again if name in known.sha256}
+    if not difference:
+        difference = _first_table_that_differs(stored, again)
     if not elsewhere:
         return _different(difference) if difference else _identical()
     _say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
-    return _within_tolerance(stored, tables[RESULTS])
+    return _within_tolerance(stored, again, work)
 
 
-def _first_divergence(known: Manifest, history: History, work: Work) -> str | None:
-    again = manifest.outcome(history)
-    if known.outcome.parameters != again.parameters:
-        return "the initial parameters"
-    ends = block_ends(work.task.plan.epochs)
-    for number, (first, stop) in enumerate(zip([0, *ends], ends, strict=False)):
-        if known.outcome.blocks[number] != again.blocks[number]:
-            return f"block {number + 1} of {len(ends)} (epochs {first + 1} to {stop})"
-    return None
+def _first_divergence(known: Manifest, work: Work[T], found: T) -> str:
+    """In what was trained: of which case, and when; nothing if all is the same."""
+    for title, now in work.outcomes(found).items():
+        before, ends = known.outcomes[title], work.ends[title]
+        if before.parameters != now.parameters:
+            return f"the initial parameters of {title}"
+        for number, (first, stop) in enumerate(zip([0, *ends], ends, strict=False)):
+            if before.blocks[number] != now.blocks[number]:
+                where = f"block {number + 1} of {len(ends)} (epochs {first + 1} to {stop})"
+                return f"{where} of {title}"
+    return ""
+
+
+def _first_table_that_differs(stored: Mapping[str, bytes], again: Mapping[str, bytes]) -> str:
+    for name, content in again.items():
+        if stored.get(name) != content:
+            return f"{name} (its digest is right, but these networks give another)"
+    return ""
 
 
 def _identical() -> int:
@@ -96,12 +86,17 @@ def _different(what: Any) -> int:
     return DIFFERENT
 
 
-def _within_tolerance(stored: bytes, again: bytes) -> int:
+def _within_tolerance(
+    stored: Mapping[str, bytes], again: Mapping[str, bytes], work: Work[Any]
+) -> int:
     """Keys, data, batches and masks were the same; the metrics may round otherwise."""
-    distance = tolerance.distance(stored, again)
-    _say(f"Keys, data, batches and masks are the same; {distance.in_words}.")
-    if not distance.tolerated:
-        return _different(f"the metrics, by more than tolerated: {tolerance.STATED}")
+    _say("Keys, data, batches and masks are the same.")
+    for name, keys in work.compared.items():
+        distance = tolerance.distance(stored[name], again[name], keys, work.point)
+        _say(f"{name}: {distance.in_words}.")
+        if distance.beyond:
+            stated = f"the row {distance.beyond} of {name}, by more than tolerated"
+            return _different(f"{stated}: {tolerance.STATED}")
     _say(f"As far as can be told in another environment, the same ({tolerance.STATED}).")
     return ELSEWHERE
 

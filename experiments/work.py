@@ -1,22 +1,35 @@
 """What a command asks of training, and what it makes of it: the part that all commands share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from experiments.manifest import Head
-from experiments.sweep import History, Task
+from experiments.keeping import Keeping
+from experiments.manifest import Head, Outcome
+from experiments.verdict import Verdict
 
 Files = dict[str, bytes]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[T]):
     """Ready to be trained, resumed or verified."""
 
     head: Head
-    task: Task
-    tables: Callable[[History], Files]
+    train: Callable[[Keeping], T]
+    """Trains what is not kept from before."""
+    tables: Callable[[T], Files]
     """Files that are the same, byte for byte, whenever the training is."""
-    figures: Callable[[History], Files]
-    show: Callable[[History], None]
+    compared: Mapping[str, int]
+    """Which tables another environment may round otherwise, and how many columns name a row."""
+    figures: Callable[[T], Files]
+    show: Callable[[T], None]
     """Prints the results."""
+    verdict: Callable[[T], Verdict | None] = lambda _: None
+    """On the claim, if there is one."""
+    point: float = 1.0
+    """A percentage point in the unit of the tables' accuracies."""
+    outcomes: Callable[[T], dict[str, Outcome]] = lambda _: {}
+    ends: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """After which epochs the blocks of each case end that has outcomes."""

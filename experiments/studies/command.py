@@ -11,6 +11,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from experiments import runs
+from experiments.atlas import read
+from experiments.cluster import Cluster
+from experiments.config import CHECKPOINT_EVERY
+from experiments.errors import expect
+from experiments.resume import resume
 from experiments.studies import STUDIES, Study
 from experiments.verdict import Verdict, together
 
@@ -39,6 +45,13 @@ class All:
     """Folder for the runs: each study has one of its own in it."""
     overwrite: bool = False
     """Replace the runs that it holds."""
+    resume: bool = False
+    """Keep the runs that it holds, and bring those that are unfinished to their end."""
+
+    def __post_init__(self) -> None:
+        """Checks that it is one of both."""
+        both, fix = self.overwrite and self.resume, "One replaces what the other keeps."
+        expect(not both, "--overwrite or --resume", "both", fix)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -84,6 +97,15 @@ def _run_one(name: str, study: Study, config: All) -> Verdict | None:
     if reason := study.lacks(settings):
         print(f"{name}: skipped, {reason}")
         return None
-    verdict = study.run(settings)
+    verdict = _verdict(study, settings, config.resume)
     print(f"{name}: {verdict.value}")
     return verdict
+
+
+def _verdict(study: Study, settings: Any, kept: bool) -> Verdict:
+    """Of a run that is there, or of one begun now."""
+    begun = any((settings.output / name).exists() for name in (runs.MANIFEST, runs.UNFINISHED))
+    if not (kept and begun):
+        return study.run(settings)
+    resume(settings.output, CHECKPOINT_EVERY, Cluster())
+    return Verdict(read(settings.output).verdict)

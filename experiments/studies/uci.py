@@ -15,31 +15,34 @@ concrete set worse.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from rich.console import Console
 
-from experiments import manifest, runs
+from experiments import runs, training
 from experiments.again import again
 from experiments.conclusion import Conclusion
+from experiments.keeping import Keeping
+from experiments.manifest import Case, Head
 from experiments.page import Page, Picture, render
 from experiments.train import seed_keys
 from experiments.uci import arms, compare, data, figures, report, train
 from experiments.uci.arms import Problem
 from experiments.uci.config import Uci
-from experiments.uci.protocol import PROTOCOLS, TOLERANCES
+from experiments.uci.protocol import PROTOCOLS, TOLERANCES, Hyperparameters
 from experiments.uci.score import Result
 from experiments.verdict import Verdict
+from experiments.work import Files, Work
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
 
 
 class Found(NamedTuple):
-    """Of each set: what all arms share, what is published, and what came out."""
+    """Of each set: what is published, and what came out."""
 
-    problems: dict[str, Problem]
-    published: dict[str, data.Published | None]
+    published: Mapping[str, data.Published | None]
     results: dict[str, Result]
     beside: dict[str, dict[str, Result]]
 
@@ -53,67 +56,101 @@ def lacks(config: Uci) -> str:
 def uci(config: Uci) -> Verdict:
     """Runs, prints and writes; whether all that is published was met."""
     runs.check_folder(config.output, config.overwrite)
-    found = _find(config)
-    tolerances = TOLERANCES if config.protocol == "original" else {}
-    compared = [
-        row
-        for name, result in found.results.items()
-        for row in compare.rows(name, result, found.published[name], tolerances.get(name))
-    ]
-    verdict = compare.verdict(compared)
-    console = Console(highlight=False, width=max(Console().width, report.WIDTH))
-    console.print(report.table(compared))
-    if config.arms:
-        console.print(report.arms_table(found.results, found.beside))
-    console.print(_caption(config))
-    _write(config, found, compared, verdict)
-    print(f"Written to {config.output}")
-    return verdict
+    return training.judged(prepare(config), config.output, config.overwrite)
 
 
-def _find(config: Uci) -> Found:
+def prepare(config: Uci) -> Work[Found]:
     """Reads everything before anything is trained."""
+    config = config.anywhere
     protocol, keys = PROTOCOLS[config.protocol], seed_keys(config.seed, config.seeds)
-    chosen = {name: config.hyperparameters(name) for name in config.names}
     longer = protocol._replace(epochs=config.length)
+    chosen = {name: config.hyperparameters(name) for name in config.names}
     problems, published = {}, {}
     for name in config.names:
         folder = config.data_dir / name
         splits = data.load(folder)
         problems[name] = Problem(folder, splits, longer, chosen[name], keys, config.drawn)
         published[name] = data.published(folder, protocol.published, len(splits.mean))
-    if config.search:
-        problems = {name: p._replace(chosen=arms.search(p)) for name, p in problems.items()}
-    results = {name: train.run(*problem[1:]) for name, problem in problems.items()}
-    beside = {
-        name: {arm: arms.run_arm(arm, problem) for arm in config.arms}
-        for name, problem in problems.items()
+    cases = {name: Case(None, train.inputs(problem[1:])) for name, problem in problems.items()}
+    return Work(
+        Head.of("run uci", config.seed, config, cases),
+        partial(_train, config, problems, published),
+        tables=partial(_tables, config),
+        compared={"results.csv": 3, "arms.csv": 4},
+        figures=partial(_figures, config),
+        show=partial(_show, config),
+        verdict=lambda found: compare.verdict(_compared(config, found)),
+    )
+
+
+def _train(
+    config: Uci,
+    problems: Mapping[str, Problem],
+    published: Mapping[str, data.Published | None],
+    keeping: Keeping,
+) -> Found:
+    """Set after set; each arm is a part."""
+    results, beside = {}, {}
+    for name, problem in problems.items():
+        if config.search:
+            found = keeping.part(f"{name}-search", lambda p=problem: arms.search(p)._asdict())
+            problem = problem._replace(chosen=Hyperparameters(**found))
+        results[name] = _part(keeping, name, lambda p=problem: train.run(*p[1:]))
+        beside[name] = {
+            arm: _part(keeping, f"{name}-{arm}", lambda p=problem, a=arm: arms.run_arm(a, p))
+            for arm in config.arms
+        }
+    return Found(published, results, beside)
+
+
+def _part(keeping: Keeping, name: str, make: Callable[[], Result]) -> Result:
+    return Result(**keeping.part(name, lambda: make()._asdict()))
+
+
+def _compared(config: Uci, found: Found) -> list[compare.Row]:
+    tolerances = TOLERANCES if config.protocol == "original" else {}
+    return [
+        row
+        for name, result in found.results.items()
+        for row in compare.rows(name, result, found.published[name], tolerances.get(name))
+    ]
+
+
+def _concluded(config: Uci, found: Found) -> Conclusion:
+    compared = _compared(config, found)
+    verdict, words = compare.verdict(compared).value, compare.in_words(compared)
+    return Conclusion("uci", CLAIM, verdict, words, again("uci", config))
+
+
+def _tables(config: Uci, found: Found) -> Files:
+    return {
+        "config.json": runs.as_json(dataclasses.asdict(config)),
+        "results.csv": report.results_csv(found.results, found.published),
+        "arms.csv": report.arms_csv(found.beside),
+        **_concluded(config, found).file(),
     }
-    return Found(problems, published, results, beside)
 
 
-def _write(config: Uci, found: Found, compared: Sequence[compare.Row], verdict: Verdict) -> None:
-    caption = _caption(config)
+def _figures(config: Uci, found: Found) -> Files:
+    caption, concluded = _caption(config), _concluded(config, found)
     pictures = {
         "published.png": figures.against_published(found.results, found.published, caption),
         "samples.png": figures.likelihood_by_samples(found.results, caption),
     }
+    compared = _compared(config, found)
     grids = [report.page_grid(compared), *report.arms_grids(found.results, found.beside)]
     shown = [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()]
-    facts, command = {"protocol": caption}, again("uci", config)
-    concluded = Conclusion("uci", CLAIM, verdict.value, compare.in_words(compared), command)
-    files = {
-        "config.json": runs.as_json(dataclasses.asdict(config)),
-        "results.csv": report.results_csv(found.results, found.published),
-        "arms.csv": report.arms_csv(found.beside),
-        **pictures,
-        **concluded.file(),
-        "report.html": render(
-            Page(f"{CLAIM}?", verdict.value.capitalize(), grids, shown, facts, command)
-        ),
-    }
-    arrays = [array for problem in found.problems.values() for array in problem.splits]
-    runs.write(config.output, files, manifest.of_files("run uci", config.seed, arrays, files))
+    facts, verdict = {"protocol": caption}, concluded.verdict.capitalize()
+    page = Page(f"{CLAIM}?", verdict, grids, shown, facts, concluded.command)
+    return {**pictures, "report.html": render(page)}
+
+
+def _show(config: Uci, found: Found) -> None:
+    console = Console(highlight=False, width=max(Console().width, report.WIDTH))
+    console.print(report.table(_compared(config, found)))
+    if config.arms:
+        console.print(report.arms_table(found.results, found.beside))
+    console.print(_caption(config))
 
 
 def _caption(config: Uci) -> str:

@@ -19,18 +19,22 @@ changes; with 8 or fewer unseen classes are detected worse than by the one pass 
 """
 
 import dataclasses
+from functools import partial
 
 from rich.console import Console
 
-from experiments import manifest, runs
+from experiments import runs, training
 from experiments.again import again
 from experiments.conclusion import Conclusion
-from experiments.uncertainty import claim, data, report
+from experiments.manifest import Case, Head
+from experiments.uncertainty import claim, data, experiment, report
+from experiments.uncertainty.claim import Difference
 from experiments.uncertainty.config import Uncertainty
 from experiments.uncertainty.data import Digits
-from experiments.uncertainty.experiment import find
+from experiments.uncertainty.experiment import Found
 from experiments.uncertainty.files import caption, files
 from experiments.verdict import Verdict
+from experiments.work import Files, Work
 
 CLAIM = (
     "Monte-Carlo dropout is better calibrated than the deterministic network, "
@@ -47,24 +51,55 @@ def lacks(config: Uncertainty) -> str:
 def uncertainty(config: Uncertainty) -> Verdict:
     """Trains, measures, prints and writes."""
     runs.check_folder(config.output, config.overwrite)
-    used = config.used
-    digits = data.load(used.unseen, used.train_size)
-    found = find(used, digits)
-    compared = claim.primary(found.table, used.samples)
-    verdict = Verdict.UNDECIDED if config.smoke else claim.verdict(compared)
-    words = claim.in_words(compared)
-    console = Console(highlight=False, width=max(Console().width, report.WIDTH))
+    return training.judged(prepare(config), config.output, config.overwrite)
+
+
+def prepare(config: Uncertainty) -> Work[Found]:
+    """Splits the digits, and makes them unfamiliar."""
+    config = config.anywhere
+    digits = data.load(config.used.unseen, config.used.train_size)
+    case = Case(None, experiment.inputs(config.used, digits))
+    return Work(
+        Head.of("run uncertainty", config.seed, config, {"digits": case}),
+        partial(experiment.find, config.used, digits),
+        tables=partial(_tables, config),
+        compared={"results.csv": 3},
+        figures=partial(_figures, config, digits),
+        show=partial(_show, config, digits),
+        verdict=partial(_verdict, config),
+        point=0.01,
+    )
+
+
+def _compared(config: Uncertainty, found: Found) -> list[Difference]:
+    return claim.primary(found.table, config.used.samples)
+
+
+def _verdict(config: Uncertainty, found: Found) -> Verdict:
+    return Verdict.UNDECIDED if config.smoke else claim.verdict(_compared(config, found))
+
+
+def _concluded(config: Uncertainty, found: Found) -> Conclusion:
+    words, verdict = claim.in_words(_compared(config, found)), _verdict(config, found).value
+    return Conclusion("uncertainty", CLAIM, verdict, words, again("uncertainty", config))
+
+
+def _tables(config: Uncertainty, found: Found) -> Files:
+    return {
+        "config.json": runs.as_json(dataclasses.asdict(config)),
+        "results.csv": report.results_csv(found.table),
+        **_concluded(config, found).file(),
+    }
+
+
+def _figures(config: Uncertainty, digits: Digits, found: Found) -> Files:
+    concluded = _concluded(config, found)
+    said = f"{concluded.verdict.capitalize()}. {concluded.words}"
+    return files(config.used, digits, found, f"{CLAIM}?", said)
+
+
+def _show(config: Uncertainty, digits: Digits, found: Found) -> None:
+    used, console = config.used, Console(highlight=False, width=max(Console().width, report.WIDTH))
     console.print(report.screen(found.table, used.samples, used.members))
-    for line in (report.NOTE, caption(used, digits), words):
+    for line in (report.NOTE, caption(used, digits), _concluded(config, found).words):
         console.print(line)
-    said = f"{verdict.value.capitalize()}. {words}"
-    concluded = Conclusion("uncertainty", CLAIM, verdict.value, words, again("uncertainty", config))
-    _write(config, files(used, digits, found, f"{CLAIM}?", said) | concluded.file(), digits)
-    print(f"Written to {config.output}")
-    return verdict
-
-
-def _write(config: Uncertainty, content: dict[str, bytes], digits: Digits) -> None:
-    content = {"config.json": runs.as_json(dataclasses.asdict(config)), **content}
-    head = manifest.of_files("run uncertainty", config.seed, digits, content)
-    runs.write(config.output, content, head)

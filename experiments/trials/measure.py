@@ -1,16 +1,13 @@
-"""Trains the cases of a design, and gathers every measure of every seed and arm."""
+"""From the cases of a design to tasks, and from histories to every measure of seeds and arms."""
 
-import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
-from experiments import memory, recipe, sweep
+from experiments import memory, recipe
 from experiments.layout import Layout
-from experiments.sweep import Block, Task
+from experiments.sweep import Block, Histories, Task
 from experiments.train import Plan, Problem
 from experiments.trials.design import Case, Design, Table
 from experiments.trials.settings import Settings
@@ -32,17 +29,12 @@ def tasks(
     return {title: _task(case, settings, cuts.get(title)) for title, case in design.cases.items()}
 
 
-def train(name: str, design: Design, tasks: Mapping[str, Task]) -> dict[str, Result]:
-    """All cases, one after the other, under one progress bar that knows the time left."""
-    with Progress(console=Console(file=sys.stderr)) as progress:
-        parts = sum(task.layout.chunks * len(task.plan.ends) for task in tasks.values())
-        bar = progress.add_task(name, total=parts)
-        found = {}
-        for title, task in tasks.items():
-            progress.update(bar, description=f"{name}: {title}")
-            history = sweep.run(task, lambda _: progress.advance(bar))
-            found[title] = _result(design.cases[title], task, history.blocks)
-    return found
+def results(design: Design, tasks: Mapping[str, Task], histories: Histories) -> dict[str, Result]:
+    """What came out of each case."""
+    return {
+        title: _result(case, tasks[title], histories[title].blocks)
+        for title, case in design.cases.items()
+    }
 
 
 def _task(case: Case, settings: Settings, cut: Layout | None = None) -> Task:

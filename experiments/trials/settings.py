@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiments.config import CHECKPOINT_EVERY, check_seconds
 from experiments.errors import expect
 
 SMOKE = {"train_size": 60, "test_size": 90, "epochs": 2, "seeds": 2, "batch_size": 20}
@@ -38,6 +39,8 @@ class Settings:
     """Folder of the run; by default runs/STUDY."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
+    checkpoint_every: float = CHECKPOINT_EVERY
+    """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
 
     def __post_init__(self) -> None:
         """Checks the numbers; the data set is checked on loading."""
@@ -47,9 +50,15 @@ class Settings:
         expect(0 < self.learning_rate < 1e3, "a --learning-rate above 0", self.learning_rate)
         expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
         expect(self.chunk is None or self.chunk >= 1, "--chunk of 1 or more", self.chunk)
+        check_seconds(self.checkpoint_every)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {size} training examples"
         expect(self.batch_size <= size, most, self.batch_size, fix)
+
+    @property
+    def anywhere(self) -> "Settings":
+        """What has a part in what comes out."""
+        return replace(self, output=None, overwrite=False, checkpoint_every=CHECKPOINT_EVERY)
 
     @property
     def used(self) -> "Settings":

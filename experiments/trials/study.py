@@ -1,23 +1,26 @@
 """From a design to a verdict and a run folder."""
 
 import dataclasses
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from experiments import gallery, manifest, page, runs
+from experiments import cases, gallery, page, runs, training
 from experiments.again import again
 from experiments.conclusion import Conclusion
+from experiments.layout import Layout
 from experiments.page import Page, Picture
+from experiments.sweep import Histories, Task
 from experiments.trials import claim, figures, measure, report
 from experiments.trials.claim import Finding
 from experiments.trials.design import Design
 from experiments.trials.measure import Result
 from experiments.trials.settings import Settings
 from experiments.verdict import Verdict
+from experiments.work import Files, Work
 
 WIDTH = 100
 
@@ -29,30 +32,111 @@ def name_of(study: Any) -> str:
 
 def run(study: Any, settings: Settings) -> Verdict:
     """Trains, prints and writes; whether the claim holds."""
-    name, claimed = name_of(study), study.CLAIM
-    folder = settings.output or Path("runs", name)
+    folder = settings.output or Path("runs", name_of(study))
     runs.check_folder(folder, settings.overwrite)
-    begun, design = time.monotonic(), study.design(settings.used)
-    tasks = measure.tasks(design, settings.used)
-    results = measure.train(name, design, tasks)
-    found = claim.findings(design, results)
-    verdict = Verdict.UNDECIDED if settings.smoke else claim.verdict(found)
-    said = caption(settings.used, design)
-    _show(claimed, design, results, found, said)
-    print(f"Took {time.monotonic() - begun:.0f} s.")
-    command = again(name, settings, study.DEFAULTS)
-    concluded = Conclusion(name, claimed, verdict.value, claim.in_words(found), command)
-    files = _files(concluded, design, results, found, said, settings)
-    head = manifest.of_files(f"run {name}", settings.seed, arrays(design), files)
-    layouts = {title: dataclasses.asdict(task.layout) for title, task in tasks.items()}
-    runs.write(folder, files, head | {"layouts": layouts})
-    print(f"Written to {folder}")
-    return verdict
+    work = prepare(study, settings)
+    return training.judged(work, folder, settings.overwrite, settings.checkpoint_every)
 
 
-def arrays(design: Design) -> list[Any]:
-    """All data of a design."""
-    return [array for case in design.cases.values() for array in case.data]
+def prepare(
+    study: Any, settings: Settings, layouts: Mapping[str, Layout] | None = None
+) -> Work[Histories]:
+    """Builds its networks and loads the data; cut up as memory has it, or as it was."""
+    settings = settings.anywhere
+    design = study.design(settings.used)
+    tasks = measure.tasks(design, settings.used, layouts)
+    told = Told(study, settings, design, tasks)
+    return cases.work(
+        f"run {name_of(study)}",
+        settings.seed,
+        settings,
+        tasks,
+        tables=told.tables,
+        compared={"results.csv": 3, "history.csv": 4},
+        figures=told.figures,
+        show=told.show,
+        verdict=told.verdict,
+    )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a study makes of what came out."""
+
+    study: Any
+    settings: Settings
+    design: Design
+    tasks: Mapping[str, Task]
+
+    def tables(self, histories: Histories) -> Files:
+        """All that is text."""
+        results, found = self._found(histories)
+        return {
+            "config.json": runs.as_json(dataclasses.asdict(self.settings)),
+            "results.csv": report.results_csv(self.design, results),
+            "history.csv": report.history_csv(self.design, results),
+            "contrasts.csv": report.contrasts_csv(found),
+            **self._concluded(found).file(),
+        }
+
+    def figures(self, histories: Histories) -> Files:
+        """The pictures, and the page that shows them."""
+        results, found = self._found(histories)
+        said = caption(self.settings.used, self.design)
+        pictures = {
+            "contrasts.png": figures.contrasts(found, said),
+            "arms.png": figures.arms(self.design, results, said),
+            "curves.png": figures.curves(self.design, results, said),
+        }
+        whole = self._page(results, found, pictures)
+        return {**pictures, "report.html": page.render(whole)}
+
+    def show(self, histories: Histories) -> None:
+        """Prints the tables."""
+        results, found = self._found(histories)
+        console = Console(highlight=False, width=max(Console().width, WIDTH))
+        rows = report.arm_rows(self.design, results)
+        console.print(report.screen("All arms", report.arm_header(results), rows))
+        claimed = f"{self.study.CLAIM}?"
+        console.print(report.screen(claimed, report.HEADER, report.claim_rows(found)))
+        notes = (grid.note for grid in report.grids(self.design, results, found))
+        for line in (caption(self.settings.used, self.design), *notes):
+            console.print(line, markup=False)
+
+    def verdict(self, histories: Histories) -> Verdict:
+        """Whether the claim holds."""
+        return self._verdict(self._found(histories)[1])
+
+    def _found(self, histories: Histories) -> tuple[dict[str, Result], list[Finding]]:
+        results = measure.results(self.design, self.tasks, histories)
+        return results, claim.findings(self.design, results)
+
+    def _verdict(self, found: list[Finding]) -> Verdict:
+        return Verdict.UNDECIDED if self.settings.smoke else claim.verdict(found)
+
+    def _concluded(self, found: list[Finding]) -> Conclusion:
+        name, words = name_of(self.study), claim.in_words(found)
+        command = again(name, self.settings, self.study.DEFAULTS)
+        return Conclusion(name, self.study.CLAIM, self._verdict(found).value, words, command)
+
+    def _page(
+        self, results: Mapping[str, Result], found: list[Finding], pictures: Mapping[str, bytes]
+    ) -> Page:
+        shown = [
+            Picture("what the claim says, with intervals", pictures["contrasts.png"]),
+            Picture("every arm's test accuracy and loss", pictures["arms.png"]),
+            Picture("learning curves", pictures["curves.png"]),
+            Picture("what each kind of dropout drops", gallery.picture(self.settings.seed)),
+        ]
+        facts = {"protocol": caption(self.settings.used, self.design)} | {
+            title: f"{case.architecture}; arms {', '.join(case.arms)}"
+            for title, case in self.design.cases.items()
+        }
+        concluded = self._concluded(found)
+        verdict = f"{concluded.verdict.capitalize()}: {concluded.words}."
+        tables = report.grids(self.design, results, found)
+        title = f"{concluded.claim[0].upper()}{concluded.claim[1:]}?"
+        return Page(title, verdict, tables, shown, facts, concluded.command)
 
 
 def caption(settings: Settings, design: Design) -> str:
@@ -66,57 +150,3 @@ def caption(settings: Settings, design: Design) -> str:
         f"learning rate {settings.learning_rate:g} falling to 0 unless an arm says otherwise. "
         f"Seeds: {settings.seeds}, from {settings.seed}."
     )
-
-
-def _show(
-    title: str,
-    design: Design,
-    results: Mapping[str, Result],
-    found: Sequence[Finding],
-    said: str,
-) -> None:
-    console = Console(highlight=False, width=max(Console().width, WIDTH))
-    console.print(
-        report.screen("All arms", report.arm_header(results), report.arm_rows(design, results))
-    )
-    console.print(report.screen(f"{title}?", report.HEADER, report.claim_rows(found)))
-    for line in (said, *(grid.note for grid in report.grids(design, results, found))):
-        console.print(line, markup=False)
-
-
-def _files(
-    concluded: Conclusion,
-    design: Design,
-    results: Mapping[str, Result],
-    found: Sequence[Finding],
-    said: str,
-    settings: Settings,
-) -> dict[str, bytes]:
-    pictures = {
-        "contrasts.png": figures.contrasts(found, said),
-        "arms.png": figures.arms(design, results, said),
-        "curves.png": figures.curves(design, results, said),
-    }
-    shown = [
-        Picture("what the claim says, with intervals", pictures["contrasts.png"]),
-        Picture("every arm's test accuracy and loss", pictures["arms.png"]),
-        Picture("learning curves", pictures["curves.png"]),
-        Picture("what each kind of dropout drops", gallery.picture(settings.seed)),
-    ]
-    facts = {"protocol": said} | {
-        title: f"{case.architecture}; arms {', '.join(case.arms)}"
-        for title, case in design.cases.items()
-    }
-    verdict = f"{concluded.verdict.capitalize()}: {concluded.words}."
-    tables = report.grids(design, results, found)
-    title = f"{concluded.claim[0].upper()}{concluded.claim[1:]}?"
-    whole = Page(title, verdict, tables, shown, facts, concluded.command)
-    return {
-        "config.json": runs.as_json(dataclasses.asdict(settings) | {"output": None}),
-        "results.csv": report.results_csv(design, results),
-        "history.csv": report.history_csv(design, results),
-        "contrasts.csv": report.contrasts_csv(found),
-        **concluded.file(),
-        **pictures,
-        "report.html": page.render(whole),
-    }

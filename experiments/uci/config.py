@@ -1,7 +1,7 @@
 """What the study of the UCI sets is asked to do."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.errors import expect
@@ -65,6 +65,11 @@ class Uci:
         free = self.rate is None and self.precision is None
         fix = "The search finds both: leave them out."
         expect(free or not self.search, "--search without --rate and --precision", "both ways", fix)
+
+    @property
+    def anywhere(self) -> "Uci":
+        """What has a part in what comes out."""
+        return replace(self, output=Uci.output, overwrite=False)
 
     @property
     def length(self) -> int:

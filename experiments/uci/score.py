@@ -1,6 +1,5 @@
 """Samples of trained networks, and how near they come to the targets."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from experiments.uci.data import Splits
 from experiments.uci.protocol import Hyperparameters
@@ -24,7 +23,7 @@ class Result(NamedTuple):
 
     rmse: Float[np.ndarray, "splits seeds"]
     log_likelihood: Float[np.ndarray, "blocks splits seeds"]
-    samples: list[int]
+    samples: Int[np.ndarray, " blocks"]
 
 
 def score(
@@ -47,7 +46,7 @@ def score(
         summed = np.logaddexp(summed, of_block)
         likelihoods.append((summed - np.log(sum(sizes))).mean(1).reshape(shape))
     rmse = np.sqrt(np.square(total / sum(sizes) - rows.y_test).mean(1)).reshape(shape)
-    return Result(rmse, np.stack(likelihoods), list(itertools.accumulate(sizes)))
+    return Result(rmse, np.stack(likelihoods), np.cumsum(sizes))
 
 
 def _draw(

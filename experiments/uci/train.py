@@ -16,6 +16,8 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
+from experiments import probes
+from experiments.manifest import Inputs
 from experiments.uci.data import Splits
 from experiments.uci.network import DROPOUT, Network, Numbers
 from experiments.uci.protocol import Hyperparameters, Protocol
@@ -34,13 +36,25 @@ def run(
 ) -> Result:
     """Trains, samples and scores."""
     (count, _), seeds = splits.y_train.shape, len(keys)
-    keys = jax.vmap(lambda key: jax.random.split(key, count), out_axes=1)(keys)
+    keys = _of_splits(keys, count)
     rows = jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), splits)  # seeds of a split
     each = Hyperparameters(*(np.repeat(np.broadcast_to(n, count), seeds) for n in chosen))
     numbers, epochs = _numbers(rows, each), jnp.int32(protocol.epochs)
     plan = (network, protocol.hidden, protocol.batch_size)
     params = fit(plan, numbers, epochs, keys.ravel(), *rows[:2])
     return score(keys[0, 0], network.predict, params, rows, each, (count, seeds), samples)
+
+
+def inputs(problem: tuple[Splits, Protocol, Hyperparameters, Key[Array, " seeds"], int]) -> Inputs:
+    """Digests of what `run` starts from."""
+    splits, protocol, _, keys, _ = problem
+    _, images, features = splits.x_train.shape
+    own = _of_splits(keys, len(splits.mean)).ravel()
+    return probes.inputs(splits, own, images, protocol.batch_size, (features, *protocol.hidden))
+
+
+def _of_splits(keys: Key[Array, " seeds"], count: int) -> Key[Array, "splits seeds"]:
+    return jax.vmap(lambda key: jax.random.split(key, count), out_axes=1)(keys)
 
 
 def _numbers(rows: Splits, each: Hyperparameters) -> Numbers:

@@ -54,6 +54,11 @@ class Uncertainty:
         expect(some, "1 to 8 of the digits 0 to 9 in --unseen", self.unseen, fix)
 
     @property
+    def anywhere(self) -> "Uncertainty":
+        """What has a part in what comes out."""
+        return replace(self, output=Uncertainty.output, overwrite=False)
+
+    @property
     def used(self) -> "Uncertainty":
         """What is run: a smoke run is small whatever else was asked for."""
         return replace(self, **SMOKE) if self.smoke else self

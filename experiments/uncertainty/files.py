@@ -11,7 +11,7 @@ from experiments.uncertainty.experiment import Found
 def files(
     config: Uncertainty, digits: Digits, found: Found, title: str, verdict: str
 ) -> dict[str, bytes]:
-    """Rows, pictures and the page, by their names."""
+    """Pictures and the page, by their names."""
     words, labels = caption(config, digits), digits.y_test
     pictures = {
         "reliability.png": figures.reliability(found.means, labels, words),
@@ -30,11 +30,7 @@ def files(
         {"protocol": words, "regression": _growth(found.curves)},
         again("uncertainty", config),
     )  # fmt: skip
-    return {
-        "results.csv": report.results_csv(found.table),
-        **pictures,
-        "report.html": render(page),
-    }
+    return {**pictures, "report.html": render(page)}
 
 
 def _growth(curves: regression.Curves) -> str:

@@ -39,7 +39,7 @@ def many(tmp_path_factory):
 
 def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
     assert compare(tmp_path) == 0
-    assert "in 8 chunks of 32 networks" in " ".join(capsys.readouterr().err.split())
+    assert "in 8 chunks of at most 32 networks" in " ".join(capsys.readouterr().err.split())
     assert contents(tmp_path) == many
     assert len(many["results.csv"].splitlines()) == 1 + 4 * 60
 
@@ -76,12 +76,12 @@ def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys):
         patch.setattr(train, "train", third)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
-    path = tmp_path / "chunks" / "000001.npz"
+    path = tmp_path / "progress" / "0" / "chunks" / "000001.npz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     assert cli.main(["resume", str(tmp_path)]) == 0
-    assert "chunk is trained again" in " ".join(capsys.readouterr().err.split())
+    assert "that part is trained again" in " ".join(capsys.readouterr().err.split())
     assert contents(tmp_path) == many
 
 

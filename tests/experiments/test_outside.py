@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from experiments import cli, npz, parse, runs, training, verify
+from experiments import cases, cli, npz, parse, runs, training, verify
 from experiments.config import Compare
 from experiments.errors import InputError
 from experiments.manifest import Head
@@ -45,8 +45,8 @@ def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp("outside") / "run"
     histories = []
     with pytest.MonkeyPatch.context() as patch:
-        run = training.run
-        patch.setattr(training, "run", lambda *a: histories.append(run(*a)) or histories[-1])
+        run = cases.run
+        patch.setattr(cases, "run", lambda *a: histories.append(run(*a)) or histories[-1])
         assert cli.main(["compare", *SMALL, "--output", str(folder)]) == 0
     return folder, histories[0]
 
@@ -55,7 +55,7 @@ def original(tmp_path_factory):
 def folder(original, tmp_path, monkeypatch):
     """A copy; to train it again takes no time."""
     path, history = original
-    monkeypatch.setattr(training, "run", lambda *_: history)
+    monkeypatch.setattr(cases, "run", lambda *_: history)
     return Path(shutil.copytree(path, tmp_path / "run"))
 
 
@@ -111,7 +111,7 @@ def test_malformed_manifests(folder, original, data):
 @given(data=st.data())
 def test_malformed_unfinished_runs(folder, original, data):
     manifest = json.loads((original[0] / runs.MANIFEST).read_text())
-    del manifest["outcome"], manifest["sha256"]
+    del manifest["outcomes"], manifest["sha256"]
     (folder / runs.MANIFEST).unlink(missing_ok=True)
     (folder / runs.UNFINISHED).write_text(json.dumps(data.draw(changed(manifest))))
     before = contents(folder)

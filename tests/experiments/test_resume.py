@@ -21,6 +21,9 @@ EPOCHS = 6
 SMALL = [*ARGUMENTS, "--epochs", str(EPOCHS), "--placements", "input", "--rates", "0.5"]
 COMPARE = ["compare", *SMALL, "--seeds", "2", "--checkpoint-every", "0"]
 
+CHECKPOINTS, DIGESTS = (
+    Path(runs.PROGRESS, "0", name) for name in (checkpoints.CHECKPOINTS, checkpoints.DIGESTS)
+)
 ORBAX_LEAVES_THINGS = pytest.mark.filterwarnings(  # undone, when it fails
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
@@ -116,7 +119,7 @@ def test_ctrl_c_has_status_130(tmp_path, monkeypatch, capsys):
 def test_the_last_few_checkpoints_are_kept(tmp_path, interrupted, monkeypatch):
     monkeypatch.setattr(sweep, "CALL", 0)
     folder, _ = interrupted(tmp_path, 5)
-    steps = sorted(int(path.name) for path in (folder / runs.CHECKPOINTS).iterdir())
+    steps = sorted(int(path.name) for path in (folder / CHECKPOINTS).iterdir())
     assert steps == [3, 4, 5]
 
 
@@ -132,7 +135,7 @@ def test_checkpoints_are_taken_by_time(tmp_path, monkeypatch):
 
 
 def files_of(folder, step):
-    files = (folder / runs.CHECKPOINTS / str(step)).rglob("*")
+    files = (folder / CHECKPOINTS / str(step)).rglob("*")
     return sorted((path for path in files if path.is_file()), key=lambda path: path.stat().st_size)
 
 
@@ -156,18 +159,18 @@ def lose_metadata(folder, step):
 
 
 def lose_digest(folder, step):
-    (folder / runs.DIGESTS / f"{step}.json").unlink()
+    (folder / DIGESTS / f"{step}.json").unlink()
 
 
 def spoil_digest(folder, step):
-    (folder / runs.DIGESTS / f"{step}.json").write_text('{"blocks": 1, "sha256": "0"}')
+    (folder / DIGESTS / f"{step}.json").write_text('{"blocks": 1, "sha256": "0"}')
 
 
 def swap(folder, step):
     """A checkpoint that is whole, but of another moment."""
-    (folder / runs.CHECKPOINTS / str(step)).rename(folder / "aside")
-    (folder / runs.CHECKPOINTS / str(step - 1)).rename(folder / runs.CHECKPOINTS / str(step))
-    (folder / "aside").rename(folder / runs.CHECKPOINTS / str(step - 1))
+    (folder / CHECKPOINTS / str(step)).rename(folder / "aside")
+    (folder / CHECKPOINTS / str(step - 1)).rename(folder / CHECKPOINTS / str(step))
+    (folder / "aside").rename(folder / CHECKPOINTS / str(step - 1))
 
 
 @ORBAX_LEAVES_THINGS
@@ -219,7 +222,7 @@ def test_a_full_disk_is_one_error_and_leaves_what_was_written(tmp_path, whole, m
     assert "error: Expected to write a checkpoint" in said
     assert f"resume {tmp_path}" in said
     assert "Traceback" not in said
-    assert {"1", "2"} <= {path.name for path in (tmp_path / runs.CHECKPOINTS).iterdir()}
+    assert {"1", "2"} <= {path.name for path in (tmp_path / CHECKPOINTS).iterdir()}
     assert go_on(tmp_path) == 0
     assert contents(tmp_path) == whole
 
@@ -279,7 +282,7 @@ def contents_below(folder):
 def test_nothing_is_to_be_done_for_a_finished_run(tmp_path, whole, capsys):
     for name, content in whole.items():
         (tmp_path / name).write_bytes(content)
-    (tmp_path / runs.CHECKPOINTS).mkdir()  # killed while it cleared these away
+    (tmp_path / CHECKPOINTS).mkdir(parents=True)  # killed while it cleared these away
     assert go_on(tmp_path) == 0
     assert "finished" in capsys.readouterr().out
     assert contents(tmp_path) == whole
@@ -298,10 +301,10 @@ def test_another_environment_is_refused(tmp_path, interrupted, monkeypatch, caps
 def test_other_data_are_refused(tmp_path, interrupted, monkeypatch, capsys):
     folder, _ = interrupted(tmp_path, 1)
     head = parse.load(folder / runs.UNFINISHED)
-    head["inputs"]["data"] = "other"
+    head["cases"]["networks"]["inputs"]["data"] = "other"
     (folder / runs.UNFINISHED).write_bytes(runs.as_json(head))
     assert go_on(folder) == 2
-    assert "the data that the run began with" in capsys.readouterr().err
+    assert "what the run began with; got other: the data of networks" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("there", ["nothing", "empty", "text"])
@@ -314,9 +317,9 @@ def test_what_is_no_run_is_refused(tmp_path, there, capsys):
     assert not (tmp_path / "absent").exists()
 
 
-def kill_when(folder, moment):
-    """Starts the comparison in a process, and kills it outright at a moment."""
-    command = [sys.executable, "-m", "experiments", *COMPARE, "--output", str(folder)]
+def kill_when(folder, moment, arguments=COMPARE):
+    """Starts a command in a process, and kills it outright at a moment."""
+    command = [sys.executable, "-m", "experiments", *arguments, "--output", str(folder)]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": str(jax.device_count())}
     with subprocess.Popen(command, env=environment, **quiet) as process:
@@ -337,7 +340,8 @@ def writing(folder, pattern):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["checkpoints/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)]
+    "pattern",
+    ["progress/0/checkpoints/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)],
 )
 def test_no_kill_loses_a_run(tmp_path, whole, pattern):
     """In the middle of a checkpoint, and of the report."""

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import spread, sweep
-from experiments.compare import head, task_of
+from experiments import probes, spread, sweep
+from experiments.compare import task_of
 from experiments.placements import arms_of
 from tests.experiments import tiny
 
@@ -21,7 +21,7 @@ def on(devices, monkeypatch):
     jax.clear_caches()  # a program knows its devices
     task = task_of(CONFIG, tiny.digits(), ARMS)
     assert task.layout.chunk % devices == 0
-    return head(CONFIG, tiny.digits(), task).inputs, sweep.run(task)
+    return probes.cases({"": task})[""].inputs, sweep.run(task)
 
 
 @pytest.mark.parametrize("counts", [(8,), pytest.param((2, 4), marks=pytest.mark.slow)])

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cli
+from experiments import cases, cli, sweep
 from experiments.errors import InputError
+from experiments.keeping import Keeping
 from experiments.models import Drop, Perceptron
 from experiments.recipe import recipe
 from experiments.statistics import Interval
 from experiments.studies import DESIGNED, DESIGNS, combine, convergence, ensemble
-from experiments.train import Trained
+from experiments.train import Metrics, Trained
 from experiments.trials import claim, measure
 from experiments.trials.claim import Finding
 from experiments.trials.design import Arm, Case, Contrast, Design, accuracy, interaction, more, same
@@ -83,9 +84,9 @@ def test_every_study_names_sites_arms_and_measures_that_there_are(study):
         task = measure._task(case, SMOKE)
         assert task.recipes.rates.shape == (len(case.arms), len(case.architecture.sites))
         assert len({arm.tobytes() for arm in np.stack(_leaves(task.recipes), 1)}) == len(case.arms)
-        shapes = _probed(task) if task.plan.probe else {}
         history = [dict.fromkeys(USUAL, np.ones((1, len(case.arms))))] * len(task.plan.ends)
-        measured[name] = USUAL | set(shapes) | set(case.derive(task.plan.ends, history))
+        probed = sweep.measured(task)[len(Metrics._fields) :]
+        measured[name] = USUAL | set(probed) | set(case.derive(task.plan.ends, history))
     for case, arm, name in (term for c in design.contrasts for term in c.weights):
         assert arm in design.cases[case].arms
         assert name in measured[case]
@@ -97,17 +98,6 @@ def _leaves(recipes):
     return [column for leaf in recipes for column in np.asarray(leaf).reshape(len(leaf), -1).T]
 
 
-def _probed(task):
-    plan, data = task.plan, task.problem.data
-
-    def probe(key):
-        params, rest = nnx.state(plan.architecture.build(key), nnx.Param, nnx.Not(nnx.Param))
-        own = jax.tree.map(lambda leaf: leaf[0], task.recipes)
-        return plan.probe(Trained(plan.architecture, params, rest, own), data, key)
-
-    return jax.eval_shape(probe, jax.random.key(0))
-
-
 def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     data = tiny.digits()
     arms = {"none": Arm(), "all": Arm({"post*": 1.0})}
@@ -115,7 +105,8 @@ def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     contrasts = [more("", *fit), more("", fit[1], fit[0]), same("", *fit, within=5)]
     design = Design({"mlp": Case(perceptron(data, (12, 8)), data, arms)}, contrasts)
     settings = Settings(train_size=60, epochs=20, batch_size=20, seeds=4)
-    results = measure.train("test", design, measure.tasks(design, settings))
+    tasks = measure.tasks(design, settings)
+    results = measure.results(design, tasks, cases.run(tasks, Keeping()))
     found = claim.findings(design, results)
     expected = [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.REFUTED]
     assert [finding.verdict for finding in found] == expected
@@ -280,19 +271,29 @@ def test_a_study_that_differs_is_told_by_what(run, tmp_path, capsys):
     assert verified(tmp_path / "file", capsys)[1].endswith(
         "differs: results.csv (its digest is not the manifest's)."
     )
-    lines = (run / "history.csv").read_text().splitlines()
-    case, arm, seed, epoch, *_ = lines[4].split(",")
-    rewritten(
-        copied(run, tmp_path / "row"),
-        "history.csv",
-        lambda text: text.replace(lines[4], lines[4] + "1"),
+    table = copied(run, tmp_path / "table")
+    rewritten(table, "history.csv", lambda text: text + " ")
+    status, said = verified(table, capsys)
+    assert (status, "differs: history.csv (its digest is right" in said) == (1, True)
+
+
+def settled(run, folder, **changes):
+    """A copy of a run whose manifest has other settings."""
+    copied(run, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["config"] |= changes
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_study_of_other_settings_differs_in_what_follows_from_them(run, tmp_path, capsys):
+    assert verified(settled(run, tmp_path / "data", dataset="no.npz"), capsys)[0] == 2
+    said = verified(settled(run, tmp_path / "seed", seed=1), capsys)
+    assert said == (
+        1,
+        "Different. The first thing that differs: the keys of mlp (of another digest than the "
+        "manifest's).",
     )
-    status, said = verified(tmp_path / "row", capsys)
-    assert (status, f"{case}, {arm}, {seed}, {epoch} in history.csv" in said) == (1, True)
-    rewritten(
-        copied(run, tmp_path / "data"), "config.json", lambda text: text.replace("digits", "no.npz")
-    )
-    assert verified(tmp_path / "data", capsys)[0] == 2
 
 
 def test_a_study_elsewhere_is_the_same_within_a_tolerance(run, tmp_path, capsys):
@@ -304,16 +305,17 @@ def test_a_study_elsewhere_is_the_same_within_a_tolerance(run, tmp_path, capsys)
     last = (run / "results.csv").read_text().splitlines()[-1]
     near = last.replace(last.split(",")[5], str(float(last.split(",")[5]) + 0.05))
     far = last.replace(last.split(",")[5], str(float(last.split(",")[5]) + 2))
+    row = ", ".join(last.split(",")[:3])
     rewritten(folder, "results.csv", lambda text: text.replace(last, near))
     assert verified(folder, capsys)[0] == 3
     rewritten(folder, "results.csv", lambda text: text.replace(near, far))
     status, said = verified(folder, capsys)
-    assert (status, "in results.csv" in said, "jax 0.0" in said) == (1, True, True)
+    assert (status, f"the row {row} of results.csv" in said, "jax 0.0" in said) == (1, True, True)
 
 
 @pytest.mark.parametrize("change", [
-    {"environment": 1}, {"inputs": []}, {"layouts": {"mlp": 3}}, {"sha256": {"../x": "0"}},
-    {"command": "run nothing"},
+    {"environment": 1}, {"cases": []}, {"cases": {"mlp": 3}}, {"cases": {}},
+    {"sha256": {"../x": "0"}}, {"command": "run nothing"}, {"outcomes": {}},
 ], ids=str)  # fmt: skip
 def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, change):
     folder = copied(run, tmp_path / "copy")

@@ -1,6 +1,9 @@
 """The uci study on a small set made here; what is published on it are results of its own."""
 
 import csv
+import os
+import shutil
+import signal
 from dataclasses import replace
 
 import jax
@@ -16,6 +19,7 @@ from experiments.uci import arms, compare, concrete, data, score, train
 from experiments.uci.network import DROPOUT, Numbers
 from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
 from experiments.verdict import Verdict
+from tests.experiments.test_resume import contents
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)
@@ -73,7 +77,7 @@ def test_runs_learn_and_differ(own):
     _, splits, result = own
     assert result.rmse.shape == (SPLITS, 4)
     assert result.log_likelihood.shape == (2, SPLITS, 4)
-    assert result.samples == [500, 600]
+    assert result.samples.tolist() == [500, 600]
     assert (result.rmse < splits.y_test.std(1)[:, None] / 2).all()
     assert len(np.unique(result.rmse)) == SPLITS * 4
 
@@ -100,7 +104,7 @@ def differences(shift):
     theirs = data.Published(np.linspace(1, 2, 20), np.linspace(-3, -2, 20))
     noise = np.random.default_rng(0).normal(size=20) * 0.01
     ours = train.Result(
-        (theirs.rmse + noise + shift)[:, None], theirs.log_likelihood[None, :, None], [10]
+        (theirs.rmse + noise + shift)[:, None], theirs.log_likelihood[None, :, None], np.array([10])
     )
     return ours, theirs
 
@@ -123,7 +127,7 @@ def test_dropout_off_is_the_mean_of_one_pass(own):
     _, splits, _ = own
     keys, off = seed_keys(0, 1), CHOSEN._replace(rate=0.0)
     found = train.run(splits, SHORT, off, keys, 600)
-    assert found.samples == [2]
+    assert found.samples.tolist() == [2]
     keys = jax.vmap(lambda key: jax.random.split(key, SPLITS), out_axes=1)(keys).ravel()
     each = Hyperparameters(*(np.full(SPLITS, number) for number in off))
     numbers, epochs = train._numbers(splits, each), jnp.int32(60)
@@ -214,6 +218,38 @@ def test_the_longer_protocols_run(own, name):
 ])  # fmt: skip
 def test_no_block_is_of_one_sample(samples, sizes):
     assert score._blocks(samples) == sizes
+
+
+def told(capsys, *command):
+    status = cli.main([*map(str, command)])
+    return status, " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_is_resumed_at_the_part_it_was_in_and_verified(own, tmp_path, capsys, monkeypatch):
+    folder, arguments = tmp_path / "data", ["--rate", "0.05", "--arms", "off"]
+    shutil.copytree(own[0], folder)
+    assert run(folder, tmp_path / "whole", *arguments) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "run", interrupted(train.run))
+        with pytest.raises(KeyboardInterrupt, match=r"after made\. To go on: .* resume"):
+            run(folder, tmp_path / "cut", *arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "run", lambda *_: pytest.fail("It is there."))
+        assert told(capsys, "resume", tmp_path / "cut")[1].endswith("verdict: agree")
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+    identical = (0, "Identical, bit for bit.")
+    assert told(capsys, "verify", tmp_path / "cut") == identical
+    np.savetxt(folder / "made" / "data.txt", 1.01 * np.loadtxt(folder / "made" / "data.txt"))
+    status, said = told(capsys, "verify", tmp_path / "cut")
+    assert (status, "first thing that differs: the data of made" in said) == (1, True)
+
+
+def interrupted(whole):
+    def once(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return whole(*arguments)
+
+    return once
 
 
 def test_a_set_with_nothing_published_is_searched(own, tmp_path, capsys, monkeypatch):

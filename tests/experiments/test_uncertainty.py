@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from experiments.train import seed_keys
 from experiments.uncertainty import claim, data, measure, regression, train
 from experiments.uncertainty.measure import Passes, Scores
 from experiments.verdict import Verdict, together
+from tests.experiments.test_resume import contents
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,28 @@ def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png") == 5
     assert "Not decided at this size" in page
+
+
+def test_a_run_is_verified(smoke, capsys):
+    assert cli.main(["verify", str(smoke[0])]) == 0
+    assert "Identical, bit for bit." in capsys.readouterr().out
+
+
+def test_networks_that_are_kept_are_not_trained_again(smoke, tmp_path, monkeypatch):
+    def once(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return whole(*arguments)
+
+    whole = train.fit
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "fit", once)
+        with pytest.raises(KeyboardInterrupt, match="after networks"):
+            cli.main(["run", "uncertainty", "--smoke", "--output", str(tmp_path)])
+    fitted = []
+    monkeypatch.setattr(train, "fit", lambda plan, *a: fitted.append(plan.loss) or whole(plan, *a))
+    assert cli.main(["resume", str(tmp_path)]) == 3
+    assert fitted == [train.squared_error]  # the regression alone
+    assert contents(tmp_path) == contents(smoke[0])
 
 
 def test_results_have_a_row_for_each_arm_count_and_seed(smoke):

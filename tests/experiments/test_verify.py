@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import cli, probes, train, verify
+from experiments import cases, cli, probes, train
 from tests.experiments.tiny import ARGUMENTS
 
 SMALL = [*ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "2"]
@@ -46,7 +46,7 @@ def edit(run, change):
 
 
 def untrained(monkeypatch):
-    monkeypatch.setattr(verify.training, "run", lambda *_: pytest.fail("It trained."))
+    monkeypatch.setattr(cases, "run", lambda *_: pytest.fail("It trained."))
 
 
 def test_a_run_that_was_left_alone_is_identical(run, capsys):
@@ -147,10 +147,14 @@ def test_another_version_excuses_no_more_than_the_tolerance(run, capsys, monkeyp
     assert "by more than tolerated" in capsys.readouterr().out
 
 
+def inputs(manifest):
+    return manifest["cases"]["networks"]["inputs"]
+
+
 def test_another_version_excuses_no_other_masks(run, capsys, monkeypatch):
     untrained(monkeypatch)
     edit(run, another_jax)
-    edit(run, lambda manifest: manifest["inputs"].update(masks="other"))
+    edit(run, lambda manifest: inputs(manifest).update(masks="other"))
     assert cli.main(["verify", str(run)]) == 1
     assert "the masks" in capsys.readouterr().out
 
@@ -204,15 +208,20 @@ BAD = {
     "dots": (escape(".."), "'..'"),
     "windows": (escape("..\\x"), "names of files"),
     "no results": (without("sha256", "results.csv"), "results.csv under sha256"),
-    "no layout": (without("layout"), "the entries"),
+    "no cases": (setting({}, "cases"), "cases ['networks']"),
+    "no outcomes": (setting({}, "outcomes"), "digests of 3 blocks of networks"),
+    "no layout": (without("cases", "networks", "layout"), "the entries"),
     "more": (setting(1, "extra"), "the entries"),
-    "other command": (setting("bench", "command"), "manifest of a compare"),
+    "other command": (setting("bench", "command"), "manifest of compare or of a study"),
     "text for a number": (setting("2", "config", "arms", "seeds"), "config.arms.seeds"),
     "activation": (setting("swish", "config", "network", "activation"), "'gelu'"),
     "a rate": (setting([1.5], "config", "arms", "rates"), "--rates in [0, 1]; got 1.5"),
-    "other seeds": (setting(3, "layout", "seeds"), "layout of 2 arms of 2 seeds"),
-    "no chunk": (setting(0, "layout", "chunk"), "chunk of 1 or more"),
-    "blocks": (setting([], "outcome", "blocks"), "digests of 3 blocks"),
+    "other seeds": (
+        setting(3, "cases", "networks", "layout", "seeds"),
+        "layout of 2 arms of 2 seeds",
+    ),
+    "no chunk": (setting(0, "cases", "networks", "layout", "chunk"), "chunk of 1 or more"),
+    "blocks": (setting([], "outcomes", "networks", "blocks"), "digests of 3 blocks"),
 }
 
 

@@ -1,0 +1,44 @@
+"""Arrays that are done, as files: each appears whole, and is checked when it is read."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import runs, spread
+from experiments.fingerprints import digest
+
+DIGEST = "sha256"
+Tree = Mapping[str, np.ndarray]
+
+
+def write(path: Path, tree: Tree) -> None:
+    """With a digest of all that is in it."""
+    content = io.BytesIO()
+    named: dict[str, Any] = {**tree, DIGEST: np.array(_digest(tree))}
+    np.savez(content, **named)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs.put(path, content.getvalue())
+
+
+def read(path: Path) -> Tree | None:
+    """None if there is no such file, and after a warning if it is not what was written."""
+    try:
+        with path.open("rb") as source, np.load(source, allow_pickle=False) as file:
+            tree = dict(file)
+        if str(tree.pop(DIGEST)) == _digest(tree):
+            return tree
+        reason = "it is not what its digest says"
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error)
+    spread.warn(f"{path} is damaged ({reason}): that part is trained again.")
+    return None
+
+
+def _digest(tree: Tree) -> str:
+    return digest(np.array(sorted(tree)), *(tree[name] for name in sorted(tree)))

@@ -1,0 +1,207 @@
+"""Studies of several cases, and parts of others: stopped at any moment, the end is the same."""
+
+import random
+import time
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments import cli, parts, prepared, runs, sweep, train
+from experiments.errors import InputError
+from experiments.interrupts import Interrupts
+from experiments.keeping import Progress
+from experiments.studies import STUDIES, Study, command
+from experiments.trials import study
+from experiments.trials.design import Arm, Case, Design, accuracy, more
+from experiments.trials.networks import perceptron
+from experiments.trials.settings import Settings
+from experiments.verdict import Verdict
+from tests.experiments import tiny
+from tests.experiments.test_resume import contents, kill_when, press_after
+
+EPOCHS = 3
+
+
+def design(_):
+    """Two cases, the second of which is probed."""
+    data, arms = tiny.digits(), {"none": Arm(), "half": Arm({"post*": 0.5})}
+    contrasts = [more("half over none", accuracy("narrow", "half"), accuracy("narrow", "none"))]
+    narrow = Case(perceptron(data, (8,)), data, arms)
+    return Design({"narrow": narrow, "wide": Case(perceptron(data, (9,)), data, arms, PROBED)},
+                  contrasts)  # fmt: skip
+
+
+def length(trained, data, key):
+    del data, key
+    squares = [jnp.square(leaf).sum() for leaf in jax.tree.leaves(trained.params)]
+    return {"length": jnp.sqrt(jnp.stack(squares).sum())}
+
+
+PROBED = {"probe": length}
+REAL = ["run", "inference", "--smoke", "--checkpoint-every", "0"]
+MADE = SimpleNamespace(
+    __name__="made",
+    CLAIM="half is better",
+    DEFAULTS=Settings(train_size=60, test_size=90, epochs=EPOCHS, batch_size=20, seeds=2),
+    design=design,
+)
+
+
+@pytest.fixture(autouse=True)
+def made(monkeypatch):
+    """A study among the others, that calls of one epoch train."""
+    one = Study(MADE.CLAIM, MADE.DEFAULTS, lambda _: "", lambda config: study.run(MADE, config))
+    monkeypatch.setitem(STUDIES, "made", one)
+    monkeypatch.setitem(prepared.DESIGNED, "made", MADE)
+    monkeypatch.setitem(prepared.KINDS, "run made", Settings)
+    monkeypatch.setattr(sweep, "CALL", 0)
+
+
+def run(folder, *arguments):
+    return cli.main(["run", "made", "--output", str(folder), *arguments])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keeping") / "run"
+    study.run(MADE, train_settings(folder))
+    return contents(folder)
+
+
+def train_settings(folder):
+    return Settings(**{**vars(MADE.DEFAULTS), "output": folder})
+
+
+@pytest.mark.parametrize(("calls", "where"), [
+    (1, "epoch 1 of 3, in chunk 1 of 1 of case 1 of 2"),
+    (3, "chunk 1 of 1 of case 1 of 2"),
+    (5, "epoch 2 of 3, in chunk 1 of 1 of case 2 of 2"),
+    (6, "chunk 1 of 1 of case 2 of 2"),
+])  # fmt: skip
+def test_a_study_is_resumed_in_the_case_it_was_in(
+    tmp_path, whole, monkeypatch, capsys, calls, where
+):
+    with monkeypatch.context() as patch:
+        press_after(patch, calls)
+        with pytest.raises(KeyboardInterrupt, match=f"Interrupted after {where}"):
+            run(tmp_path)
+    trained, again = [], train.train
+    monkeypatch.setattr(train, "train", lambda *a: trained.append(1) or again(*a))
+    status = cli.main(["resume", str(tmp_path)])
+    verdict = capsys.readouterr().out.splitlines()[-1].removeprefix("verdict: ")
+    assert status == Verdict(verdict).status
+    assert len(trained) == 2 * EPOCHS - calls
+    assert contents(tmp_path) == whole
+
+
+def test_the_length_is_one_of_the_results(whole):
+    header, *rows = whole["results.csv"].decode().splitlines()
+    assert header.endswith(",length")
+    assert [row.rpartition(",")[2] != "" for row in rows] == [False] * 4 + [True] * 4
+
+
+def test_a_study_is_verified_by_all_of_its_cases(tmp_path, whole, monkeypatch, capsys):
+    for name, content in whole.items():
+        (tmp_path / name).write_bytes(content)
+    assert cli.main(["verify", str(tmp_path)]) == 0
+    monkeypatch.setattr(train, "train", nudged(train.train))
+    assert cli.main(["verify", str(tmp_path)]) == 1
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.endswith("first thing that differs: block 2 of 3 (epochs 2 to 2) of wide.")
+
+
+def nudged(whole):
+    """The second case goes another way from its second block on."""
+
+    def other(plan, state, problem, rows, first, stop):
+        state = whole(plan, state, problem, rows, first, stop)
+        if plan.probe is None or stop != 2:
+            return state
+        return state._replace(params=jax.tree.map(lambda leaf: leaf * 1.000001, state.params))
+
+    return other
+
+
+def test_all_goes_on_where_it_was(tmp_path, whole, monkeypatch, capsys):
+    names = ("made", "again")
+    monkeypatch.setattr(command, "STUDIES", {name: STUDIES["made"] for name in names})
+    every = ["run", "all", "--output", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        press_after(patch, 2 * EPOCHS + 2)
+        with pytest.raises(KeyboardInterrupt):
+            cli.main(every)
+    assert cli.main(every) == 2
+    assert "Pass --overwrite" in capsys.readouterr().err
+    cli.main([*every, "--resume"])
+    said = capsys.readouterr().out
+    assert f"Nothing to do: the run in {tmp_path / 'made'}" in said
+    assert said.splitlines()[-1].startswith("verdict: made ")
+    for name in names:
+        assert contents(tmp_path / name) == whole
+    assert cli.main([*every, "--resume", "--overwrite"]) == 2
+
+
+TREE = {"a": np.arange(6.0).reshape(2, 3), "b": np.array(["x"])}
+
+
+def flip(content):
+    content[len(content) // 2] ^= 1
+
+
+def cut(content):
+    del content[len(content) // 2 :]
+
+
+def test_a_part_is_made_once(tmp_path):
+    keeping, made = Progress(tmp_path, 0, Interrupts()), []
+    for _ in range(2):
+        kept = keeping.part("one", lambda: made.append(1) or TREE)
+        assert all(np.array_equal(kept[name], TREE[name]) for name in TREE)
+    assert made == [1]
+
+
+@pytest.mark.parametrize("damage", [flip, cut, bytearray.clear])
+def test_a_damaged_part_is_made_again(tmp_path, capsys, damage):
+    path = tmp_path / "one.npz"
+    parts.write(path, TREE)
+    content = bytearray(path.read_bytes())
+    damage(content)
+    path.write_bytes(content)
+    assert parts.read(path) is None
+    assert "one.npz is damaged" in capsys.readouterr().err
+
+
+def test_a_part_of_other_arrays_is_not_what_its_digest_says(tmp_path, capsys):
+    parts.write(tmp_path / "one.npz", TREE)
+    with np.load(tmp_path / "one.npz") as file:
+        other = {**file, "a": TREE["a"] + 1}
+    np.savez(tmp_path / "one.npz", **other)
+    assert parts.read(tmp_path / "one.npz") is None
+    assert "not what its digest says" in capsys.readouterr().err
+
+
+def test_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs, "put", full)
+    with pytest.raises(InputError, match=r"No space left .* make room, then .* resume"):
+        Progress(tmp_path, 0, Interrupts()).part("one", lambda: TREE)
+
+
+@pytest.mark.slow
+def test_no_kill_loses_a_study(tmp_path):
+    """A real one of several cases, killed outright at five moments."""
+    begun, moments = time.monotonic(), random.Random(0)
+    kill_when(tmp_path / "whole", lambda _: False, REAL)
+    whole, length = contents(tmp_path / "whole"), time.monotonic() - begun
+    for number in range(5):
+        folder, stop = tmp_path / str(number), length * moments.random()
+        kill_when(folder, lambda seconds, stop=stop: seconds > stop, REAL)
+        begun = (folder / runs.MANIFEST).exists() or (folder / runs.UNFINISHED).exists()
+        again = ["resume", str(folder)] if begun else [*REAL, "--output", str(folder)]
+        assert cli.main(again) in (0, 3)
+        assert contents(folder) == whole, f"killed after {stop:.2f} of {length:.2f} seconds"
