@@ -15,7 +15,7 @@ from experiments.compare import compare
 from experiments.config import CHECKPOINT_EVERY, Compare, Folder, check_seconds
 from experiments.errors import InputError
 from experiments.resume import resume
-from experiments.studies import command
+from experiments.run import list_studies, run
 from experiments.verify import verify
 
 app = tyro.extras.SubcommandApp()
@@ -44,7 +44,7 @@ def _bench(config: Bench, folder: Output) -> None:
 @app.command(name="list")
 def _list() -> None:
     """Which studies are there, and what does each claim?"""
-    command.list_studies()
+    list_studies()
 
 
 @app.command(name="run")
@@ -118,7 +118,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if words[:1] == ["run"]:
-            return command.run(words[1:])
+            return run(words[1:])
         options = (tyro.conf.OmitArgPrefixes,)
         return app.cli(prog="python -m experiments", args=words, config=options) or 0
     except InputError as error:

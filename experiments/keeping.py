@@ -4,8 +4,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+import jax
+
 from experiments import parts, runs
 from experiments.checkpoints import Checkpoints, Place
+from experiments.errors import expect
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.parts import Tree
 from experiments.sweep import Keeper, Task
@@ -21,7 +24,7 @@ class Keeping:
 
     def part(self, name: str, make: Callable[[], Tree]) -> Tree:
         """The arrays of a part that is made in one go; not made if they are kept from before."""
-        del name
+        expect(jax.process_count() == 1, f"one process for {name}", jax.process_count())
         return make()
 
 
@@ -41,7 +44,7 @@ class Progress(Keeping):
         path = self.run / runs.PROGRESS / f"{name}.npz"
         kept = parts.read(path)
         if kept is None:
-            kept = make()
+            kept = super().part(name, make)
             try:
                 parts.write(path, kept)
             except OSError as error:

@@ -39,7 +39,7 @@ def test_a_run_folder_explains_itself(folder):
     assert manifest["prng"] == "threefry2x32"
     assert {"jax", "flax", "numpy", "python"} <= manifest["environment"]["versions"].keys()
     assert manifest["environment"]["device_count"] == jax.device_count()
-    assert len(manifest["outcome"]["blocks"]) == 3
+    assert len(manifest["outcomes"]["networks"]["blocks"]) == 3
     config = json.loads((folder / "config.json").read_text())
     assert config["network"] == {"widths": [12, 8], "activation": "relu"}
     assert manifest["config"] == config

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from experiments import cli, parts, prepared, runs, sweep, train
+from experiments import run as command
 from experiments.errors import InputError
 from experiments.interrupts import Interrupts
 from experiments.keeping import Progress
-from experiments.studies import STUDIES, Study, command
+from experiments.studies import STUDIES, Study
 from experiments.trials import study
 from experiments.trials.design import Arm, Case, Design, accuracy, more
 from experiments.trials.networks import perceptron

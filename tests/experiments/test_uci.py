@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from experiments import cli
+from experiments import run as command
 from experiments.errors import InputError
-from experiments.studies import STUDIES, command
+from experiments.studies import STUDIES
 from experiments.train import seed_keys
 from experiments.uci import arms, compare, concrete, data, score, train
 from experiments.uci.network import DROPOUT, Numbers
