@@ -1,7 +1,6 @@
 """Arrays that are done, as files: each appears whole, and is checked when it is read."""
 
 import io
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,8 @@ def read(path: Path) -> Tree | None:
         reason = "it is not what its digest says"
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error)
+    except Exception as error:  # zipfile and numpy meet damage with errors of every kind
+        reason = str(error) or type(error).__name__
     spread.warn(f"{path} is damaged ({reason}): that part is trained again.")
     return None
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from experiments import cases, cli, npz, parse, runs, training, verify
+from experiments import cases, cli, npz, parse, parts, runs, training, verify
 from experiments.config import Compare
 from experiments.errors import InputError
 from experiments.manifest import Head
@@ -202,6 +202,20 @@ ARRAYS = arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(min_dims=0, m
 def test_npz_files_of_other_arrays(tmp_path, name, array):
     found = read(tmp_path / "set.npz", saved(**GOOD | {name: array}))
     assert found is None or all(np.isfinite(each).all() for each in found)
+
+
+@bounded
+@given(places=st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=5))
+def test_damaged_parts(tmp_path, places):
+    """Whatever is read of one is what was written."""
+    path = tmp_path / "part.npz"
+    parts.write(path, GOOD)
+    content = bytearray(path.read_bytes())
+    for place, byte in places:
+        content[place % len(content)] = byte
+    path.write_bytes(content)
+    found = parts.read(path)
+    assert found is None or all(np.array_equal(found[name], GOOD[name]) for name in GOOD)
 
 
 def test_an_array_that_claims_to_be_larger_than_memory(tmp_path):
