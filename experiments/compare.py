@@ -13,7 +13,6 @@ from experiments.cluster import Cluster, lead
 from experiments.comparison import comparison, conclusion
 from experiments.config import Compare, Folder
 from experiments.data import Dataset, load
-from experiments.errors import expect
 from experiments.layout import Layout
 from experiments.models import Perceptron
 from experiments.placements import Arm, arms_of, rate_rows
@@ -23,8 +22,6 @@ from experiments.train import Plan, Problem, block_ends
 from experiments.work import Files, Work
 
 CASE = "networks"
-MOST = 10_000_000
-"""Networks whose results are held in memory."""
 
 
 def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
@@ -65,9 +62,6 @@ def task_of(
     sizes = (data.inputs, *config.network.widths, data.classes)
     architecture = Perceptron(sizes, config.network.activation)
     steps = len(data.y_train) // settings.batch_size
-    whole, fix = steps * settings.epochs, "Lower --epochs, or raise --batch-size."
-    expect(whole < 2**31, "fewer than 2**31 steps", f"{whole:,}", fix)
-    expect(seeds * len(arms) <= MOST, f"at most {MOST:,} networks", f"{seeds * len(arms):,}")
     problem = Problem(data, np.array(config.arms.seed, np.uint32))
     recipes = recipe.with_rates(
         rate_rows(arms, architecture.sites, architecture.depth),

@@ -17,6 +17,8 @@ from experiments.train import MEASURED_AT_ONCE, Plan
 
 GIB = 2**30
 MOST = 4 * GIB
+NETWORKS = 10_000_000
+"""Whose results are held in memory."""
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -37,6 +39,9 @@ def limits(plan: Plan) -> tuple[int, int]:
 
 def fitted(plan: Plan, seeds: int, arms: int, cut: Layout | int | None = None) -> Layout:
     """The work cut up: as it was, in chunks of a size, or as memory has it."""
+    steps, fix = plan.steps_per_epoch * plan.epochs, "Lower --epochs, or raise --batch-size."
+    expect(steps < 2**31, "fewer than 2**31 steps", f"{steps:,}", fix)
+    expect(seeds * arms <= NETWORKS, f"at most {NETWORKS:,} networks", f"{seeds * arms:,}")
     devices = jax.device_count()
     pairs, group = limits(plan)
     if not isinstance(cut, Layout):

@@ -50,9 +50,9 @@ class Uci:
 
     def __post_init__(self) -> None:
         """Checks the numbers; the data are checked on loading."""
-        for flag in ("seeds", "epochs"):
+        for flag, most in (("seeds", 1000), ("epochs", 10**9)):
             value = getattr(self, flag)
-            expect(value is None or value >= 1, f"--{flag} of 1 or more", value)
+            expect(value is None or 1 <= value <= most, f"--{flag} of 1 to {most:,}", value)
         expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
         expect(self.samples >= 2, "--samples of 2 or more", self.samples)
         expect(len(self.sets) > 0, "a set in --sets", "nothing")

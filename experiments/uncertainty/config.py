@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.errors import expect
 
+MOST = 10_000
 SMOKE = {"seeds": 3, "members": 2, "samples": 8, "epochs": 10}
 
 
@@ -42,7 +43,10 @@ class Uncertainty:
         fix = "One seed has no interval, and one member or sample nothing to average."
         for flag in ("seeds", "members", "samples"):
             expect(getattr(self, flag) >= 2, f"--{flag} of 2 or more", getattr(self, flag), fix)
-        expect(self.epochs >= 1, "--epochs of 1 or more", self.epochs)
+        networks, fix = self.seeds * self.members, "Lower --seeds or --members."
+        expect(networks <= MOST, f"at most {MOST:,} networks", f"{networks:,}", fix)
+        expect(self.samples <= MOST, f"--samples of at most {MOST:,}", f"{self.samples:,}")
+        expect(1 <= self.epochs <= 10**8, "--epochs of 1 to 100,000,000", self.epochs)
         expect(self.members <= self.samples, f"--members of at most {self.samples}, the --samples",
                self.members, "Both are compared at equal numbers of passes.")  # fmt: skip
         expect(0 < self.rate < 1, "a --rate in (0, 1)", self.rate, "It is the probability to drop.")

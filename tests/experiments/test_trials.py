@@ -175,6 +175,9 @@ def test_an_atlas_refuses_what_is_no_run_or_was_changed(run, tmp_path, capsys):
     (["--batch-size", "600"], "a --batch-size of at most"),
     (["--dataset", "nothing"], "--dataset to be one of"),
     (["--chunk", "0"], "--chunk of 1 or more"),
+    (["--checkpoint-every", "-1"], "a --checkpoint-every of 0 seconds or more"),
+    (["--seeds", "3000000000000"], "at most 10,000,000 networks"),
+    (["--epochs", "3000000000"], "fewer than 2**31 steps"),
 ])  # fmt: skip
 def test_bad_input(tmp_path, capsys, arguments, message):
     assert cli.main(["run", "where", *arguments, "--output", str(tmp_path / "run")]) == 2

@@ -275,8 +275,10 @@ BAD = {
     "precision": (["--precision", "0"], "--precision above 0"),
     "weight": (["--weight-reg", "-1"], "--weight-reg above 0"),
     "samples": (["--samples", "1"], "--samples of 2 or more"),
-    "seeds": (["--seeds", "0"], "--seeds of 1 or more"),
-    "epochs": (["--epochs", "0"], "--epochs of 1 or more"),
+    "seeds": (["--seeds", "0"], "--seeds of 1 to 1,000"),
+    "epochs": (["--epochs", "0"], "--epochs of 1 to"),
+    "many seeds": (["--seeds", "99999999999"], "--seeds of 1 to 1,000"),
+    "many epochs": (["--epochs", "3000000000"], "--epochs of 1 to"),
     "no set": (["--sets"], "a set in --sets"),
     "protocol": (["--protocol", "5x"], "2layers"),
 }
