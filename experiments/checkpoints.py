@@ -19,8 +19,8 @@ import jax
 from experiments import cluster, parts, runs, snapshots, spread
 from experiments.errors import InputError
 from experiments.interrupts import Interrupted, Interrupts
+from experiments.plan import TrainState
 from experiments.sweep import History, Keeper, Position, Task, measured
-from experiments.train import TrainState
 
 KEPT = 3
 CHUNKS, CHECKPOINTS, DIGESTS = "chunks", "checkpoints", "digests"

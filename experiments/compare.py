@@ -16,9 +16,9 @@ from experiments.data import Dataset, load
 from experiments.layout import Layout
 from experiments.models import Perceptron
 from experiments.placements import Arm, arms_of, rate_rows
+from experiments.plan import Plan, Problem, block_ends
 from experiments.statistics import summarise
 from experiments.sweep import Histories, Task
-from experiments.train import Plan, Problem, block_ends
 from experiments.work import Files, Work
 
 CASE = "networks"

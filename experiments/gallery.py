@@ -10,8 +10,8 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 import jaxdrop
+from experiments.draws import PRNG
 from experiments.plots import as_png
-from experiments.train import PRNG
 
 RATE, SIDE = 0.3, 12
 COLUMNS = 5

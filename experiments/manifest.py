@@ -13,12 +13,12 @@ from typing import Any, Self
 import numpy as np
 
 from experiments import parse, runs
+from experiments.draws import PRNG
 from experiments.environment import Environment, environment
 from experiments.errors import InputError, expect
 from experiments.fingerprints import digest
 from experiments.layout import Layout
 from experiments.sweep import History
-from experiments.train import PRNG
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import jax
 from experiments import spread
 from experiments.errors import expect
 from experiments.layout import Layout, choose
-from experiments.train import MEASURED_AT_ONCE, Plan
+from experiments.measuring import MEASURED_AT_ONCE
+from experiments.plan import Plan
 
 GIB = 2**30
 MOST = 4 * GIB

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from experiments.placements import PLACEMENTS, Arm, Placement
+from experiments.plan import Metrics
 from experiments.statistics import Interval, Summary, interval
-from experiments.train import Metrics
 
 STYLES = dict(zip(PLACEMENTS[1:], ("o-", "s-", "D-", "v--", "^-", "P-", "X-"), strict=True))
 RATE_COLOURS = ("#a6cee3", "#5aa2cf", "#2c6fb0", "#7b3294", "#c51b7d", "#e66101", "#b35806")

@@ -15,12 +15,12 @@ from jax import lax
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key, UInt32
 
-from experiments import train
+from experiments import draws
 from experiments.fingerprints import digest, fingerprint
 from experiments.manifest import Case, Inputs
 from experiments.models import Drop
+from experiments.plan import Plan
 from experiments.sweep import Task
-from experiments.train import Plan
 from jaxdrop import keep_mask
 
 
@@ -80,12 +80,12 @@ def _drawn(
     rates: Float[Array, " rates"],
 ) -> dict[str, UInt32[Array, "..."]]:
     def of_seed(index: Int[Array, ""]) -> dict[str, Array]:
-        key = train.seed_key(seed, index)
-        streams, first = train.streams(seed, index), jnp.int32(0)
-        masks = partial(_masks, plan, train.mask_key(streams, first, first))
+        key = draws.seed_key(seed, index)
+        streams, first = draws.streams(seed, index), jnp.int32(0)
+        masks = partial(_masks, plan, draws.mask_key(streams, first, first))
         return {
             "keys": jax.random.key_data(key),
-            "batches": fingerprint(train.batches(plan, images - plan.held_out, streams, first)),
+            "batches": fingerprint(draws.batches(plan, images - plan.held_out, streams, first)),
             "masks": lax.map(masks, rates),
         }
 

@@ -10,8 +10,8 @@ from experiments import runs
 from experiments.config import Compare
 from experiments.data import Dataset
 from experiments.placements import Arm
+from experiments.plan import Metrics
 from experiments.statistics import Interval, Summary
-from experiments.train import Metrics
 
 
 def describe(config: Compare, data: Dataset) -> str:

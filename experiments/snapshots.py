@@ -8,8 +8,8 @@ import numpy as np
 
 from experiments import spread
 from experiments.fingerprints import digest, fingerprints
+from experiments.plan import Metrics, TrainState
 from experiments.sweep import Block, History
-from experiments.train import Metrics, TrainState
 
 Tree = dict[str, Any]
 

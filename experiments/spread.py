@@ -1,10 +1,12 @@
 """The devices that there are, as one axis: rows are shared out over it, all else is replicated."""
 
 import sys
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax import lax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -27,6 +29,19 @@ def warn(message: str) -> None:
 def mesh() -> Mesh:
     """All devices, those of other processes among them."""
     return Mesh(np.array(jax.devices()), "rows")
+
+
+def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
+    """Maps a function of what is shared and of one row, on all devices.
+
+    On a CPU each core is a device, for XLA multiplies small matrices on one core alone.
+    """
+
+    def one_by_one(shared: Any, leaves: Any) -> T:
+        return lax.map(lambda leaves: of_row(shared, *leaves), leaves)
+
+    specs = {"in_specs": (ALL, ROWS), "out_specs": ROWS}
+    return jax.shard_map(one_by_one, mesh=mesh(), check_vma=False, **specs)(shared, leaves)
 
 
 def over_devices(tree: T) -> T:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from experiments.placements import Arm
-from experiments.train import Metrics, Numbers
+from experiments.plan import Metrics, Numbers
 
 LEVEL = 0.95
 

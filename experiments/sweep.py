@@ -8,11 +8,11 @@ import jax
 import numpy as np
 from jaxtyping import UInt32
 
-from experiments import spread, train
+from experiments import measuring, spread, train
 from experiments.fingerprints import fingerprints
 from experiments.layout import Layout
+from experiments.plan import Metrics, Plan, Problem, Rows, TrainState
 from experiments.recipe import Recipe
-from experiments.train import Metrics, Plan, Problem, Rows, TrainState
 
 Tick = Callable[[int], None]
 CALL = 3.0  # seconds; each call costs a copy of the state
@@ -93,7 +93,7 @@ def run(task: Task, tick: Tick = lambda _: None, keeper: Keeper | None = None) -
 def measured(task: Task) -> list[str]:
     """The names of all that is measured."""
     recipe = jax.tree.map(lambda leaf: leaf[0], task.recipes)
-    return train.measured(task.plan, task.problem.data, recipe)
+    return measuring.measured(task.plan, task.problem.data, recipe)
 
 
 def rows_of(task: Task, chunk: int) -> Rows:
@@ -170,5 +170,5 @@ class Pace:
 
 
 def _block(plan: Plan, state: TrainState, problem: Problem, rows: Rows) -> Block:
-    metrics, probed = train.measure(plan, state, problem, rows)
+    metrics, probed = measuring.measure(plan, state, problem, rows)
     return spread.gathered(Block(metrics, fingerprints(state), probed))

@@ -8,9 +8,10 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from experiments.data import Dataset
+from experiments.measuring import MEASURED_AT_ONCE
 from experiments.models import Drop
 from experiments.models.images import Norm
-from experiments.train import MEASURED_AT_ONCE, Trained
+from experiments.plan import Trained
 
 
 def variance_ratio(trained: Trained, data: Dataset, key: Key[Array, ""]) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from experiments.data import Dataset
-from experiments.train import Trained
+from experiments.plan import Trained
 from experiments.trials.design import Arm, Case, Design, accuracy, more, same
 from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings

@@ -16,8 +16,8 @@ better; why was not looked into.
 from jaxtyping import Array, Key
 
 from experiments.data import Dataset
+from experiments.plan import Trained
 from experiments.studies.ensemble import averages
-from experiments.train import Trained
 from experiments.trials.design import Arm, Case, Design, accuracy, more, same
 from experiments.trials.networks import images, perceptron
 from experiments.trials.settings import Settings

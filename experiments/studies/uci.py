@@ -24,10 +24,10 @@ from rich.console import Console
 from experiments import runs, training
 from experiments.again import again
 from experiments.conclusion import Conclusion
+from experiments.draws import seed_keys
 from experiments.keeping import Keeping
 from experiments.manifest import Case, Head
 from experiments.page import Page, Picture, render
-from experiments.train import seed_keys
 from experiments.uci import arms, compare, data, figures, report, train
 from experiments.uci.arms import Problem
 from experiments.uci.config import Uci

@@ -30,7 +30,7 @@ class Case(NamedTuple):
     data: Dataset
     arms: Mapping[str, Arm]
     plan: Mapping[str, Any] = {}
-    """Fields of `train.Plan` besides the usual ones."""
+    """Fields of `plan.Plan` besides the usual ones."""
     derive: Callable[[Sequence[int], Sequence[Table]], Table] = lambda epochs, history: {}
     """Measures that take the whole history."""
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from experiments import memory, recipe
 from experiments.layout import Layout
+from experiments.plan import Plan, Problem
 from experiments.sweep import Block, Histories, Task
-from experiments.train import Plan, Problem
 from experiments.trials.design import Case, Design, Table
 from experiments.trials.settings import Settings
 

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from experiments import probes
+from experiments.draws import seed_keys
 from experiments.keeping import Keeping
 from experiments.manifest import Inputs
-from experiments.train import seed_keys
 from experiments.uncertainty import measure, regression, train
 from experiments.uncertainty.claim import Table
 from experiments.uncertainty.config import Uncertainty

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from experiments import cli, sweep, train
+from experiments import cli, sweep
+from experiments.plan import Metrics
 from tests.experiments.tiny import ARGUMENTS, RATES
 
 
@@ -95,7 +96,7 @@ def test_what_is_printed(folder, tmp_path, capsys):
 
 def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
     arms, ends = 1 + 7 * 2, 3
-    metrics = train.Metrics(*np.linspace(0.5, 0.9, 4 * arms).reshape(4, 1, arms))
+    metrics = Metrics(*np.linspace(0.5, 0.9, 4 * arms).reshape(4, 1, arms))
     states = np.zeros((1, arms), np.uint32)
     history = sweep.History(states, [sweep.Block(metrics, states)] * ends)
     monkeypatch.setattr(sweep, "run", lambda *_: history)

@@ -14,7 +14,7 @@ from experiments.errors import InputError
 from experiments.layout import choose
 from experiments.models import Perceptron
 from experiments.placements import arms_of
-from experiments.train import Plan
+from experiments.plan import Plan
 from tests.experiments import tiny
 from tests.experiments.test_resume import contents
 

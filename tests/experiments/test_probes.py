@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import probes, train
+from experiments import draws, probes
 from experiments.compare import task_of
 from experiments.fingerprints import fingerprint
 from experiments.models import Drop
@@ -37,8 +37,8 @@ def test_each_digest_changes_with_what_it_is_of():
 def test_masks_are_those_that_the_network_applies():
     config = tiny.config()
     plan = task_of(config, tiny.digits(), arms_of(("input",), (0.5,))).plan
-    key, zero = train.streams(0, 1), jnp.int32(0)
-    key = train.mask_key(key, zero, zero)
+    key, zero = draws.streams(0, 1), jnp.int32(0)
+    key = draws.mask_key(key, zero, zero)
     expected = probes._masks(plan, key, jnp.float32(0.5))
     seen = {}
 

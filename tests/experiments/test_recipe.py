@@ -12,9 +12,9 @@ from experiments import recipe as recipes
 from experiments.errors import InputError
 from experiments.layout import Layout
 from experiments.models import Perceptron
+from experiments.plan import Plan, Problem
 from experiments.recipe import DEFAULTS, rates_at, recipe, schedule, stack, with_rates
 from experiments.sweep import Task, run
-from experiments.train import Plan, Problem
 from tests.experiments import tiny
 
 SITES = ("input", "pre1", "post1", "pre2", "post2", "logits")

@@ -12,9 +12,9 @@ from experiments import text
 from experiments.errors import InputError
 from experiments.layout import Layout
 from experiments.models import Drop, LanguageModel, VisionTransformer
+from experiments.plan import Plan, Problem
 from experiments.recipe import recipe, stack
 from experiments.sweep import Task, run
-from experiments.train import Plan, Problem
 from tests.experiments import sites, tiny
 from tests.experiments.sites import KEY, drop_at
 

@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 from experiments.placements import Arm
+from experiments.plan import Metrics
 from experiments.statistics import interval, summarise
-from experiments.train import Metrics
 
 ARMS = [Arm("none", 0.0), Arm("input", 0.5), Arm("logits", 0.5)]
 

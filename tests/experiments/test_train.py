@@ -5,11 +5,14 @@ import pytest
 
 from experiments import models
 from experiments.compare import task_of
+from experiments.draws import seed_key
 from experiments.layout import Layout
+from experiments.measuring import measure
 from experiments.models import ACTIVATIONS, Drop
 from experiments.placements import PLACEMENTS, arms_of
+from experiments.plan import block_ends
 from experiments.sweep import rows_of, run
-from experiments.train import block_ends, measure, seed_key, start, train, weights
+from experiments.train import start, train, weights
 from tests.experiments import tiny
 
 

@@ -16,10 +16,10 @@ from experiments import cases, cli, sweep
 from experiments.errors import InputError
 from experiments.keeping import Keeping
 from experiments.models import Drop, Perceptron
+from experiments.plan import Metrics, Trained
 from experiments.recipe import recipe
 from experiments.statistics import Interval
 from experiments.studies import DESIGNED, DESIGNS, combine, convergence, ensemble
-from experiments.train import Metrics, Trained
 from experiments.trials import claim, measure
 from experiments.trials.claim import Finding
 from experiments.trials.design import Arm, Case, Contrast, Design, accuracy, interaction, more, same

@@ -13,9 +13,9 @@ import pytest
 
 from experiments import cli
 from experiments import run as command
+from experiments.draws import seed_keys
 from experiments.errors import InputError
 from experiments.studies import STUDIES
-from experiments.train import seed_keys
 from experiments.uci import arms, compare, concrete, data, score, train
 from experiments.uci.network import DROPOUT, Numbers
 from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters

@@ -12,8 +12,8 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from experiments import cli
+from experiments.draws import seed_keys
 from experiments.errors import InputError
-from experiments.train import seed_keys
 from experiments.uncertainty import claim, data, measure, regression, train
 from experiments.uncertainty.measure import Passes, Scores
 from experiments.verdict import Verdict, together

@@ -11,7 +11,7 @@ from flax import nnx
 from experiments import recipe, sweep
 from experiments.layout import Layout
 from experiments.models import Drop, Residual
-from experiments.train import Plan, Problem, Trained
+from experiments.plan import Plan, Problem, Trained
 from experiments.variance import variance_ratio
 from tests.experiments import tiny
 

@@ -9,8 +9,8 @@ from experiments.config import Arms, Compare, Data, Network, Training
 from experiments.data import load
 from experiments.models import Activation
 from experiments.placements import Arm, arms_of
+from experiments.plan import Metrics
 from experiments.sweep import run
-from experiments.train import Metrics
 
 ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-size 20".split()
 RATES = (0.3, 0.7)
