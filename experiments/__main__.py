@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore # names of files may be odd
-# A device for each core, set before JAX starts: seeds are shared out over them (see train.py).
+# A device for each core, set before JAX starts: seeds are shared out over them (see spread.py).
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(os.cpu_count()))
 
 try:
@@ -12,5 +12,5 @@ try:
 
     sys.exit(main())
 except KeyboardInterrupt as error:  # also while jax is still being imported
-    print(str(error) or "Interrupted: no run was begun.", file=sys.stderr)
+    print(str(error) or "Interrupted.", file=sys.stderr)
     sys.exit(130)

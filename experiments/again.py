@@ -4,11 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-OF_THE_RUN = (
-    "output",
-    "overwrite",
-    "checkpoint_every",
-)  # where it goes has no part in what comes out
+OF_THE_RUN = ("output", "overwrite", "checkpoint_every")
+"""Where it goes, and how it is kept, has no part in what comes out."""
 
 
 def again(study: str, config: Any, defaults: Any = None) -> str:

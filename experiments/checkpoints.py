@@ -20,6 +20,7 @@ from experiments import cluster, parts, runs, snapshots, spread
 from experiments.errors import InputError
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.plan import TrainState
+from experiments.snapshots import Tree
 from experiments.sweep import History, Keeper, Position, Task, measured
 
 KEPT = 3
@@ -42,30 +43,26 @@ class Checkpoints(Keeper):
     """The chunks and checkpoints of one case in a run folder."""
 
     def __init__(
-        self, run: Path, every: float, interrupts: Interrupts, place: Place, task: Task
+        self,
+        run: Path,
+        every: float,
+        interrupts: Interrupts,
+        identity: str,
+        place: Place,
+        task: Task,
     ) -> None:
         """A checkpoint is taken `every` so many seconds, and when someone interrupts."""
         self.run, self.folder = run, run / runs.PROGRESS / str(place.case)
         self.every, self.epochs, self._place = every, task.plan.epochs, place
-        self._blocks = len(task.plan.ends)
+        self._of = f"{identity} {place.case}"
         self._rows, self._chunks = (task.layout.chunk, task.layout.group), task.layout.chunks
         self._interrupts, self._last, self._names = interrupts, time.monotonic(), measured(task)
 
     def finished(self, chunk: int) -> History | None:
         """What came out of a chunk, if it is done."""
-        history = self._finished(self._chunk(chunk))
-        return None if spread.most(int(history is None)) else history
-
-    def _finished(self, path: Path) -> History | None:
-        tables = parts.read(path)
-        try:
-            if tables is None:
-                return None
-            snapshots.check(tables, snapshots.shapes(self._rows, self._blocks, self._names))
-            return snapshots.history(tables, self._names)
-        except ValueError as error:
-            spread.warn(f"{path} is of another run ({error}): that chunk is trained again.")
-            return None
+        tables = parts.read(self._chunk(chunk), f"{self._of} {chunk}")
+        missing = spread.most(int(tables is None))  # to one process is to all
+        return None if missing or tables is None else snapshots.history(tables, self._names)
 
     def finish(self, chunk: int, history: History) -> None:
         """Keeps what came out of a chunk; its checkpoints give way to those of the next."""
@@ -129,7 +126,8 @@ class Checkpoints(Keeper):
 
     def _put(self, chunk: int, history: History) -> None:
         with self._writing():
-            parts.write(self._chunk(chunk), snapshots.tables(history, self._names))
+            tables = snapshots.tables(history, self._names)
+            parts.write(self._chunk(chunk), tables, f"{self._of} {chunk}")
 
     def _chunk(self, chunk: int) -> Path:
         return self.folder / CHUNKS / f"{chunk:06}.npz"
@@ -151,7 +149,7 @@ class Checkpoints(Keeper):
         step = position.chunk * (self.epochs + 1) + position.epoch
         history = snapshots.tables(position.history, self._names)
         tree = snapshots.tree(position.state, history)
-        beside = {"blocks": len(position.history.blocks), "sha256": snapshots.digest_of(step, tree)}
+        beside = {"blocks": len(position.history.blocks), "sha256": self._digest_of(step, tree)}
         with self._writing():
             if step in self._manager.all_steps():  # restored a moment ago
                 return
@@ -186,11 +184,14 @@ class Checkpoints(Keeper):
         history = snapshots.shapes(self._rows, int(beside["blocks"]), self._names)
         shapes = snapshots.tree(like, history)
         tree = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
-        if snapshots.digest_of(step, tree) != beside["sha256"]:
+        if self._digest_of(step, tree) != beside["sha256"]:
             raise ValueError("it is not what its digest says")
         state = jax.tree.unflatten(jax.tree.structure(like), [*tree["state"].values()])
         history = snapshots.history(tree["history"], self._names)
         return Position(chunk, step - chunk * (self.epochs + 1), state, history)
+
+    def _digest_of(self, step: int, tree: Tree) -> str:
+        return snapshots.digest_of(f"{self._of} {step}", tree)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -93,7 +93,8 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
     """Is a run reproduced? Trains it again and says so, or what differs first.
 
     The status is 0 where all is identical bit for bit; 3 where the environment is another, and
-    keys, data, masks are identical and metrics within a tolerance; 1 where anything else differs.
+    data, keys, batches and masks are identical and metrics within a tolerance; 1 where anything
+    else differs.
 
     Args:
         run: Folder of the run.

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -78,6 +79,14 @@ def lead(action: Callable[[], object]) -> None:
         refusal = error
     if spread.most(int(refusal is not None)):
         raise refusal or InputError("Expected process 0 to begin; got a refusal, see its message.")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A folder that no other run's processes work in meanwhile."""
+    with ExitStack() as stack:
+        lead(lambda: stack.enter_context(runs.lock(folder)))
+        yield
 
 
 def lost(error: Exception, folder: Path) -> InputError:

@@ -78,6 +78,7 @@ def _tables(config: Compare, arms: Sequence[Arm], histories: Histories) -> Files
         "config.json": runs.as_json(dataclasses.asdict(config)),
         "results.csv": report.results_csv(arms, history.metrics[-1]),
         "history.csv": report.history_csv(arms, epochs, history.metrics),
+        **conclusion(config, summarise(arms, history.metrics[-1])).file(),
     }
 
 
@@ -89,12 +90,7 @@ def _figures(config: Compare, data: Dataset, arms: Sequence[Arm], histories: His
         "differences.png": plots.differences(summaries, caption),
         "curves.png": plots.curves(arms, epochs, metrics, caption),
     }
-    concluded = conclusion(config, summaries)
-    return {
-        **figures,
-        **concluded.file(),
-        "report.html": comparison(config, summaries, caption, figures),
-    }
+    return {**figures, "report.html": comparison(config, summaries, caption, figures)}
 
 
 def _show(config: Compare, data: Dataset, arms: Sequence[Arm], histories: Histories) -> None:

@@ -14,7 +14,17 @@ from typing import Any
 
 import jax
 
-PACKAGES = ("jaxdrop", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn")
+PACKAGES = (
+    "jaxdrop",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "matplotlib",
+)
 VARIABLES = (
     "JAX_ENABLE_X64",
     "OMP_NUM_THREADS",

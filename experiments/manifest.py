@@ -122,8 +122,8 @@ def read(run: Path) -> Manifest:
 def check_names(run: Path, names: Mapping[str, str]) -> None:
     """Refuses the name of a file that is not in the folder itself."""
     for name in names:
-        plain = name not in ("", ".", "..") and not set(name) & set("/\\\0")
-        expect(plain, f"names of files in {run} under sha256 in {runs.MANIFEST}", repr(name))
+        wanted = f"names of files in {run} under sha256 in {runs.MANIFEST}"
+        expect(runs.plain(name), wanted, ascii(name)[:80])
         expect(
             not (run / name).is_symlink(), f"{name} in {run} to be a file", "a link to elsewhere"
         )
@@ -131,6 +131,10 @@ def check_names(run: Path, names: Mapping[str, str]) -> None:
 
 def first_input_that_differs(one: Head, other: Head) -> str:
     """Its name, and of which case it is; nothing if all are the same."""
+    for name in ("command", "seed", "prng", "config"):
+        before, now = (runs.as_json({name: getattr(head, name)}) for head in (one, other))
+        if before != now:
+            return f"the {name} in {runs.MANIFEST}"
     expect(one.cases.keys() == other.cases.keys(), f"cases {[*other.cases]}", [*one.cases])
     for title in other.cases:
         before, now = (vars(head.cases[title].inputs) for head in (one, other))
@@ -140,13 +144,20 @@ def first_input_that_differs(one: Head, other: Head) -> str:
     return ""
 
 
+def first_layout_that_differs(one: Head, other: Head) -> str:
+    """Of which case it is; nothing if all are the same, as in one environment they have to be."""
+    for title, case in other.cases.items():
+        if one.cases[title].layout != case.layout:
+            return f"the layout of {title} in {runs.MANIFEST}"
+    return ""
+
+
 def first_file_that_differs(run: Path, sha256: Mapping[str, str]) -> str | None:
     """The name of a file that is missing or has another digest; the results come first."""
     for name in sorted(sha256, key=lambda name: (not name.endswith(".csv"), name)):
         try:
-            same = hashlib.sha256((run / name).read_bytes()).hexdigest() == sha256[name]
-        except FileNotFoundError:
-            same = False
+            there = (run / name).is_file()  # and no pipe, which could make wait
+            same = there and hashlib.sha256((run / name).read_bytes()).hexdigest() == sha256[name]
         except OSError as error:
             raise InputError(f"Expected to read {run / name}; got: {error.strerror}.") from None
         if not same:

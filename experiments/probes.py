@@ -55,7 +55,7 @@ def inputs(
             for layer, width in enumerate(widths)
         ]
         order = jax.random.permutation(jax.random.fold_in(batches, 0), images)
-        known = jax.random.key_data(key), fingerprint(order), jnp.stack(drawn)
+        known = jax.random.key_data(key), fingerprint(order.astype(jnp.int32)), jnp.stack(drawn)
         return dict(zip(("keys", "batches", "masks"), known, strict=True))
 
     drawn = jax.jit(lambda keys: lax.map(of_network, keys))(keys)
@@ -82,10 +82,11 @@ def _drawn(
     def of_seed(index: Int[Array, ""]) -> dict[str, Array]:
         key = draws.seed_key(seed, index)
         streams, first = draws.streams(seed, index), jnp.int32(0)
+        batches = draws.batches(plan, images - plan.held_out, streams, first)
         masks = partial(_masks, plan, draws.mask_key(streams, first, first))
         return {
             "keys": jax.random.key_data(key),
-            "batches": fingerprint(draws.batches(plan, images - plan.held_out, streams, first)),
+            "batches": fingerprint(batches.astype(jnp.int32)),
             "masks": lax.map(masks, rates),
         }
 

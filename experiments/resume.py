@@ -1,50 +1,71 @@
 """An unfinished run is brought to its end, as if nothing had happened."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from experiments import parse, runs, spread, training
-from experiments.cluster import Cluster, lead
+from experiments import atlas, manifest, parse, runs, spread, training
+from experiments.cluster import Cluster, lead, locked
 from experiments.environment import environment
 from experiments.errors import expect
-from experiments.manifest import Head, first_input_that_differs
+from experiments.manifest import Head
 from experiments.prepared import prepared
+from experiments.verdict import Verdict
 from experiments.work import Work
 
 
 def resume(run: Path, every: float, cluster: Cluster) -> int:
-    """Goes on where the last checkpoint is; the results are those of a run never interrupted."""
+    """Goes on where the last checkpoint is; the results are those of a run never interrupted.
+
+    So is the status.
+    """
     cluster.join()
     expect(run.is_dir(), f"the folder of a run, {run}", "none")
-    with runs.lock(run):
+    with locked(run):
         finished = spread.most(int((run / runs.MANIFEST).exists()))
-        if finished:
-            lead(lambda: _clear(run))
-            return 0
-        path = run / runs.UNFINISHED
-        fix = "Begin one with compare, or with run STUDY."
-        expect(path.exists(), f"an unfinished run in {run}", "none", fix)
-        verdict = training.go_on(_work(parse.read(Head, path), run), run, every)
+        verdict = _finished(run) if finished else _go_on(run, every)
     if verdict is None:
         return 0
     lead(lambda: print(f"verdict: {verdict.value}"))
     return verdict.status
 
 
-def _clear(run: Path) -> None:
-    runs.discard_progress(run)  # in case that it was killed while it did that
-    print(f"Nothing to do: the run in {run} is finished.")
+def _finished(run: Path) -> Verdict | None:
+    """What it came to; what is left of its progress, if it was killed then, goes."""
+    verdict = verdict_of(run)
+    lead(lambda: runs.discard_progress(run))
+    lead(lambda: print(f"Nothing to do: the run in {run} is finished."))
+    return verdict
+
+
+def verdict_of(run: Path) -> Verdict | None:
+    """That of a finished run, if it ends in one."""
+    concluded, known = atlas.read(run), manifest.read(run)
+    if known.command == "compare":
+        return None
+    words = [verdict.value for verdict in Verdict]
+    expect(concluded.verdict in words, f"a verdict in {run}", repr(concluded.verdict))
+    return Verdict(concluded.verdict)
+
+
+def _go_on(run: Path, every: float) -> Verdict | None:
+    path = run / runs.UNFINISHED
+    fix = "Begin one with compare, or with run STUDY."
+    expect(path.exists(), f"an unfinished run in {run}", "none", fix)
+    return training.go_on(_work(parse.read(Head, path), run), run, every)
 
 
 def _work(head: Head, run: Path) -> Work[Any]:
     """The same as it was, or the results would not be those of one run."""
-    fix = f"Go on where it began, or begin anew: {head.command} --output {run} --overwrite."
+    fix = f"Go on where it began, or begin anew: {head.command}, with --output {run} --overwrite."
     here = environment()
     changed = "; ".join(head.environment.differences(here))
     expect(not changed, "the environment that the run began in", f"another: {changed}", fix)
-    if head.environment.commit != here.commit:
-        spread.warn("the code is of another commit than when the run began.")
-    work = prepared(head)
-    changed = first_input_that_differs(head, work.head)
+    work, began = prepared(head), head.environment.commit
+    changed = manifest.first_input_that_differs(head, work.head)
+    changed = changed or manifest.first_layout_that_differs(head, work.head)
     expect(not changed, "what the run began with", f"other: {changed}", fix)
-    return work
+    if began != here.commit:
+        spread.warn("the code is of another commit than when the run began.")
+        here = replace(here, commit=f"{began}, then {here.commit}")
+    return replace(work, head=replace(work.head, environment=here))

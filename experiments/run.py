@@ -1,5 +1,6 @@
 """`python -m experiments list` and `run`: every study, by its name."""
 
+import dataclasses
 import inspect
 import sys
 from collections.abc import Sequence
@@ -11,12 +12,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from experiments import runs
-from experiments.atlas import read
+from experiments import parse, runs
 from experiments.cluster import Cluster
 from experiments.config import CHECKPOINT_EVERY
 from experiments.errors import expect
-from experiments.resume import resume
+from experiments.manifest import Head, Manifest
+from experiments.resume import resume, verdict_of
 from experiments.studies import STUDIES, Study
 from experiments.verdict import Verdict, together
 
@@ -97,15 +98,23 @@ def _run_one(name: str, study: Study, config: All) -> Verdict | None:
     if reason := study.lacks(settings):
         print(f"{name}: skipped, {reason}")
         return None
-    verdict = _verdict(study, settings, config.resume)
+    verdict = _verdict(name, study, settings, config.resume)
     print(f"{name}: {verdict.value}")
     return verdict
 
 
-def _verdict(study: Study, settings: Any, kept: bool) -> Verdict:
+def _verdict(name: str, study: Study, settings: Any, kept: bool) -> Verdict:
     """Of a run that is there, or of one begun now."""
-    begun = any((settings.output / name).exists() for name in (runs.MANIFEST, runs.UNFINISHED))
-    if not (kept and begun):
+    folder = settings.output
+    there = [file for file in (runs.MANIFEST, runs.UNFINISHED) if (folder / file).exists()]
+    if not (kept and there):
         return study.run(settings)
-    resume(settings.output, CHECKPOINT_EVERY, Cluster())
-    return Verdict(read(settings.output).verdict)
+    known = parse.read(Manifest if there[0] == runs.MANIFEST else Head, folder / there[0])
+    config = runs.as_json(dataclasses.asdict(settings.anywhere))
+    same = (known.command, runs.as_json(known.config)) == (f"run {name}", config)
+    fix = "Choose another --output, or --overwrite."
+    expect(same, f"{folder} to hold a run of {name} with these settings", "another", fix)
+    resume(folder, CHECKPOINT_EVERY, Cluster())
+    verdict = verdict_of(folder)
+    assert verdict is not None, "every study claims something"
+    return verdict

@@ -14,13 +14,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from experiments import spread
 from experiments.errors import InputError, expect
 
-MANIFEST, UNFINISHED, PROGRESS = "manifest.json", "unfinished.json", "progress"
+MANIFEST, UNFINISHED, PROGRESS = "manifest.json", "unfinished.json", ".jaxdrop"
+LONGEST = 255  # bytes that file systems take as a name
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
@@ -51,10 +52,7 @@ def how_to_resume(folder: Path) -> str:
 
 @contextlib.contextmanager
 def lock(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps others from working in it than this run's processes."""
-    if not spread.leads():
-        yield
-        return
+    """Makes the folder, and keeps others from working in it; for the process that leads."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY)
@@ -75,7 +73,7 @@ def lock(folder: Path) -> Iterator[None]:
 def begin(folder: Path, head: Mapping[str, Any]) -> None:
     """Makes the folder one of an unfinished run that has nothing yet."""
     try:
-        (folder / MANIFEST).unlink(missing_ok=True)
+        _forget(folder)
         discard_progress(folder)
         put(folder / UNFINISHED, as_json(head))
     except OSError as error:
@@ -86,13 +84,43 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any])
     """Writes the files of a run, then its manifest; then the run is finished."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
+        _forget(folder)
         for name, content in files.items():
             put(folder / name, content)
         put(folder / MANIFEST, as_json(manifest))
         discard_progress(folder)
     except OSError as error:
         raise unwritable(folder, error) from None
+
+
+def _forget(folder: Path) -> None:
+    """Removes the run that the folder holds: its manifest, then the files that this names."""
+    path = folder / MANIFEST
+    try:
+        names = list(json.loads(path.read_bytes())["sha256"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        names = []  # no run, or one that says not what it has
+    path.unlink(missing_ok=True)
+    for name in filter(plain, names):
+        with contextlib.suppress(IsADirectoryError, PermissionError):
+            (folder / name).unlink(missing_ok=True)
+
+
+def plain(name: object) -> bool:
+    """Whether it is the name of a file that is in the folder itself."""
+    if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
+        return False
+    with contextlib.suppress(UnicodeError):
+        return len(name.encode()) <= LONGEST
+    return False
+
+
+def check_inside(folder: Path) -> None:
+    """Refuses links in what an unfinished run has so far: they could lead out of the folder."""
+    there = folder / PROGRESS
+    inside = (Path(at, name) for at, *names in os.walk(there) for name in chain(*names))
+    for path in chain([there], inside):
+        expect(not path.is_symlink(), f"{path} to be a file or folder", "a link to elsewhere")
 
 
 def discard_progress(folder: Path) -> None:
@@ -124,11 +152,12 @@ def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 def put(path: Path, content: bytes) -> None:
     """Makes the file appear whole, under its name, or not at all.
 
-    The draft has one name, so that one that a kill left behind is overwritten by the next attempt.
+    The draft has one name, so that one that a kill left behind goes with the next attempt.
     """
     draft = path.with_name(f".{path.name}.draft")
     try:
-        with draft.open("wb") as file:
+        draft.unlink(missing_ok=True)  # which a kill left behind, or a link
+        with draft.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # or a power failure could leave the name without the content

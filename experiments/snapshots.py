@@ -1,6 +1,6 @@
 """What a checkpoint holds, as orbax and npz take it: dictionaries of arrays; and its digest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -38,15 +38,6 @@ def shapes(rows: tuple[int, int], blocks: int, names: Sequence[str]) -> Tree:
     }
 
 
-def check(tables: Mapping[str, np.ndarray], like: Tree) -> None:
-    """Refuses other tables, or those of other shapes or types."""
-    if tables.keys() != like.keys():
-        raise ValueError(f"tables {', '.join(tables)}")
-    for name, table in tables.items():
-        if (table.shape, table.dtype) != (like[name].shape, like[name].dtype):
-            raise ValueError(f"{name} of shape {table.shape}")
-
-
 def history(tables: Any, names: Sequence[str]) -> History:
     """The inverse of `tables`."""
     measured, states = np.asarray(tables["measured"]), np.asarray(tables["states"])
@@ -61,7 +52,7 @@ def _block(measured: Tree, states: np.ndarray) -> Block:
     return Block(Metrics(*map(measured.pop, Metrics._fields)), states, measured)
 
 
-def digest_of(step: int, tree: Tree) -> str:
-    """Of all that a checkpoint holds, and of when it was taken."""
+def digest_of(of: str, tree: Tree) -> str:
+    """Of all that a checkpoint holds, and of which run, case and moment it is."""
     networks = spread.gathered(fingerprints(tree["state"]))
-    return digest(np.array(step), networks, *map(np.asarray, tree["history"].values()))
+    return digest(np.array(of), networks, *map(np.asarray, tree["history"].values()))

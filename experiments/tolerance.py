@@ -13,7 +13,8 @@ import numpy as np
 from experiments.errors import InputError, expect
 
 POINTS, OTHERS = 5, 0.1
-STATED = f"accuracies within {POINTS} points, all else within {OTHERS:g} + {OTHERS:.0%}"
+STATED = f"accuracies and other shares within {POINTS} points, all else {OTHERS:g} + {OTHERS:.0%}"
+SHARES = ("accuracy", "auroc", "ece", "brier")
 Table = dict[tuple[str, ...], list[float]]
 
 
@@ -28,7 +29,7 @@ class Distance:
     @property
     def in_words(self) -> str:
         """For the screen."""
-        return f"accuracies by at most {self.points:.2f} points, the rest by {self.others:.2g}"
+        return f"shares by at most {self.points:.2f} points, the rest by {self.others:.2g}"
 
 
 def distance(one: bytes, other: bytes, keys: int, point: float) -> Distance:
@@ -37,14 +38,14 @@ def distance(one: bytes, other: bytes, keys: int, point: float) -> Distance:
     alike = (names, [*first]) == (there, [*second])
     expect(alike, f"a table of {len(second)} rows of {', '.join(there)}", "another")
     pairs = np.array([[first[row], second[row]] for row in second])  # rows, two, measures
-    accuracy = np.array(["accuracy" in name for name in names])
+    shares = np.array([any(share in name for share in SHARES) for name in names])
     same = np.isnan(pairs).all(1) | (pairs[:, 0] == pairs[:, 1])  # a network that diverged, twice
-    apart = np.where(same, 0, abs(pairs[:, 0] - pairs[:, 1]))
-    allowed = np.where(accuracy, POINTS * point, OTHERS + OTHERS * abs(pairs[:, 1]))
-    within = (apart <= allowed).all(1)
+    apart = abs(np.subtract(*pairs.swapaxes(0, 1), where=~same, out=np.zeros(same.shape)))
+    allowed = np.where(shares, POINTS * point, OTHERS + OTHERS * abs(pairs).min(1))
+    within = (same | ((apart <= allowed) & np.isfinite(apart))).all(1)
     beyond = [", ".join(row) for row, fine in zip(second, within, strict=True) if not fine]
     points, others = (
-        float(np.nan_to_num(apart[:, mask]).max(initial=0)) for mask in (accuracy, ~accuracy)
+        float(np.nan_to_num(apart[:, mask]).max(initial=0)) for mask in (shares, ~shares)
     )
     return Distance(points / point, others, next(iter(beyond), ""))
 
@@ -57,5 +58,6 @@ def _table(content: bytes, keys: int) -> tuple[list[str], Table]:
         found = {tuple(row[:keys]): [float(cell or "nan") for cell in row[keys:]] for row in rows}
     except (ValueError, csv.Error) as error:
         raise InputError(f"Expected a table of numbers; got: {error}.") from None
+    expect(len(found) == len(rows), "rows of different names", "the same twice")
     expect(all(len(row) == len(header) - keys for row in found.values()), "full rows", "others")
     return header[keys:], found

@@ -1,5 +1,6 @@
 """From work to a run folder: trains, keeps what it has, prints, writes."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ import jax
 
 from experiments import cluster, manifest, runs
 from experiments.config import CHECKPOINT_EVERY
+from experiments.errors import InputError
 from experiments.interrupts import Interrupted, Interrupts
 from experiments.keeping import Progress
 from experiments.verdict import Verdict
@@ -21,7 +23,7 @@ def train(work: Work[T], folder: Path, overwrite: bool, every: float) -> Verdict
         runs.check_free(folder, overwrite)
         runs.begin(folder, manifest.as_dict(work.head))
 
-    with runs.lock(folder):
+    with cluster.locked(folder):
         cluster.lead(begin)
         return go_on(work, folder, every)
 
@@ -38,8 +40,10 @@ def judged(
 def go_on(work: Work[T], folder: Path, every: float) -> Verdict | None:
     """Brings an unfinished run, whose folder is locked, to its end."""
     with _resumable(folder):
+        cluster.lead(lambda: runs.check_inside(folder))
+        identity = hashlib.sha256((folder / runs.UNFINISHED).read_bytes()).hexdigest()
         with Interrupts() as asked:
-            found = work.train(Progress(folder, every, asked))
+            found = work.train(Progress(folder, every, asked, identity))
         cluster.lead(lambda: _write(work, folder, found))
     return work.verdict(found)
 
@@ -49,6 +53,8 @@ def _write(work: Work[T], folder: Path, found: T) -> None:
         files = work.tables(found) | work.figures(found)
         content = manifest.complete(work.head, work.outcomes(found), files)
         runs.write(folder, files, content)
+    except InputError as error:
+        raise InputError(f"{error} To go on: {runs.how_to_resume(folder)}") from None
     finally:  # a full disk should not cost the results
         work.show(found)
     print(f"Written to {folder}")

@@ -31,6 +31,8 @@ def verify(run: Path, cluster: Cluster) -> int:
     changed = manifest.first_input_that_differs(known, work.head)
     if changed:
         return _different(changed)
+    if not elsewhere and (changed := manifest.first_layout_that_differs(known, work.head)):
+        return _different(changed)
     return _judge(run, known, work, work.train(Keeping()), elsewhere != [])
 
 
@@ -38,21 +40,24 @@ def _check(known: Manifest, work: Work[Any]) -> None:
     """Refuses a manifest without what is compared."""
     for name in work.compared:
         expect(name in known.sha256, f"{name} under sha256 in manifest.json", "none")
+    cases = [*known.outcomes]
+    expect(cases == [*work.ends], f"outcomes of the cases {[*work.ends]} in manifest.json", cases)
     for title, ends in work.ends.items():
-        blocks, outcome = len(ends), known.outcomes.get(title)
-        found = len(outcome.blocks) if outcome else 0
+        blocks, found = len(ends), len(known.outcomes[title].blocks)
         expect(found == blocks, f"digests of {blocks} blocks of {title} in manifest.json", found)
 
 
 def _judge(run: Path, known: Manifest, work: Work[T], found: T, elsewhere: bool) -> int:
     difference = _first_divergence(known, work, found)
-    again = work.tables(found)
-    stored = {name: (run / name).read_bytes() for name in again if name in known.sha256}
-    if not difference:
-        difference = _first_table_that_differs(stored, again)
+    again, stored = work.tables(found), {name: (run / name).read_bytes() for name in known.sha256}
     if not elsewhere:
+        again |= work.figures(found)
+        difference = difference or _first_file_that_differs(stored, again)
         return _different(difference) if difference else _identical()
+    difference = difference or _first_table_that_differs(stored, again)
     _say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
+    if stored.get("config.json") != again["config.json"]:
+        return _different("config.json (which is the same in every environment)")
     return _within_tolerance(stored, again, work)
 
 
@@ -67,6 +72,13 @@ def _first_divergence(known: Manifest, work: Work[T], found: T) -> str:
                 where = f"block {number + 1} of {len(ends)} (epochs {first + 1} to {stop})"
                 return f"{where} of {title}"
     return ""
+
+
+def _first_file_that_differs(stored: Mapping[str, bytes], again: Mapping[str, bytes]) -> str:
+    """The same, and whether there are files that no such run writes."""
+    others = stored.keys() - again.keys()
+    more = f"{min(others)} (such a run writes none of that name)" if others else ""
+    return _first_table_that_differs(stored, again) or more
 
 
 def _first_table_that_differs(stored: Mapping[str, bytes], again: Mapping[str, bytes]) -> str:
@@ -97,7 +109,8 @@ def _within_tolerance(
         if distance.beyond:
             stated = f"the row {distance.beyond} of {name}, by more than tolerated"
             return _different(f"{stated}: {tolerance.STATED}")
-    _say(f"As far as can be told in another environment, the same ({tolerance.STATED}).")
+    compared = " and ".join(work.compared)
+    _say(f"As far as {compared} tell in another environment, the same ({tolerance.STATED}).")
     return ELSEWHERE
 
 

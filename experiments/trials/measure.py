@@ -62,8 +62,3 @@ def _table(block: Block) -> Table:
         "train NLL": np.asarray(block.metrics.train_nll),
         **block.probed,
     }
-
-
-def arms(design: Design) -> Mapping[str, list[str]]:
-    """The names of the arms of each case."""
-    return {title: list(case.arms) for title, case in design.cases.items()}

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from experiments import runs
 from experiments.errors import expect
 from experiments.uci.arms import Arm
 from experiments.uci.protocol import ALL, HYPERPARAMETERS, PROTOCOLS, SMALL, Hyperparameters, Name
@@ -56,6 +57,8 @@ class Uci:
         expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
         expect(self.samples >= 2, "--samples of 2 or more", self.samples)
         expect(len(self.sets) > 0, "a set in --sets", "nothing")
+        for name in self.sets:
+            expect(runs.plain(name), "names of folders in --data-dir as --sets", repr(name))
         fix = "A rate is the probability to drop; 0 turns dropout off."
         expect(self.rate is None or 0 <= self.rate < 1, "a --rate in [0, 1)", self.rate, fix)
         for flag in ("precision", "weight_reg"):

@@ -35,7 +35,11 @@ def load(folder: Path) -> Splits:
     x, y = table[:, features], table[:, target[0]]
     count = range(sum(1 for _ in folder.glob("index_train_*.txt")))
     expect(len(count) > 0, f"index_train_0.txt and so on in {folder}", "none")
-    return Splits(*map(np.stack, zip(*(_split(folder, i, x, y) for i in count), strict=True)))
+    splits = [_split(folder, index, x, y) for index in count]
+    sizes = [tuple(len(part) for part in split) for split in splits]
+    for index, size in enumerate(sizes):
+        expect(size == sizes[0], f"split {index} in {folder} to be as large as split 0", "another")
+    return Splits(*map(np.stack, zip(*splits, strict=True)))
 
 
 def _split(folder: Path, number: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -48,6 +48,7 @@ def find(config: Uncertainty, digits: Digits, keeping: Keeping) -> Found:
         results.append(measure.by_count(passes, digits.y_test))
         means.append({arm: part.first(len(part.test)) for arm, part in passes.items()})
         information.append(measure.information(passes["MC dropout"]))
+        keeping.pause()
     curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
     return Found(measure.stack(results), means, information, curves)
 

@@ -2,6 +2,8 @@
 
 import random
 import time
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -15,7 +17,7 @@ from experiments.errors import InputError
 from experiments.interrupts import Interrupts
 from experiments.keeping import Progress
 from experiments.studies import STUDIES, Study
-from experiments.trials import study
+from experiments.trials import measure, study
 from experiments.trials.design import Arm, Case, Design, accuracy, more
 from experiments.trials.networks import perceptron
 from experiments.trials.settings import Settings
@@ -127,8 +129,14 @@ def nudged(whole):
 
 
 def test_all_goes_on_where_it_was(tmp_path, whole, monkeypatch, capsys):
-    names = ("made", "again")
-    monkeypatch.setattr(command, "STUDIES", {name: STUDIES["made"] for name in names})
+    again = SimpleNamespace(**vars(MADE) | {"__name__": "again"})
+    monkeypatch.setitem(prepared.DESIGNED, "again", again)
+    monkeypatch.setitem(prepared.KINDS, "run again", Settings)
+    studies = {
+        "made": STUDIES["made"],
+        "again": STUDIES["made"]._replace(run=partial(study.run, again)),
+    }
+    monkeypatch.setattr(command, "STUDIES", studies)
     every = ["run", "all", "--output", str(tmp_path)]
     with monkeypatch.context() as patch:
         press_after(patch, 2 * EPOCHS + 2)
@@ -140,8 +148,8 @@ def test_all_goes_on_where_it_was(tmp_path, whole, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert f"Nothing to do: the run in {tmp_path / 'made'}" in said
     assert said.splitlines()[-1].startswith("verdict: made ")
-    for name in names:
-        assert contents(tmp_path / name) == whole
+    assert contents(tmp_path / "made") == whole
+    assert contents(tmp_path / "again")["results.csv"] == whole["results.csv"]
     assert cli.main([*every, "--resume", "--overwrite"]) == 2
 
 
@@ -157,7 +165,7 @@ def cut(content):
 
 
 def test_a_part_is_made_once(tmp_path):
-    keeping, made = Progress(tmp_path, 0, Interrupts()), []
+    keeping, made = Progress(tmp_path, 0, Interrupts(), "run"), []
     for _ in range(2):
         kept = keeping.part("one", lambda: made.append(1) or TREE)
         assert all(np.array_equal(kept[name], TREE[name]) for name in TREE)
@@ -167,21 +175,69 @@ def test_a_part_is_made_once(tmp_path):
 @pytest.mark.parametrize("damage", [flip, cut, bytearray.clear])
 def test_a_damaged_part_is_made_again(tmp_path, capsys, damage):
     path = tmp_path / "one.npz"
-    parts.write(path, TREE)
+    parts.write(path, TREE, "one")
     content = bytearray(path.read_bytes())
     damage(content)
     path.write_bytes(content)
-    assert parts.read(path) is None
+    assert parts.read(path, "one") is None
     assert "one.npz is damaged" in capsys.readouterr().err
 
 
-def test_a_part_of_other_arrays_is_not_what_its_digest_says(tmp_path, capsys):
-    parts.write(tmp_path / "one.npz", TREE)
+def changed(tree):
+    return {**tree, "a": tree["a"] + 1}
+
+
+def renamed(tree):
+    return {{"a": "c"}.get(name, name): array for name, array in tree.items()}
+
+
+@pytest.mark.parametrize("other", [changed, renamed])
+def test_a_part_of_other_arrays_is_not_what_its_digest_says(tmp_path, capsys, other):
+    parts.write(tmp_path / "one.npz", TREE, "one")
     with np.load(tmp_path / "one.npz") as file:
-        other = {**file, "a": TREE["a"] + 1}
-    np.savez(tmp_path / "one.npz", **other)
-    assert parts.read(tmp_path / "one.npz") is None
+        arrays = other(dict(file))
+    np.savez(tmp_path / "one.npz", **arrays)
+    assert parts.read(tmp_path / "one.npz", "one") is None
     assert "not what its digest says" in capsys.readouterr().err
+
+
+def test_a_part_of_another_is_not_taken_for_it(tmp_path, capsys):
+    for run, name in (("run", "one"), ("run", "two"), ("another", "one")):
+        Progress(tmp_path / run, 0, Interrupts(), run).part(name, lambda: TREE)
+    good = (tmp_path / "run" / runs.PROGRESS / "one.npz").read_bytes()
+    for other in (tmp_path / "run" / runs.PROGRESS / "two.npz",
+                  tmp_path / "another" / runs.PROGRESS / "one.npz"):  # fmt: skip
+        other.write_bytes(good)
+        keeping = Progress(other.parents[1], 0, Interrupts(), other.parents[1].name)
+        made = keeping.part(other.stem, lambda: {"a": np.array(["again"])})
+        assert made["a"].tolist() == ["again"]
+    assert capsys.readouterr().err.count("not what its digest says") == 2
+
+
+def test_a_disk_that_is_full_before_the_last_case_ends_the_run(tmp_path, monkeypatch, capsys):
+    def full(path, *_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "write", full)
+        assert run(tmp_path) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / runs.MANIFEST).exists()
+
+
+def test_chunks_of_a_study_are_as_large_as_asked():
+    for chunk, sizes in ((None, [48, 48]), (16, [16, 16])):
+        settings = replace(train_settings(None), seeds=20, chunk=chunk)
+        tasks = measure.tasks(design(None), settings)
+        assert [task.layout.chunk * task.layout.group for task in tasks.values()] == sizes
+
+
+def test_all_refuses_what_is_of_another_study_or_of_other_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "STUDIES", {"made": STUDIES["made"]})
+    every = ["run", "all", "--resume", "--output", str(tmp_path)]
+    assert run(tmp_path / "made", "--seed", "1") in (0, 1, 3)
+    assert cli.main(every) == 2
+    assert "to hold a run of made with these settings; got another" in capsys.readouterr().err
 
 
 def test_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch):
@@ -190,7 +246,7 @@ def test_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runs, "put", full)
     with pytest.raises(InputError, match=r"No space left .* make room, then .* resume"):
-        Progress(tmp_path, 0, Interrupts()).part("one", lambda: TREE)
+        Progress(tmp_path, 0, Interrupts(), "run").part("one", lambda: TREE)
 
 
 @pytest.mark.slow

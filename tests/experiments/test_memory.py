@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cli, memory, sweep, train
+from experiments import cli, memory, runs, sweep, train
 from experiments.compare import task_of
 from experiments.errors import InputError
 from experiments.layout import choose
@@ -62,7 +62,21 @@ def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, ca
     assert contents(tmp_path) == many
 
 
-def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys):
+def flip(chunk, other):
+    del other
+    content = bytearray(chunk.read_bytes())
+    content[len(content) // 2] ^= 1
+    chunk.write_bytes(content)
+
+
+def swap(chunk, other):
+    chunk.rename(chunk.with_name("aside"))
+    other.rename(chunk)
+    chunk.with_name("aside").rename(other)
+
+
+@pytest.mark.parametrize("damage", [flip, swap])
+def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, damage):
     with monkeypatch.context() as patch:
         whole = train.train
         count = []
@@ -76,10 +90,8 @@ def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys):
         patch.setattr(train, "train", third)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
-    path = tmp_path / "progress" / "0" / "chunks" / "000001.npz"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    chunks = tmp_path / runs.PROGRESS / "0" / "chunks"
+    damage(chunks / "000001.npz", chunks / "000000.npz")
     assert cli.main(["resume", str(tmp_path)]) == 0
     assert "that part is trained again" in " ".join(capsys.readouterr().err.split())
     assert contents(tmp_path) == many

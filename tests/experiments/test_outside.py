@@ -216,12 +216,12 @@ def test_npz_files_of_other_arrays(tmp_path, name, array):
 def test_damaged_parts(tmp_path, places):
     """Whatever is read of one is what was written."""
     path = tmp_path / "part.npz"
-    parts.write(path, GOOD)
+    parts.write(path, GOOD, "it")
     content = bytearray(path.read_bytes())
     for place, byte in places:
         content[place % len(content)] = byte
     path.write_bytes(content)
-    found = parts.read(path)
+    found = parts.read(path, "it")
     assert found is None or all(np.array_equal(found[name], GOOD[name]) for name in GOOD)
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,40 @@ def test_nothing_is_to_be_done_for_a_finished_run(tmp_path, whole, capsys):
     assert contents(tmp_path) == whole
 
 
+@pytest.mark.parametrize("content", ["{}", "", '{"sha256": {"x": "0"}, "command": "theirs"}'])
+def test_a_folder_of_someone_elses_is_left_alone(tmp_path, content, capsys):
+    (tmp_path / runs.MANIFEST).write_text(content)
+    (tmp_path / runs.PROGRESS).mkdir()
+    (tmp_path / runs.PROGRESS / "theirs").write_text("x")
+    before = contents_below(tmp_path)
+    assert go_on(tmp_path) == 2
+    assert capsys.readouterr().err.startswith("error: Expected")
+    assert contents_below(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", [".", "0", "0/chunks"])
+def test_links_out_of_the_folder_are_refused(tmp_path, interrupted, place, capsys):
+    folder, _ = interrupted(tmp_path / "run", 1)
+    path = folder / runs.PROGRESS / place
+    path.mkdir(exist_ok=True)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    before = contents_below(tmp_path / "elsewhere")
+    assert go_on(folder) == 2
+    assert "got a link to elsewhere" in capsys.readouterr().err
+    assert contents_below(tmp_path / "elsewhere") == before
+
+
+def test_another_commit_is_warned_of_and_written_down(tmp_path, interrupted, monkeypatch, capsys):
+    folder, _ = interrupted(tmp_path, 1)
+    here = resume.environment()
+    monkeypatch.setattr(resume, "environment", lambda: replace(here, commit="other"))
+    assert go_on(folder) == 0
+    assert "warning: the code is of another commit" in capsys.readouterr().err
+    commit = parse.load(folder / runs.MANIFEST)["environment"]["commit"]
+    assert commit == f"{here.commit}, then other"
+
+
 def test_another_environment_is_refused(tmp_path, interrupted, monkeypatch, capsys):
     folder, _ = interrupted(tmp_path, 1)
     monkeypatch.setattr(resume.training, "go_on", lambda *_: pytest.fail("It went on."))
@@ -341,7 +376,7 @@ def writing(folder, pattern):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["progress/0/checkpoints/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)],
+    [f"{runs.PROGRESS}/0/checkpoints/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)],
 )
 def test_no_kill_loses_a_run(tmp_path, whole, pattern):
     """In the middle of a checkpoint, and of the report."""

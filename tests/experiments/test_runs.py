@@ -57,3 +57,23 @@ def test_a_folder_that_cannot_be_written_is_found_before_any_work(tmp_path, path
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--output"):
         runs.check_folder(tmp_path / path, overwrite=True)
+
+
+def test_a_run_that_is_replaced_leaves_nothing_behind(tmp_path):
+    runs.write(
+        tmp_path, {"old.csv": b"1", "both.csv": b"1"}, {"sha256": {"old.csv": "", "both.csv": ""}}
+    )
+    (tmp_path / "theirs.txt").write_text("x")
+    runs.write(tmp_path, {"both.csv": b"2"}, {"sha256": {"both.csv": ""}})
+    assert {path.name for path in tmp_path.iterdir()} == {"both.csv", "manifest.json", "theirs.txt"}
+
+
+def test_no_link_is_followed_by_what_is_written(tmp_path):
+    (tmp_path / "victim").write_text("x")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".a.csv.draft").symlink_to(tmp_path / "victim")
+    (tmp_path / "run" / "b.csv").symlink_to(tmp_path / "victim")
+    (tmp_path / "run" / "manifest.json").write_text('{"sha256": {"../victim": "", "x\\u0000": ""}}')
+    runs.write(tmp_path / "run", {"a.csv": b"1", "b.csv": b"1"}, {})
+    assert (tmp_path / "victim").read_text() == "x"
+    assert (tmp_path / "run" / "a.csv").read_text() == "1"

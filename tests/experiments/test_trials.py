@@ -285,6 +285,7 @@ def settled(run, folder, **changes):
     copied(run, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["config"] |= changes
+    manifest["seed"] = manifest["config"]["seed"]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 

@@ -232,7 +232,7 @@ def test_a_run_is_resumed_at_the_part_it_was_in_and_verified(own, tmp_path, caps
     assert run(folder, tmp_path / "whole", *arguments) == 0
     with monkeypatch.context() as patch:
         patch.setattr(train, "run", interrupted(train.run))
-        with pytest.raises(KeyboardInterrupt, match=r"after made\. To go on: .* resume"):
+        with pytest.raises(KeyboardInterrupt, match=r"is kept\. To go on: .* resume"):
             run(folder, tmp_path / "cut", *arguments)
     with monkeypatch.context() as patch:
         patch.setattr(train, "run", lambda *_: pytest.fail("It is there."))
@@ -271,6 +271,7 @@ BAD = {
     "arm": (["--arms", "on"], "searched"),
     "set": (["--sets", "boston"], "a set among yacht"),
     "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "--data-dir"),
+    "set elsewhere": (["--sets", "../x"], "names of folders in --data-dir"),
     "rate": (["--rate", "1"], "--rate in [0, 1)"),
     "precision": (["--precision", "0"], "--precision above 0"),
     "weight": (["--weight-reg", "-1"], "--weight-reg above 0"),
@@ -305,6 +306,7 @@ def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, ar
     ("index_test_0.txt", "90\n", "whole numbers from 0 to 89"),
     ("index_train_0.txt", "-1\n", "whole numbers"),
     ("index_target.txt", "1.5\n", "whole numbers"),
+    ("index_test_1.txt", "0\n1\n", "split 1 in .* to be as large as split 0"),
 ])  # fmt: skip
 def test_bad_files(tmp_path, file, content, message):
     write_set(tmp_path / "made")

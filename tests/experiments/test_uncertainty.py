@@ -53,7 +53,7 @@ def test_networks_that_are_kept_are_not_trained_again(smoke, tmp_path, monkeypat
     whole = train.fit
     with monkeypatch.context() as patch:
         patch.setattr(train, "fit", once)
-        with pytest.raises(KeyboardInterrupt, match="after networks"):
+        with pytest.raises(KeyboardInterrupt, match="what was done is kept"):
             cli.main(["run", "uncertainty", "--smoke", "--output", str(tmp_path)])
     fitted = []
     monkeypatch.setattr(train, "fit", lambda plan, *a: fitted.append(plan.loss) or whole(plan, *a))

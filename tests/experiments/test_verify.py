@@ -76,6 +76,48 @@ def test_results_that_were_tampered_with_along_with_their_digest(run, capsys):
     assert "results.csv (its digest is right" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["curves.png", "report.html", "verdict.json", "config.json"])
+def test_any_file_that_was_tampered_with_along_with_its_digest(run, capsys, name):
+    tamper(run, name, (run / name).read_bytes() + b" ")
+    assert cli.main(["verify", str(run)]) == 1
+    assert f"first thing that differs: {name} (its digest is right" in capsys.readouterr().out
+
+
+def tamper(run, name, content):
+    (run / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    edit(run, lambda manifest: manifest["sha256"].update({name: digest}))
+
+
+def test_a_file_that_no_run_writes(run, capsys):
+    tamper(run, "more.csv", b"1")
+    assert cli.main(["verify", str(run)]) == 1
+    assert "first thing that differs: more.csv" in capsys.readouterr().out
+
+
+def test_a_file_without_a_digest(run, capsys):
+    edit(run, without("sha256", "verdict.json"))
+    assert cli.main(["verify", str(run)]) == 1
+    assert "first thing that differs: verdict.json" in capsys.readouterr().out
+
+
+def test_another_environment_excuses_no_other_configuration(run, capsys):
+    edit(run, another_jax)
+    tamper(run, "config.json", b"{}")
+    assert cli.main(["verify", str(run)]) == 1
+    assert "config.json (which is the same in every environment)" in capsys.readouterr().out
+
+
+def test_another_environment_excuses_no_accuracies_that_are_far_off(run, capsys):
+    edit(run, another_jax)
+    *rows, last = (run / "results.csv").read_text().splitlines()
+    *cells, accuracy, nll = last.split(",")
+    for shift, status in ((0.04, 3), (0.06, 1)):
+        moved = ",".join([*cells, str(float(accuracy) + shift), nll])
+        tamper(run, "results.csv", "\n".join([*rows, moved, ""]).encode())
+        assert cli.main(["verify", str(run)]) == status
+
+
 def test_another_data_file(run, capsys, monkeypatch, original):
     untrained(monkeypatch)
     file = original.parent / "set.npz"
@@ -137,7 +179,7 @@ def test_another_version_excuses_rounding(run, capsys, monkeypatch):
     said = " ".join(capsys.readouterr().out.split())
     assert "jax 0.9.9 → " in said
     assert "differs from block 2 of 3" in said
-    assert "As far as can be told" in said
+    assert "As far as results.csv and history.csv tell in another environment" in said
 
 
 def test_another_version_excuses_no_more_than_the_tolerance(run, capsys, monkeypatch):
@@ -180,6 +222,28 @@ def test_another_count_of_devices(run, devices, capsys):
     assert "data, batches and masks are the same" in done.stdout
 
 
+ENTRIES = {
+    "seed": (lambda m: m.update(seed=77), "the seed in"),
+    "prng": (lambda m: m.update(prng="rbg"), "the prng in"),
+    "layout": (lambda m: m["cases"]["networks"]["layout"].update(chunk=16), "the layout of"),
+}
+
+
+@pytest.mark.parametrize(("change", "named"), ENTRIES.values(), ids=ENTRIES)
+def test_entries_of_the_manifest(run, capsys, monkeypatch, change, named):
+    untrained(monkeypatch)
+    edit(run, change)
+    assert cli.main(["verify", str(run)]) == 1
+    assert f"first thing that differs: {named}" in capsys.readouterr().out
+
+
+def test_a_pipe_is_not_waited_for(run, capsys):
+    (run / "results.csv").unlink()
+    os.mkfifo(run / "results.csv")
+    assert cli.main(["verify", str(run)]) == 1
+    assert "results.csv" in capsys.readouterr().out
+
+
 def escape(name):
     return lambda manifest: manifest["sha256"].update({name: "0"})
 
@@ -207,9 +271,12 @@ BAD = {
     "absolute": (escape("/etc/passwd"), "'/etc/passwd'"),
     "dots": (escape(".."), "'..'"),
     "windows": (escape("..\\x"), "names of files"),
+    "surrogate": (escape("\ud800"), "names of files"),
+    "long": (escape("x" * 300), "names of files"),
+    "ghost": (lambda m: m["outcomes"].update(ghost=m["outcomes"]["networks"]), "outcomes of"),
     "no results": (without("sha256", "results.csv"), "results.csv under sha256"),
     "no cases": (setting({}, "cases"), "cases ['networks']"),
-    "no outcomes": (setting({}, "outcomes"), "digests of 3 blocks of networks"),
+    "no outcomes": (setting({}, "outcomes"), "outcomes of the cases"),
     "no layout": (without("cases", "networks", "layout"), "the entries"),
     "more": (setting(1, "extra"), "the entries"),
     "other command": (setting("bench", "command"), "manifest of compare or of a study"),
