@@ -1,5 +1,6 @@
 """Real processes on this machine, connected over loopback."""
 
+import fcntl
 import json
 import os
 import signal
@@ -96,6 +97,18 @@ def test_two_processes_resume_what_they_began(tmp_path):
     assert status == [0, 0], said
     for name in ("results.csv", "history.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_folder_in_use_is_refused_by_all(tmp_path):
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        status, said = ended(start(tmp_path))
+    finally:
+        os.close(handle)
+    assert status == [2, 2], said
+    assert "another process that works on it" in said[0][1]
 
 
 def until(holds, seconds=120):

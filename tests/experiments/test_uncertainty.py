@@ -45,14 +45,15 @@ def test_a_run_is_verified(smoke, capsys):
     assert "Identical, bit for bit." in capsys.readouterr().out
 
 
-def test_networks_that_are_kept_are_not_trained_again(smoke, tmp_path, monkeypatch):
+@pytest.mark.parametrize("during", [(train, "fit"), (measure, "passes")], ids=["fit", "passes"])
+def test_networks_that_are_kept_are_not_trained_again(smoke, tmp_path, monkeypatch, during):
     def once(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
-        return whole(*arguments)
+        return interrupted(*arguments)
 
-    whole = train.fit
+    whole, interrupted = train.fit, getattr(*during)
     with monkeypatch.context() as patch:
-        patch.setattr(train, "fit", once)
+        patch.setattr(*during, once)
         with pytest.raises(KeyboardInterrupt, match="what was done is kept"):
             cli.main(["run", "uncertainty", "--smoke", "--output", str(tmp_path)])
     fitted = []
