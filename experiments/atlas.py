@@ -31,7 +31,7 @@ def atlas(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     entries = [Entry(folder, read(folder)) for folder in folders if folder != output]
     Console().print(_screen(entries))
     files = {"report.html": _page(entries, output, folders), "atlas.md": _markdown(entries)}
-    runs.write(output, files, manifest.of_files("report", 0, [], files))
+    runs.write(output, files, {"command": "report", "sha256": manifest.sha256(files)})
     print(f"Written to {output}")
 
 

@@ -5,12 +5,10 @@ It is all that another run needs to say whether it is the same, and where it fir
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-
-import numpy as np
 
 from experiments import parse, runs
 from experiments.draws import PRNG
@@ -91,20 +89,6 @@ def complete(
     """The manifest of a run that is done, as it is written."""
     ends = {title: dataclasses.asdict(outcome) for title, outcome in outcomes.items()}
     return as_dict(head) | {"outcomes": ends, "sha256": sha256(files)}
-
-
-def of_files(
-    command: str, seed: int, data: Iterable[Any], files: Mapping[str, bytes]
-) -> dict[str, Any]:
-    """The manifest of a run that is done in one go."""
-    return {
-        "command": command,
-        "seed": seed,
-        "prng": PRNG,
-        "environment": dataclasses.asdict(environment()),
-        "inputs": {"data": digest(*map(np.asarray, data))},
-        "sha256": sha256(files),
-    }
 
 
 def as_dict(head: Head) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def distance(one: bytes, other: bytes, keys: int, point: float) -> Distance:
     alike = (names, [*first]) == (there, [*second])
     expect(alike, f"a table of {len(second)} rows of {', '.join(there)}", "another")
     pairs = np.array([[first[row], second[row]] for row in second])  # rows, two, measures
+    pairs = pairs.reshape(len(second), 2, len(names))  # also of no rows
     shares = np.array([any(share in name for share in SHARES) for name in names])
     same = np.isnan(pairs).all(1) | (pairs[:, 0] == pairs[:, 1])  # a network that diverged, twice
     apart = abs(np.subtract(*pairs.swapaxes(0, 1), where=~same, out=np.zeros(same.shape)))
@@ -54,7 +55,6 @@ def _table(content: bytes, keys: int) -> tuple[list[str], Table]:
     """The names of what is measured, and the measures of each row; empty ones are NaN."""
     try:
         header, *rows = csv.reader(io.StringIO(content.decode()))
-        expect(len(rows) > 0, "rows in a table", "none")
         found = {tuple(row[:keys]): [float(cell or "nan") for cell in row[keys:]] for row in rows}
     except (ValueError, csv.Error) as error:
         raise InputError(f"Expected a table of numbers; got: {error}.") from None

@@ -43,6 +43,10 @@ def test_what_is_the_same_twice_is_no_difference():
     assert distance(table("a,0,1,nan,inf"), table("a,0,1,nan,inf"), 2, 1.0).beyond == ""
 
 
+def test_tables_without_rows_are_the_same():
+    assert distance(table(), table(), 2, 1.0).beyond == ""
+
+
 @pytest.mark.parametrize("other", [
     table("a,1,50,1,0"), table("a,0,50,1"), table("a,0,x,1,0"), table(), b"arm\n", b"\xff",
     table("a,0,50,1,0", "a,0,50,1,0"), b"",
