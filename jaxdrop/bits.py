@@ -1,24 +1,20 @@
-"""Random words from (key, shape), one 64-bit hash for the lanes of eight elements.
+"""Random words from (key, shape): threefry, written out.
 
-Words lie along the last axis, so a mask is sharded like its data and no shard's words depend on
-another's. The hash is written out in integer operations because these fuse and vectorise, where
-`jax.random.bits` loops over whole arrays and spends 64 bits on an element.
+In integer operations it fuses and vectorises, where `jax.random.bits` loops over whole arrays.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Complex64, Key, UInt32
+from jaxtyping import Array, Key, UInt32
 
 Words = UInt32[Array, "..."]
 Pair = tuple[Words, Words]
-Drawn = TypeVar("Drawn")
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
@@ -43,32 +39,41 @@ def threefry2x32(key: Pair, counter: Pair) -> Pair:
     return x0, x1
 
 
-def hash_pairs(key: Key[Array, ""], shape: tuple[int, ...], positions: list[Words]) -> Pair:
-    """The word pairs of an array of `shape` pairs, at these positions along each of its axes."""
+def hash_pairs(key: Key[Array, ""], counter: Pair) -> Pair:
+    """The word pairs at these counters."""
     k0, k1 = jax.random.key_data(key)
-    high, low = flat_index(shape, positions)
+    high, low = counter
     return threefry2x32((k0, k1), (jnp.broadcast_to(high, low.shape), low))
 
 
-def flat_index(shape: tuple[int, ...], positions: list[Words]) -> Pair:
-    """The row-major index in 64 bits, a high and a low word (JAX has no uint64 by default)."""
+def flat_index(sizes: Sequence[int | Words], positions: Sequence[Words]) -> Pair:
+    """The row-major index in 64 bits, a high and a low word (JAX has no uint64 by default).
+
+    Sizes that are known at run time alone come as words; the high word is then always computed.
+    """
+    narrow = all(isinstance(n, int) for n in sizes) and math.prod(map(int, sizes)) <= 2**32
     high = low = jnp.uint32(0)
-    for axis, position in enumerate(positions):
-        stride = math.prod(shape[axis + 1 :])
-        step = position * jnp.uint32(stride & 0xFFFFFFFF)
-        low = low + step
-        if math.prod(shape) > 2**32:
-            high = high + _multiply_high(position, stride) + (low < step).astype(jnp.uint32)
+    for size, position in zip(sizes, positions, strict=True):
+        if not narrow:
+            high = high * _low_word(size) + _multiply_high(low, size)
+        low = low * _low_word(size) + position
+        if not narrow:
+            high = high + (low < position).astype(jnp.uint32)
     return high, low
 
 
-def _multiply_high(word: Words, factor: int) -> Words:
+def _low_word(size: int | Words) -> Words:
+    return jnp.uint32(size & 0xFFFFFFFF) if isinstance(size, int) else size
+
+
+def _multiply_high(word: Words, factor: int | Words) -> Words:
     """The high word of a 64-bit product, by schoolbook on halves."""
     f1, f0 = (jnp.uint32(factor >> shift & 0xFFFF) for shift in (16, 0))
     w1, w0 = word >> 16, word & 0xFFFF
     middle = w1 * f0 + (w0 * f0 >> 16)
     carry = (w0 * f1 + (middle & 0xFFFF)) >> 16
-    return w1 * f1 + (middle >> 16) + carry + word * jnp.uint32(factor >> 32)
+    whole = word if isinstance(factor, int) and factor == 2**32 else jnp.uint32(0)
+    return w1 * f1 + (middle >> 16) + carry + whole
 
 
 def is_threefry(key: Key[Array, ""]) -> bool:
@@ -81,8 +86,8 @@ def random_pairs(
 ) -> Pair:
     """Word pairs from any generator: from JAX's own where it is not threefry2x32."""
     if is_threefry(key):
-        return hash_pairs(key, shape, positions(shape, sharding))
-    words = jax.random.bits(key, (2, *shape))
+        return hash_pairs(key, counters(shape, sharding))
+    words = jax.random.bits(key, (2, math.prod(shape))).reshape(2, *shape)
     return words[0], words[1]
 
 
@@ -93,8 +98,18 @@ def random_words(
     if not is_threefry(key):
         words = jax.random.bits(key, shape)
         return words if sharding is None else jax.sharding.reshard(words, sharding)
-    first, second = hash_pairs(key, shape, positions(shape, sharding))
+    first, second = hash_pairs(key, counters(shape, sharding))
     return first ^ second
+
+
+def counters(shape: tuple[int, ...], sharding: NamedSharding | None) -> Pair:
+    """The row-major index of each element, sharded like the elements."""
+    return flat_index(sizes(shape), positions(shape, sharding))
+
+
+def sizes(shape: tuple[int, ...]) -> list[int | Words]:
+    """Sizes as numbers; symbolic ones, in an exported program, as what they are when it runs."""
+    return [n if isinstance(n, int) else jnp.asarray(n).astype(jnp.uint32) for n in shape]
 
 
 def positions(shape: tuple[int, ...], sharding: NamedSharding | None) -> list[Words]:
@@ -103,38 +118,18 @@ def positions(shape: tuple[int, ...], sharding: NamedSharding | None) -> list[Wo
     return [iota(axis) for axis in range(len(shape))]
 
 
-def once(draw: Callable[[], Drawn]) -> Drawn:
-    """Evaluates `draw`, which returns pairs, in a loop of its own.
+def once(draw: Callable[[], Words]) -> Words:
+    """Evaluates `draw` apart from what reads its words.
 
-    Left alone, XLA fuses the hash into whatever reads its words, and evaluates it for every lane
-    again. A barrier stops that, but not on CPU, where it is gone before fusion; a conditional
-    stays. A CPU loop has one output, and would hash once for each word of a pair: the pair leaves
-    it as one complex number, which is moved and never calculated with.
+    Left alone, XLA fuses the hash into whatever reads them, and evaluates it for every lane again.
+    A barrier stops that, but not on CPU, where it is gone before fusion; a conditional stays.
     """
     draw = jax.jit(draw)  # traced once for all branches
 
-    def drawn() -> Any:
-        return jax.tree.map(_as_one, draw(), is_leaf=_is_pair)
+    def zeros() -> Words:  # of the same sharding and varying axes; XLA drops the draw
+        return jnp.zeros_like(draw())
 
-    def zeros() -> Any:  # of the same shape, sharding and varying axes; XLA drops the draw
-        return jax.tree.map(lambda pairs: jnp.zeros_like(pairs), drawn())
-
-    def on_cpu() -> Drawn:
-        pairs = lax.cond(lax.optimization_barrier(jnp.bool_(True)), drawn, zeros)
-        return jax.tree.map(_as_two, pairs)
-
-    return lax.platform_dependent(cpu=on_cpu, default=lambda: lax.optimization_barrier(draw()))
-
-
-def _is_pair(tree: Any) -> bool:
-    return isinstance(tree, tuple) and isinstance(tree[0], Array)
-
-
-def _as_one(pair: Pair) -> Complex64[Array, "..."]:
-    return lax.complex(*(lax.bitcast_convert_type(word, jnp.float32) for word in pair))
-
-
-def _as_two(pairs: Complex64[Array, "..."]) -> Pair:
-    first, second = lax.real(pairs), lax.imag(pairs)
-    bitcast = partial(lax.bitcast_convert_type, new_dtype=jnp.uint32)
-    return bitcast(first), bitcast(second)
+    return lax.platform_dependent(
+        cpu=lambda: lax.cond(lax.optimization_barrier(jnp.bool_(True)), draw, zeros),
+        default=lambda: lax.optimization_barrier(draw()),
+    )

@@ -1,18 +1,26 @@
-"""Where each element's lane lies: in which word pair, and in which of its eight bytes."""
+"""Where each element's lane lies: in which word, and at which bit of it."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Key, UInt8
+from jaxtyping import Array, Bool, Key, UInt32
 
-from jaxdrop.bits import Pair, Words, flat_index, hash_pairs, once, positions, random_pairs
+from jaxdrop.bits import (
+    Pair,
+    Words,
+    flat_index,
+    hash_pairs,
+    once,
+    positions,
+    random_pairs,
+    sizes,
+)
+from jaxdrop.sixteen_bits import Limits, dropped
 
 LANES = 8
 
@@ -31,83 +39,164 @@ def untied(sharding: NamedSharding | None, drawn: tuple[int, ...]) -> NamedShard
     return NamedSharding(sharding.mesh, PartitionSpec(*spec))
 
 
+def stride(size: int | Words, last: bool) -> int | Words:
+    """How many words lie in a row before the next lane begins."""
+    if last:
+        return 1 + 127 * (size >= 1024)
+    return 1 + 7 * (((size & (size - 1) == 0) & (size >= 1024)) | (size % 4096 == 0))
+
+
 @dataclass(frozen=True)
 class Layout:
     """Lanes for an array of `shape`; `sharding` is its sharding on an explicit mesh, else None.
 
-    Trailing axes are folded into one until it fills a pair. On an explicit mesh whose shards hold
-    no whole number of pairs each element hashes its own pair, which is slower, gives the same
-    lanes, and needs nothing from another shard.
+    The rule is a function of the shape alone. The lanes lie along the rightmost axis before the
+    last that has eight elements or more, else along the last if it has, else along all axes as
+    one. There element i has lane `i // s % 8` of word `i // 8s * s + i % s`: the s words of a group
+    serve 8s elements in a row, and the last group may be cut. The stride s is 8 where the axis has
+    a power of two of 1024 elements or more, or a multiple of 4096, else 1; on a last axis it is 128
+    from 1024 elements on, else 1. Words are counted in row-major order.
+
+    So a word is spread along a major axis, which takes no move within a register. Strides of 8 are
+    whole tiles of a TPU; they stand where shards without whole groups are not to be expected.
+
+    Where some shard of an explicit mesh has no whole groups, and where a size is symbolic, each
+    element hashes its own word: that is slower, gives the same lanes, and needs nothing from
+    another shard.
     """
 
     shape: tuple[int, ...]
     sharding: NamedSharding | None = None
 
+    def keeps(
+        self, key: Key[Array, ""], limit: UInt32[Array, "..."], bits: int
+    ) -> Bool[Array, "..."]:
+        """Whether each element's draw, of 8 or 16 bits, is below its limit."""
+        if not self.whole or (self.sharding is not None and limit.ndim):
+            counter, lane = self.place()
+            words = dropped(hash_pairs(key, counter), [limit], bits)
+            return (words & _bit(lane)) == 0
+
+        limits = self.limits(limit)
+        return self._spread(once(lambda: dropped(self.pairs(key), limits, bits)))
+
     @cached_property
-    def kept_axes(self) -> int:
-        """How many leading axes stay as they are before the folded one."""
-        return next(
-            (
-                axis
-                for axis in range(len(self.shape))[::-1]
-                if math.prod(self.shape[axis:]) >= LANES
-            ),
-            0,
-        )
+    def axes(self) -> list[int | None]:
+        """The axis of the lanes, None where all are one; after those whose size is symbolic."""
+        rank, found = len(self.shape), []
+        for axis in (*range(rank - 1)[::-1], *range(rank)[-1:]):
+            if not isinstance(size := self.shape[axis], int):
+                found.append(axis)
+            elif size >= LANES:
+                return [*found, axis]
+        return [*found, None]
 
     @property
     def folded(self) -> tuple[int, ...]:
-        """The shape with its trailing axes as one."""
-        return (*self.shape[: self.kept_axes], math.prod(self.shape[self.kept_axes :]))
+        """The shape with the axes as one where the lanes lie along all of them."""
+        return (math.prod(self.shape),) if self.axes[0] is None else self.shape
 
     @property
-    def pairs_shape(self) -> tuple[int, ...]:
-        """A word pair for every eight elements of the folded axis."""
-        return (*self.folded[:-1], -(-self.folded[-1] // LANES))
+    def axis(self) -> int:
+        """The axis of the folded shape along which the lanes lie."""
+        return self.axes[0] or 0
+
+    @property
+    def stride(self) -> int:
+        """The stride on that axis."""
+        return stride(self.folded[self.axis], self.axis == len(self.folded) - 1)
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are along that axis."""
+        return -(-self.folded[self.axis] // (LANES * self.stride))
 
     @cached_property
-    def packed(self) -> bool:
-        """Whether whole pairs lie in every shard."""
-        if self.sharding is None:
-            return True
-        first, *rest = [*self.sharding.spec[self.kept_axes :], None]
-        names = first if isinstance(first, tuple) else (first,) if first else ()
-        shards = math.prod(self.sharding.mesh.shape[name] for name in names)
-        return not any(rest) and (shards == 1 or self.folded[-1] % (shards * LANES) == 0)
+    def shards(self) -> int:
+        """How many shards that axis has on an explicit mesh."""
+        names = self.sharding.spec[self.axis] if self.sharding and self.shape else None
+        names = names if isinstance(names, tuple) else (names,) if names else ()
+        return math.prod(self.sharding.mesh.shape[name] for name in names) if names else 1
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether all sizes are known, and all shards hold whole groups."""
+        if not all(isinstance(size, int) for size in self.shape):
+            return False
+        if self.axes[0] is None:
+            return self.sharding is None or not any(self.sharding.spec)
+        group = LANES * self.stride
+        return self.shards == 1 or self.folded[self.axis] % (self.shards * group) == 0
+
+    def pairs(self, key: Key[Array, ""]) -> Pair:
+        """The pairs of all words; the axis of the lanes is in groups, words of a group."""
+        return random_pairs(key, self._split(self.folded), self._sharding(1))
+
+    def limits(self, limit: UInt32[Array, "..."]) -> Limits:
+        """The limits of the eight lanes of every word, or one for all lanes."""
+        if limit.ndim == 0:
+            return [limit]
+        if self.axes[0] is None:
+            limit = jnp.broadcast_to(limit, self.shape).reshape(self.folded)
+        if limit.shape[self.axis] == 1:
+            return [lax.expand_dims(limit, (self.axis,))]
+        padding = [(0, 0)] * limit.ndim
+        padding[self.axis] = (0, self._length - limit.shape[self.axis])
+        split = self._split(limit.shape, LANES)
+        return list(jnp.moveaxis(jnp.pad(limit, padding).reshape(split), self.axis + 1, 0))
+
+    def place(self) -> tuple[Pair, Words]:
+        """The word, by its counter, and the lane of each element."""
+        *unsure, sure = self.axes
+        placed = self._place(sure)
+        for axis in reversed(unsure):
+            along = sizes(self.shape)[axis] >= LANES
+            placed = jax.tree.map(partial(jnp.where, along), self._place(axis), placed)
+        return placed
+
+    def _place(self, axis: int | None) -> tuple[Pair, Words]:
+        lengths, places = sizes(self.shape), positions(self.shape, self.sharding)
+        if axis is None:
+            place = flat_index(lengths, places)[1]
+            lengths, places, axis = [math.prod(lengths)], [place], 0
+        length, place = lengths[axis], places[axis]
+        row = stride(length, axis == len(lengths) - 1)
+        group = row * LANES
+        lengths[axis] = (length + (group - 1)) // group * row
+        places[axis] = place // group * row + place % row
+        return flat_index(lengths, places), place // row % LANES
+
+    def _spread(self, words: Words) -> Bool[Array, "..."]:
+        """Whether the bit of each element is clear."""
+        split, axis = self._split(self.folded, LANES), self.axis
+        others = [dim for dim in range(len(split)) if dim != axis + 1]
+        words = lax.broadcast_in_dim(words, split, others, out_sharding=self._sharding(2))
+        whole = (*self.folded[:axis], self._length, *self.folded[axis + 1 :])
+        words = lax.reshape(words, whole, out_sharding=self._sharding(0))
+        words = lax.slice_in_dim(words, 0, self.folded[axis], axis=axis)
+        lane = lax.iota(jnp.uint32, self.folded[axis]) // self.stride % LANES
+        others = [dim for dim in range(words.ndim) if dim != axis]
+        kept = (words & lax.expand_dims(_bit(lane), others)) == 0
+        return lax.reshape(kept, self.shape, out_sharding=self.sharding)
 
     @property
-    def folded_sharding(self) -> NamedSharding | None:
-        """The sharding of the folded array, and of its pairs."""
-        if self.sharding is None:
+    def _length(self) -> int:
+        """What whole groups have room for."""
+        return self.groups * LANES * self.stride
+
+    def _split(self, shape: tuple[int, ...], *lanes: int) -> tuple[int, ...]:
+        """The shape with the axis of the lanes in groups, lanes, words of a group."""
+        before, after = shape[: self.axis], shape[self.axis + 1 :]
+        return (*before, self.groups, *lanes, self.stride, *after)
+
+    def _sharding(self, more: int) -> NamedSharding | None:
+        """The sharding of the folded array, with so many axes more behind that of the lanes."""
+        if self.sharding is None or self.axes[0] is None:
             return None
-        spec = PartitionSpec(*self.sharding.spec[: len(self.folded)])
-        return NamedSharding(self.sharding.mesh, spec)
+        spec = self.sharding.spec
+        spec = (*spec[: self.axis + 1], *[None] * more, *spec[self.axis + 1 :])
+        return NamedSharding(self.sharding.mesh, PartitionSpec(*spec))
 
-    def pairs(self, key: Key[Array, ""], then: Callable[[Pair], Any] = lambda pair: pair) -> Any:
-        """Draws the word pairs, and puts `then` to them in the same loop."""
-        if self.packed:
-            return once(lambda: then(random_pairs(key, self.pairs_shape, self.folded_sharding)))
-        return then(hash_pairs(key, self.pairs_shape, [*self._rows(), self._column() // LANES]))
 
-    def spread(self, pair: Pair) -> UInt8[Array, "..."]:
-        """One byte of a pair for each element."""
-        if not self.packed:
-            return self._pick(pair)
-        lanes = lax.bitcast_convert_type(jnp.stack(pair, -1), jnp.uint8)
-        flat = (*self.pairs_shape[:-1], self.pairs_shape[-1] * LANES)
-        lanes = lax.reshape(lanes, flat, out_sharding=self.folded_sharding)
-        if flat != self.folded:
-            lanes = lax.slice_in_dim(lanes, 0, self.folded[-1], axis=-1)
-        return lax.reshape(lanes, self.shape, out_sharding=self.sharding)
-
-    def _pick(self, pair: Pair) -> UInt8[Array, "..."]:
-        lane = self._column() % LANES
-        word = jnp.where(lane < LANES // 2, *pair)
-        return (word >> (8 * (lane % (LANES // 2)))).astype(jnp.uint8)
-
-    def _rows(self) -> list[Words]:
-        return positions(self.shape, self.sharding)[: self.kept_axes]
-
-    def _column(self) -> Words:
-        inner = positions(self.shape, self.sharding)[self.kept_axes :]
-        return flat_index(self.shape[self.kept_axes :], inner)[1]
+def _bit(lane: Words) -> Words:
+    return jnp.uint32(8) << (4 * lane)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float32, Inexact, Key, UInt, UInt32
+from jaxtyping import Array, Bool, Float32, Inexact, Key
 
-from jaxdrop import checks, swar
+from jaxdrop import checks
 from jaxdrop.bits import is_threefry, random_words
 from jaxdrop.lanes import Layout, explicit_sharding, untied
 from jaxdrop.probability import keep_probability, rescale, threshold
@@ -124,24 +124,7 @@ def draw(
         return jax.sharding.reshard(draw(key, keep, shape=shape, bits=bits), sharding)
     if bits == 32:
         return random_words(key, shape, sharding) >> 9 < limit
-    layout = Layout(shape, sharding)
-    if bits == 16 and limit.ndim == 0:
-        pair = layout.pairs(key, partial(swar.settle, limit=limit))
-        return below(layout.spread(pair), jnp.maximum(limit >> 8, 1))
-    return below(lanes(key, layout, bits), limit)
-
-
-def lanes(key: Key[Array, ""], layout: Layout, bits: int) -> UInt[Array, "..."]:
-    """Every element's draw of 8 or 16 bits."""
-    if bits == 8:
-        return layout.spread(layout.pairs(key))
-    own, low = layout.pairs(key, lambda pair: (pair, swar.low_bytes(pair)))
-    return layout.spread(own).astype(jnp.uint16) << 8 | layout.spread(low).astype(jnp.uint16)
-
-
-def below(draws: UInt[Array, "..."], limit: UInt32[Array, "..."]) -> Bool[Array, "..."]:
-    """`draws < limit`, compared in the narrow type although `limit` may be one past its range."""
-    return (draws <= (jnp.maximum(limit, 1) - 1).astype(draws.dtype)) & (limit > 0)
+    return Layout(shape, sharding).keeps(key, limit, bits)
 
 
 def draw_for(

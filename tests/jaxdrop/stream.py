@@ -9,33 +9,37 @@ from pair to pair: the draws of one pair are made of the same 64 bits, independe
 import sys
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxdrop.lanes import Layout
-from jaxdrop.masks import lanes
+from jaxdrop import sixteen_bits
+from jaxdrop.bits import Pair, random_pairs
 
-SHAPE = (1024, 4096)
+COUNT = 2**19
 
 
-def block(key: jax.Array, bits: int) -> jax.Array:
+def draws(pair: Pair, bits: int) -> np.ndarray:
+    """The draws of the eight lanes of each pair, by their definition in numpy."""
+    own, low = (
+        np.stack([np.asarray(word).astype("<u4").view(np.uint8) for word in words], -1)
+        for words in (pair, sixteen_bits.low_bytes(pair))
+    )
+    drawn = own.reshape(-1, 8).astype(np.uint16) << 8 | low.reshape(-1, 8)
+    return drawn if bits == 16 else (drawn >> 8).astype(np.uint8)
+
+
+def block(key: jax.Array, bits: int) -> np.ndarray:
     """The lanes of one array."""
-    drawn = lanes(key, Layout(SHAPE), bits)
-    if bits == 8:
-        return drawn
-    pairs = drawn.reshape(-1, 8)
-    place = jnp.arange(len(pairs)) % 8
-    return jnp.take_along_axis(pairs, place[:, None], 1)
+    drawn = draws(random_pairs(key, (COUNT,), None), bits)
+    return drawn if bits == 8 else drawn[np.arange(COUNT), np.arange(COUNT) % 8]
 
 
 def main() -> None:
     """Writes until the reader has had enough."""
-    bits, draw = int(sys.argv[1]), jax.jit(block, static_argnums=1)
     step = 0
     try:
         while True:
             key = jax.random.fold_in(jax.random.key(0), step)
-            sys.stdout.buffer.write(np.asarray(draw(key, bits)).tobytes())
+            sys.stdout.buffer.write(block(key, int(sys.argv[1])).tobytes())
             step += 1
     except BrokenPipeError:
         sys.stderr.close()

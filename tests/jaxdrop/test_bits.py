@@ -8,8 +8,9 @@ from jax import lax
 from jax.extend.random import threefry2x32_p
 
 import jaxdrop
-from jaxdrop import bits, swar
+from jaxdrop import bits, sixteen_bits
 from jaxdrop.lanes import Layout
+from tests.jaxdrop.stream import draws
 
 KEY = jax.random.key(11)
 SHAPES = [(), (1,), (0,), (3, 0), (7,), (8,), (9,), (5, 24), (2, 3, 5), (4, 1, 3), (2, 2, 2, 2, 2)]
@@ -47,7 +48,7 @@ def test_counters_beyond_32_bits_use_both_words(shape: tuple[int, ...]):
     def corner() -> bits.Pair:
         places = [lax.iota(jnp.uint32, 4) + jnp.uint32((shape[-1] - 4) % 2**32)]
         lead = [jnp.full(4, n - 1, jnp.uint32) for n in shape[:-1]]
-        return bits.hash_pairs(KEY, shape, [*lead, *places])
+        return bits.hash_pairs(KEY, bits.flat_index(shape, [*lead, *places]))
 
     k0, k1 = jax.random.key_data(KEY)
     high, low = (flat >> np.uint64(32)).astype(np.uint32), flat.astype(np.uint32)
@@ -55,45 +56,94 @@ def test_counters_beyond_32_bits_use_both_words(shape: tuple[int, ...]):
     np.testing.assert_array_equal(jnp.stack(corner()), jnp.stack(expected))
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_lanes_are_the_bytes_of_the_words_in_order(shape: tuple[int, ...]):
+# The axis of the lanes (None: all axes as one) and its stride: every case of the rule.
+RULE = {
+    (): (None, 1),
+    (7,): (None, 1),
+    (3, 5): (None, 1),
+    (2, 3, 5, 7): (None, 1),
+    (0,): (None, 1),
+    (1023,): (0, 1),
+    (1024,): (0, 128),
+    (5000,): (0, 128),
+    (2, 100): (1, 1),
+    (2, 5000): (1, 128),
+    (8, 0): (0, 1),
+    (8, 3): (0, 1),
+    (1000, 3): (0, 1),
+    (1024, 3): (0, 8),
+    (1536, 2): (0, 1),
+    (12288, 2): (0, 8),
+    (9, 2048, 2): (1, 8),
+    (20, 1, 4): (0, 1),
+    (11, 7, 7, 3): (0, 1),
+    (2, 9, 1, 4): (1, 1),
+    (2, 1, 7, 90): (3, 1),
+}
+
+
+def words_and_lanes(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Each element's word and lane, and how many words there are: the rule in numpy."""
+    axis, stride = RULE[shape]
+    folded, axis = ((np.prod(shape, dtype=int),), 0) if axis is None else (shape, axis)
+    places = list(np.indices(folded))
+    lanes = places[axis] // stride % 8
+    places[axis] = places[axis] // (8 * stride) * stride + places[axis] % stride
+    rows = -(-folded[axis] // (8 * stride)) * stride
+    counts = (*folded[:axis], rows, *folded[axis + 1 :])
+    words = np.zeros(folded, int)
+    for count, place in zip(counts, places, strict=True):
+        words = words * count + place
+    return words.reshape(shape), lanes.reshape(shape), int(np.prod(counts))
+
+
+@pytest.mark.parametrize("width", [8, 16])
+@pytest.mark.parametrize("shape", RULE, ids=str)
+def test_masks_follow_the_rule_and_the_definition_of_a_draw(shape: tuple[int, ...], width: int):
+    words, lanes, count = words_and_lanes(shape)
+    drawn = draws(bits.random_pairs(KEY, (count,), None), width)
+    for rate in (0.03, 0.3, 0.5, 0.9):
+        mask = jaxdrop.keep_mask(KEY, rate, shape, bits=width)
+        limit = round(float(np.float32(1 - rate)) * 2**width)
+        np.testing.assert_array_equal(mask, drawn[words, lanes] < limit)
+
+
+@pytest.mark.parametrize("shape", RULE, ids=str)
+def test_the_rule_is_what_the_layout_says_and_each_element_can_find_its_word(shape):
     layout = Layout(shape)
-    first, second = layout.pairs(KEY)
-    words = np.stack([first, second], -1).astype("<u4")
-    row = words.view(np.uint8).reshape(*layout.pairs_shape[:-1], -1)
-    expected = row[..., : layout.folded[-1]].reshape(shape)
-    np.testing.assert_array_equal(layout.spread((first, second)), expected)
+    assert (layout.axes[0], layout.stride) == RULE[shape]
+    (high, low), lane = layout.place()
+    words, lanes, _ = words_and_lanes(shape)
+    np.testing.assert_array_equal(low, words)
+    np.testing.assert_array_equal(lane, lanes)
+    assert not np.any(high)
 
 
-@pytest.mark.parametrize(
-    ("shape", "folded"),
-    [((64, 8), (64, 8)), ((64, 7), (448,)), ((2, 3, 2, 2), (2, 12)), ((3,), (3,)), ((), (1,))],
-)
-def test_only_axes_shorter_than_a_pair_are_folded(shape: tuple[int, ...], folded: tuple[int, ...]):
-    assert Layout(shape).folded == folded
-
-
-def draws(pair: bits.Pair) -> np.ndarray:
-    """The 16-bit draws of eight elements, the last axis, by the definition in numpy."""
-    own, low = (
-        np.stack(words, -1).astype("<u4").view(np.uint8).astype(np.uint16)
-        for words in (pair, swar.low_bytes(pair))
-    )
-    return own << 8 | low
+@pytest.mark.parametrize("shape", [(7, 3), (1000, 3), (2048, 3), (2, 1500), (3, 40, 5)], ids=str)
+def test_rates_along_the_lanes_drop_each_element_as_its_own_rate_would(shape: tuple[int, ...]):
+    rates = np.random.default_rng(0).choice([0, 0.002, 0.3, 0.5, 0.996, 1], shape)
+    mask = jaxdrop.keep_mask(KEY, rates, shape)
+    for rate in np.unique(rates):
+        alone = jaxdrop.keep_mask(KEY, rate, shape)
+        np.testing.assert_array_equal(mask[rates == rate], alone[rates == rate])
 
 
 def test_low_bytes_are_exclusive_ors_of_seven_bytes():
     pair = bits.random_pairs(KEY, (50,), None)
-    own = np.stack(pair, -1).astype("<u4").view(np.uint8)
+    drawn = draws(pair, 16)
+    own = drawn >> 8
     every = np.bitwise_xor.reduce(own, -1)
-    left_out = [4, 5, 6, 7, 3, 0, 1, 2]  # which byte each element's low byte leaves out
-    np.testing.assert_array_equal(draws(pair) & 0xFF, every[:, None] ^ own[:, left_out])
+    # Lane e is byte e // 2 of word e % 2; which lane each one's low byte leaves out:
+    np.testing.assert_array_equal(drawn & 0xFF, every[:, None] ^ own[:, LEFT_OUT])
+
+
+LEFT_OUT = [1, 6, 3, 0, 5, 2, 7, 4]
 
 
 def test_any_two_draws_of_a_pair_are_independent():
     """As linear maps over GF(2) of the pair's eight bytes, any two draws have full rank, 4."""
     own = np.eye(8, dtype=int)
-    low = 1 - own[[4, 5, 6, 7, 3, 0, 1, 2]]
+    low = 1 - own[LEFT_OUT]
     for i in range(8):
         for j in range(i):
             rows = np.stack([own[i], own[j], low[i], low[j]])
@@ -101,9 +151,15 @@ def test_any_two_draws_of_a_pair_are_independent():
             assert all(total.any() for total in sums)
 
 
-@pytest.mark.parametrize("limit", [0, 1, 77, 255, 256, 257, 0x1234, 0x80FF, 0xFF00, 0xFFFF, 2**16])
-def test_settled_bytes_decide_as_the_draws_do(limit: int):
+@pytest.mark.parametrize("width", [8, 16])
+@pytest.mark.parametrize(
+    "limit", [0, 1, 77, 127, 128, 255, 256, 257, 0x1234, 0x7FFF, 0x80FF, 0xFF00, 0xFFFF, 2**16]
+)
+def test_dropped_bits_decide_as_the_draws_do(limit: int, width: int):
+    if limit > 2**width:
+        pytest.skip("no limit of so few bits")
     pair = bits.random_pairs(KEY, (4096,), None)
-    settled = swar.settle(pair, jnp.uint32(limit))
-    decided = np.stack(settled, -1).astype("<u4").view(np.uint8) < max(limit >> 8, 1)
-    np.testing.assert_array_equal(decided, draws(pair) < limit)
+    words = sixteen_bits.dropped(pair, [jnp.uint32(limit)], width)
+    decided = np.asarray(words)[:, None] >> (4 * np.arange(8) + 3) & 1
+    np.testing.assert_array_equal(decided, draws(pair, width) >= limit)
+    assert not np.any(np.asarray(words) & 0x77777777)

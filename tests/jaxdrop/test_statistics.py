@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import jaxdrop
-from jaxdrop.lanes import Layout
-from jaxdrop.masks import lanes
+from jaxdrop.bits import random_pairs
 from jaxdrop.probability import levels, threshold
+from tests.jaxdrop.stream import draws
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +35,11 @@ mask_of = jax.jit(
 def realised(rate: float, bits: int) -> float:
     """The keep probability that the bits can give."""
     return int(threshold(jnp.float32(1 - rate), bits)) / levels(bits)
+
+
+def by_lanes(mask: jax.Array) -> jax.Array:
+    """The eight lanes of every pair: here rows, in groups of 64 with a stride of 8."""
+    return jnp.moveaxis(mask.reshape(64, 8, 8, 4096), 1, -1).reshape(-1, 8)
 
 
 def z_of_product(a: jax.Array, b: jax.Array, p: float) -> float:
@@ -63,7 +68,7 @@ def test_neighbours_lanes_and_rows_are_uncorrelated(rate: float, bits: int):
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("rate", [0.03, 0.498, 0.95])
 def test_the_eight_lanes_of_a_pair_are_uncorrelated_in_pairs(rate: float, bits: int):
-    kept, keep = mask_of(KEY, rate, bits).reshape(-1, 8), realised(rate, bits)
+    kept, keep = by_lanes(mask_of(KEY, rate, bits)), realised(rate, bits)
     for i, j in itertools.combinations(range(8), 2):
         assert abs(z_of_product(kept[:, i], kept[:, j], keep)) < LIMIT
 
@@ -74,7 +79,7 @@ def test_keys_steps_and_shapes_are_uncorrelated(bits: int):
     keep, mask = realised(rate, bits), mask_of(KEY, rate, bits)
     for other in (jax.random.key(2), jax.random.split(KEY)[0], *map(partial(step, KEY), range(6))):
         assert abs(z_of_product(mask, mask_of(other, rate, bits), keep)) < LIMIT
-    other = mask_of(KEY, rate, bits, (4096, 4088))  # rows of 511 pairs, not of 512
+    other = mask_of(KEY, rate, bits, (4096, 4088))  # other words from the second row on
     assert abs(z_of_product(mask[1:, :4088], other[1:], keep)) < LIMIT
 
 
@@ -86,8 +91,8 @@ def step(key: jax.Array, index: int) -> jax.Array:
 @pytest.mark.parametrize("bits", [8, 16])
 def test_lanes_fill_their_range_evenly(bits: int):
     """Chi-square over all values, as a z by Wilson and Hilferty."""
-    draws = jax.jit(lambda key: lanes(key, Layout(SHAPE), bits))(KEY)
-    counts = np.bincount(np.asarray(draws).ravel(), minlength=2**bits)
+    drawn = draws(random_pairs(KEY, (SIZE // 8,), None), bits)
+    counts = np.bincount(drawn.ravel(), minlength=2**bits)
     expected, freedom = SIZE / 2**bits, 2**bits - 1
     ratio = (np.square(counts - expected) / expected).sum() / freedom
     z = (np.cbrt(ratio) - (1 - 2 / (9 * freedom))) / np.sqrt(2 / (9 * freedom))
@@ -96,8 +101,8 @@ def test_lanes_fill_their_range_evenly(bits: int):
 
 @pytest.mark.parametrize("rate", [0.03, 0.498, 0.95])
 def test_joint_moments_of_three_and_four_lanes_are_small(rate: float):
-    """The claim of swar.py: within 2^-16 of independence, and within the noise of the sample."""
-    kept, keep = np.asarray(mask_of(KEY, rate)).reshape(-1, 8), realised(rate, 16)
+    """The claim of sixteen_bits.py: independent to within 2^-16, and the noise of the sample."""
+    kept, keep = np.asarray(by_lanes(mask_of(KEY, rate))), realised(rate, 16)
     centred = kept.astype(np.float32) - np.float32(keep)
     for count in (3, 4):
         noise = LIMIT * (keep * (1 - keep)) ** (count / 2) / np.sqrt(len(centred))
