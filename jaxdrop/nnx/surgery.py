@@ -1,19 +1,20 @@
 """Dropout put into a model that was built without, and taken out again."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
-import jax
 from flax import nnx
 
-from jaxdrop.modules import Path
+from jaxdrop import checks
+from jaxdrop.modules import Path, known_rate
 from jaxdrop.nnx.catalogue import Zoneout
+from jaxdrop.nnx.hooks import ATTRIBUTES, Applied, has_site, hook, unhook
 from jaxdrop.nnx.sites import is_site
+from jaxdrop.nnx.walk import check_module, everywhere, get, is_static, put
 from jaxdrop.nnx.wrappers import DropConnect
 
 Make = Callable[..., nnx.Dropout]  # called with rngs=...: functools.partial(Dropout, 0.1)
-BEFORE, AFTER = "dropout_before", "dropout_after"
+INSIDE = "dropout_inside"  # the mode that an attention had before it got dropout
 
 
 class Place(NamedTuple):
@@ -30,10 +31,11 @@ Rule = Callable[[nnx.Module], Iterable[Place]]
 def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
     """Puts dropout into a model, wherever a rule says.
 
-    Weights, their paths and the outputs in evaluation stay the same, to the bit: a module that gets
-    a site keeps its type, in a subclass that calls the site before or after it. The new sites begin
-    in training mode; `model.eval()` switches them like all others. Layers that are stacked for
-    `nnx.scan` want their site in the function that makes one layer.
+    Weights, their paths, the order of attributes and keys and the outputs in evaluation stay the
+    same, to the bit: a module that gets a site keeps its type, in a subclass that calls the site
+    before or after it. What stands in two places gets one site, which both share. The new sites
+    begin in training mode; `model.eval()` switches them like all others. Layers that are stacked
+    for `nnx.scan` want their site in the function that makes one layer.
 
     Args:
       model: an NNX module; it is changed in place.
@@ -46,7 +48,9 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
       The model.
 
     Raises:
-      ValueError: the rule finds no place, or one that has a site of its kind already.
+      ValueError: the rule finds no place, or one that the model does not have, or one that has a
+        site of its kind already; a rate of attention outside [0, 1). The model stays as it was.
+      TypeError: no NNX module, or a place that cannot be called.
 
     Example:
       >>> from functools import partial
@@ -61,29 +65,35 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
       []
 
     """
+    check_module(model)
     places = list(rule(model))
     if not places:
         raise ValueError(
             "Expected a rule that finds a place; got none in this model. Functions that are called "
             "inline cannot be seen: hold them as attributes, or choose modules with `after`."
         )
-    for place in places:
-        _put(model, place, rngs)
+    _check_free(model, places)
+    sites = [_site_of(place, rngs) for place in places]
+    for place, site in zip(places, sites, strict=True):
+        _put(model, place, site)
     return model
 
 
 def remove(model: nnx.Module) -> nnx.Module:
     """Takes all dropout out of a model: what `insert` put there, and what it was built with.
 
-    Weights and their paths stay; so do the outputs in evaluation, to the bit. What stood in an
-    attribute of its own becomes an identity, a `DropConnect` the layer that it held. `Zoneout`
-    stays, because it acts in evaluation too.
+    Weights, their paths and the order of attributes and keys stay; so do the outputs in evaluation,
+    to the bit. A site that the model was built with becomes an identity, a `DropConnect` the layer
+    that it held. `Zoneout` stays, because it acts in evaluation too.
 
     Args:
       model: an NNX module; it is changed in place.
 
     Returns:
       The model; something else only where the model itself was a site.
+
+    Raises:
+      TypeError: no NNX module.
 
     Example:
       >>> from flax import nnx
@@ -93,13 +103,13 @@ def remove(model: nnx.Module) -> nnx.Module:
       []
 
     """
-    for _, module in [*nnx.iter_modules(model)]:
-        _unhook(module)
-        for name, child in children(module):
-            without = _without(child)
-            if without is not child:
-                _set(module, name, without)
-    return _without(model)
+    check_module(model)
+    left = {}  # what stood in two places leaves one thing in both
+    for path, child in reversed([*everywhere(model)]):  # what is inside comes first
+        rest = left.setdefault(id(child), _without(child))
+        if rest is not child:
+            model = put(model, path, rest, getattr(child, "static", False))
+    return model
 
 
 class Identity(nnx.Module):
@@ -110,112 +120,87 @@ class Identity(nnx.Module):
         return inputs
 
 
-class Applied(nnx.Module):
-    """A function that a model holds, and the sites before and after it."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        """Holds the function."""
-        self.function = function
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Calls the function."""
-        return self.function(*arguments, **keywords)
-
-
-def _put(model: nnx.Module, place: Place, rngs: nnx.Rngs) -> None:
-    *above, name = place.path if place.path else ("",)
-    parent = get(model, above)
-    child = get(parent, [name]) if place.path else model
-    if place.side == "inside":
-        _set_attention(child, place.make, rngs.dropout.fork())
-        return
-    if not isinstance(child, nnx.Module):
-        child = Applied(child)
-        _set(parent, str(name), child)
-    attribute = {"before": BEFORE, "after": AFTER}[place.side]
-    if hasattr(child, attribute):
-        raise ValueError(f"Expected no {attribute} at {place.path}; got one. Call remove first.")
-    if not callable(place.make):
-        raise TypeError(f"Expected something that makes a site; got {place.make!r}.")
-    _become(child, _hooked(type(child)))
-    setattr(child, attribute, place.make(rngs=rngs))
-
-
-def _set_attention(attention: Any, rate: Any, stream: nnx.RngStream | None) -> None:
-    attention.dropout_rate = rate
-    _set(attention, "rngs", stream)
-
-
-@cache
-def _hooked(cls: type[nnx.Module]) -> type[nnx.Module]:
-    """A subclass that calls the sites which it holds."""
-    if issubclass(cls, _Hooked):
-        return cls
-
-    class Hooked(_Hooked, cls):
-        pass
-
-    Hooked.__name__, Hooked.__qualname__, Hooked.__module__ = (
-        cls.__name__,
-        cls.__qualname__,
-        cls.__module__,
-    )
-    return Hooked
-
-
-class _Hooked(nnx.Module):
-    def __call__(self, inputs: Any, *arguments: Any, **keywords: Any) -> Any:
-        before, after = getattr(self, BEFORE, None), getattr(self, AFTER, None)
-        inputs = inputs if before is None else before(inputs)
-        outputs = super().__call__(inputs, *arguments, **keywords)
-        return outputs if after is None else after(_one_array(outputs, self))
-
-
-def _one_array(outputs: Any, module: nnx.Module) -> jax.Array:
-    if not isinstance(outputs, jax.Array):
-        raise TypeError(
-            f"Expected one array out of {type(module).__name__}; got {type(outputs).__name__}. "
-            "Only modules that return one array can have a site after them."
-        )
-    return outputs
-
-
-def _become(module: nnx.Module, cls: type[nnx.Module]) -> None:
-    object.__setattr__(module, "__class__", cls)  # NNX's own would list it as an attribute
-
-
-def _unhook(module: Any) -> None:
-    if isinstance(module, nnx.MultiHeadAttention) and is_site(module):
-        _set_attention(module, 0.0, None)
-    if isinstance(module, _Hooked):
-        for attribute in {BEFORE, AFTER} & vars(module).keys():
-            delattr(module, attribute)
-        _become(module, type(module).__mro__[2])
-
-
 def _without(child: Any) -> Any:
-    """What stands where a site stood."""
+    """What stands where this stood, once all dropout is out of it."""
+    if isinstance(child, nnx.MultiHeadAttention):
+        _restore_attention(child)
+    if isinstance(child, nnx.Module):
+        unhook(child)
     if isinstance(child, Applied):
         return child.function
     if isinstance(child, DropConnect):
-        return child.layer
+        return _without(child.layer)
     drops = isinstance(child, nnx.Dropout) and not isinstance(child, Zoneout)
     return Identity() if drops else child
 
 
-def children(module: Any) -> Iterator[tuple[str, Any]]:
-    """The attributes of a module, or the items of a list of modules, in their order."""
-    return ((name, child) for name, child in [*vars(module).items()] if name[:8] != "_pytree_")
+def _check_free(model: nnx.Module, places: list[Place]) -> None:
+    """Takes places where something can be called, and no site stands."""
+    taken = set()
+    for path, side, make in places:
+        child = get(model, path)
+        if checks.check_choice("side", side, ("inside", *ATTRIBUTES)) == "inside":
+            _check_attention(child, path, make)
+            continue
+        key = (id(child) if isinstance(child, nnx.Pytree) else path, side)
+        if key in taken or has_site(child, side):
+            raise ValueError(
+                f"Expected no {ATTRIBUTES[side]} at {path}; got one. Call remove first."
+            )
+        taken.add(key)
+        if not callable(child):
+            raise TypeError(f"Expected something that is called at {path}; got {child!r}.")
+        if not callable(make):
+            raise TypeError(f"Expected something that makes a site; got {make!r}.")
 
 
-def get(model: Any, path: Iterable[str | int]) -> Any:
-    """What stands at a path."""
-    for name in path:
-        model = vars(model)[str(name)]
-    return model
+def _check_attention(child: Any, path: Path, rate: Any) -> None:
+    if not isinstance(child, nnx.MultiHeadAttention):
+        raise TypeError(f"Expected a nnx.MultiHeadAttention at {path}; got {child!r}.")
+    check_attention_rate(rate)
 
 
-def _set(parent: Any, name: str, child: Any) -> None:
-    """Replaces an attribute, of another kind too: NNX notes of each whether it is data."""
-    delattr(parent, name)
-    setattr(parent, name, child)
+def check_attention_rate(rate: Any) -> float:
+    """Takes a rate that Flax's attention can have: it divides by 1 - rate, and holds a number."""
+    known = known_rate(rate, lambda rate, _: checks.check_rate(rate, ()))
+    if known is None:
+        raise TypeError(
+            f"Expected a rate of attention that is known when it is put in; got {rate!r}. "
+            "Flax holds it as a number, not as an array."
+        )
+    if known == 1:
+        raise ValueError(
+            "Expected a rate of attention in [0, 1); got 1. Flax divides by 1 - rate: lower it."
+        )
+    return known
+
+
+def _site_of(place: Place, rngs: nnx.Rngs) -> Any:
+    return rngs.dropout.fork() if place.side == "inside" else place.make(rngs=rngs)
+
+
+def _put(model: nnx.Module, place: Place, site: Any) -> None:
+    child = get(model, place.path)
+    if place.side == "inside":
+        _drop_inside(child, check_attention_rate(place.make), site)
+        return
+    if not isinstance(child, nnx.Pytree):
+        child = Applied(child, is_static(model, place.path))
+        put(model, place.path, child)
+    hook(child, place.side, site)
+
+
+def _drop_inside(attention: Any, rate: float, stream: nnx.RngStream) -> None:
+    if not hasattr(attention, INSIDE):
+        setattr(attention, INSIDE, attention.deterministic)
+    attention.dropout_rate, attention.deterministic = rate, False
+    attention.rngs = nnx.data(stream)
+
+
+def _restore_attention(attention: Any) -> None:
+    if hasattr(attention, INSIDE) and not attention.deterministic:  # else `eval` was called since
+        attention.deterministic = getattr(attention, INSIDE)
+    if hasattr(attention, INSIDE):
+        delattr(attention, INSIDE)
+    if is_site(attention):
+        attention.dropout_rate, attention.rngs = 0.0, nnx.static(None)
