@@ -10,7 +10,7 @@ from jaxdrop.modules import Path, known_rate
 from jaxdrop.nnx.catalogue import Zoneout
 from jaxdrop.nnx.hooks import ATTRIBUTES, Applied, has_site, hook, unhook
 from jaxdrop.nnx.sites import is_site
-from jaxdrop.nnx.walk import check_module, everywhere, get, is_static, put
+from jaxdrop.nnx.walk import check_module, everywhere, get, is_static, put, walk
 from jaxdrop.nnx.wrappers import DropConnect
 
 Make = Callable[..., nnx.Dropout]  # called with rngs=...: functools.partial(Dropout, 0.1)
@@ -104,6 +104,8 @@ def remove(model: nnx.Module) -> nnx.Module:
 
     """
     check_module(model)
+    for _, child in [*walk(model)]:
+        _strip(child)
     left = {}  # what stood in two places leaves one thing in both
     for path, child in reversed([*everywhere(model)]):  # what is inside comes first
         rest = left.setdefault(id(child), _without(child))
@@ -120,12 +122,16 @@ class Identity(nnx.Module):
         return inputs
 
 
-def _without(child: Any) -> Any:
-    """What stands where this stood, once all dropout is out of it."""
+def _strip(child: Any) -> None:
+    """Takes out what was put into a module or beside it."""
     if isinstance(child, nnx.MultiHeadAttention):
         _restore_attention(child)
     if isinstance(child, nnx.Module):
         unhook(child)
+
+
+def _without(child: Any) -> Any:
+    """What stands where this stood, once all dropout is out of it."""
     if isinstance(child, Applied):
         return child.function
     if isinstance(child, DropConnect):
