@@ -10,9 +10,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxdrop.modules import Path
+from jaxdrop.nnx.attention import check_attention_rate
 from jaxdrop.nnx.branches import find_branches
 from jaxdrop.nnx.hooks import Applied
-from jaxdrop.nnx.surgery import Make, Place, Rule, check_attention_rate, remove
+from jaxdrop.nnx.surgery import Make, Place, Rule, remove
 from jaxdrop.nnx.traces import trace
 from jaxdrop.nnx.walk import walk
 

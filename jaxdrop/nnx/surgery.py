@@ -6,15 +6,14 @@ from typing import Any, Literal, NamedTuple
 from flax import nnx
 
 from jaxdrop import checks
-from jaxdrop.modules import Path, known_rate
+from jaxdrop.modules import Path
+from jaxdrop.nnx.attention import check_attention, drop_inside, restore
 from jaxdrop.nnx.catalogue import Zoneout
 from jaxdrop.nnx.hooks import ATTRIBUTES, Applied, has_site, hook, unhook
-from jaxdrop.nnx.sites import is_site
 from jaxdrop.nnx.walk import check_module, everywhere, get, is_static, put, walk
 from jaxdrop.nnx.wrappers import DropConnect
 
 Make = Callable[..., nnx.Dropout]  # called with rngs=...: functools.partial(Dropout, 0.1)
-INSIDE = "dropout_inside"  # the mode that an attention had before it got dropout
 
 
 class Place(NamedTuple):
@@ -66,13 +65,7 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
 
     """
     check_module(model)
-    places = list(rule(model))
-    if not places:
-        raise ValueError(
-            "Expected a rule that finds a place; got none in this model. Functions that are called "
-            "inline cannot be seen: hold them as attributes, or choose modules with `after`."
-        )
-    _check_free(model, places)
+    places = _places(model, rule)
     sites = [_site_of(place, rngs) for place in places]
     for place, site in zip(places, sites, strict=True):
         _put(model, place, site)
@@ -125,7 +118,7 @@ class Identity(nnx.Module):
 def _strip(child: Any) -> None:
     """Takes out what was put into a module or beside it."""
     if isinstance(child, nnx.MultiHeadAttention):
-        _restore_attention(child)
+        restore(child)
     if isinstance(child, nnx.Module):
         unhook(child)
 
@@ -140,45 +133,42 @@ def _without(child: Any) -> Any:
     return Identity() if drops else child
 
 
-def _check_free(model: nnx.Module, places: list[Place]) -> None:
-    """Takes places where something can be called, and no site stands."""
-    taken = set()
-    for path, side, make in places:
-        child = get(model, path)
-        if checks.check_choice("side", side, ("inside", *ATTRIBUTES)) == "inside":
-            _check_attention(child, path, make)
-            continue
-        key = (id(child) if isinstance(child, nnx.Pytree) else path, side)
-        if key in taken or has_site(child, side):
-            raise ValueError(
-                f"Expected no {ATTRIBUTES[side]} at {path}; got one. Call remove first."
-            )
-        taken.add(key)
-        if not callable(child):
-            raise TypeError(f"Expected something that is called at {path}; got {child!r}.")
-        if not callable(make):
-            raise TypeError(f"Expected something that makes a site; got {make!r}.")
-
-
-def _check_attention(child: Any, path: Path, rate: Any) -> None:
-    if not isinstance(child, nnx.MultiHeadAttention):
-        raise TypeError(f"Expected a nnx.MultiHeadAttention at {path}; got {child!r}.")
-    check_attention_rate(rate)
-
-
-def check_attention_rate(rate: Any) -> float:
-    """Takes a rate that Flax's attention can have: it divides by 1 - rate, and holds a number."""
-    known = known_rate(rate, lambda rate, _: checks.check_rate(rate, ()))
-    if known is None:
+def _places(model: nnx.Module, rule: Rule) -> list[Place]:
+    """The places that a rule finds, if all of them are free."""
+    if not callable(rule):
         raise TypeError(
-            f"Expected a rate of attention that is known when it is put in; got {rate!r}. "
-            "Flax holds it as a number, not as an array."
+            f"Expected a rule, a function from the model to its places; got {rule!r}. "
+            "Make one, for instance with `after`."
         )
-    if known == 1:
+    places = list(rule(model))
+    if not places:
         raise ValueError(
-            "Expected a rate of attention in [0, 1); got 1. Flax divides by 1 - rate: lower it."
+            "Expected a rule that finds a place; got none in this model. Functions that are called "
+            "inline cannot be seen: hold them as attributes, or choose modules with `after`."
         )
-    return known
+    taken: set[Any] = set()
+    for place in places:
+        _check_free(model, place, taken)
+    return places
+
+
+def _check_free(model: nnx.Module, place: Place, taken: set[Any]) -> None:
+    """Takes a place where something is called, and where no site stands or was placed before."""
+    if not isinstance(place, Place):
+        raise TypeError(f"Expected places of a rule; got {place!r}. Return jaxdrop.nnx.Place.")
+    child = get(model, place.path)
+    if checks.check_choice("side", place.side, ("inside", *ATTRIBUTES)) == "inside":
+        check_attention(child, place.path, place.make)
+        return
+    here = (id(child) if isinstance(child, nnx.Pytree) else place.path, place.side)
+    if here in taken or has_site(child, place.side):
+        name = ATTRIBUTES[place.side]
+        raise ValueError(f"Expected no {name} at {place.path}; got one. Call remove first.")
+    taken.add(here)
+    if not callable(child):
+        raise TypeError(f"Expected something that is called at {place.path}; got {child!r}.")
+    if not callable(place.make):
+        raise TypeError(f"Expected something that makes a site; got {place.make!r}.")
 
 
 def _site_of(place: Place, rngs: nnx.Rngs) -> Any:
@@ -188,25 +178,9 @@ def _site_of(place: Place, rngs: nnx.Rngs) -> Any:
 def _put(model: nnx.Module, place: Place, site: Any) -> None:
     child = get(model, place.path)
     if place.side == "inside":
-        _drop_inside(child, check_attention_rate(place.make), site)
+        drop_inside(child, place.make, site)
         return
     if not isinstance(child, nnx.Pytree):
         child = Applied(child, is_static(model, place.path))
         put(model, place.path, child)
     hook(child, place.side, site)
-
-
-def _drop_inside(attention: Any, rate: float, stream: nnx.RngStream) -> None:
-    if not hasattr(attention, INSIDE):
-        setattr(attention, INSIDE, attention.deterministic)
-    attention.dropout_rate, attention.deterministic = rate, False
-    attention.rngs = nnx.data(stream)
-
-
-def _restore_attention(attention: Any) -> None:
-    if hasattr(attention, INSIDE) and not attention.deterministic:  # else `eval` was called since
-        attention.deterministic = getattr(attention, INSIDE)
-    if hasattr(attention, INSIDE):
-        delattr(attention, INSIDE)
-    if is_site(attention):
-        attention.dropout_rate, attention.rngs = 0.0, nnx.static(None)
