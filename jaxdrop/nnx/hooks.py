@@ -6,12 +6,11 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial, wraps
-from typing import Any, Literal
+from typing import Any
 
 import jax
 from flax import nnx
 
-Side = Literal["before", "after"]
 Run = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 ATTRIBUTES = {"before": "dropout_before", "after": "dropout_after"}
 
@@ -40,12 +39,12 @@ class Applied(nnx.Pytree):
             return None
 
 
-def has_site(holder: Any, side: Side) -> bool:
+def has_site(holder: Any, side: str) -> bool:
     """Whether a site stands there already."""
     return ATTRIBUTES[side] in getattr(holder, "__dict__", ())
 
 
-def hook(holder: nnx.Pytree, side: Side, site: nnx.Dropout) -> None:
+def hook(holder: nnx.Pytree, side: str, site: nnx.Dropout) -> None:
     """Has the site called before or after a module or an applied function."""
     if not isinstance(holder, Applied):
         become(holder, around(type(holder), _between_sites))
@@ -87,7 +86,7 @@ def around(cls: type, run: Run) -> type:
 @cache
 def _made_again(metaclass: type) -> type:
     """A metaclass whose classes are pickled as what made them, for no module holds them."""
-    made = type(metaclass.__name__, (metaclass,), {})
+    made: Any = type(metaclass.__name__, (metaclass,), {})
     copyreg.pickle(made, lambda cls: (around, (plain(cls), cls._run)))
     return made
 

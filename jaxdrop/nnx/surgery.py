@@ -172,7 +172,7 @@ def _check_free(model: nnx.Module, place: Place, taken: set[Any]) -> None:
 
 
 def _site_of(place: Place, rngs: nnx.Rngs) -> Any:
-    return rngs.dropout.fork() if place.side == "inside" else place.make(rngs=rngs)
+    return place.make(rngs=rngs) if callable(place.make) else rngs.dropout.fork()
 
 
 def _put(model: nnx.Module, place: Place, site: Any) -> None:

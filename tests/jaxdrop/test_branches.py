@@ -78,12 +78,13 @@ class Model(nnx.Module):
     """Calls what a test gives it, on all kinds of modules."""
 
     def __init__(self, call, rngs):
-        self.call, mode = call, {"decode": False, "deterministic": False}
+        self.call = call
+        mode: Any = {"decode": False, "deterministic": False}
         self.a, self.b, self.c, self.norm = (*map(linear, [rngs] * 3), nnx.LayerNorm(8, rngs=rngs))
         self.several, self.nothing, self.keyword = Several(rngs), Nothing(rngs), Keyword(rngs)
         self.scale, self.remat, self.block = LayerScale(rngs), Remat(rngs), Block(rngs)
         self.attention = nnx.MultiHeadAttention(2, 8, dropout_rate=0.1, **mode, rngs=rngs)
-        self.rnn = nnx.RNN(nnx.LSTMCell(8, 8, rngs=rngs), rngs=rngs)
+        self.rnn: Any = nnx.RNN(nnx.LSTMCell(8, 8, rngs=rngs), rngs=rngs)
         self.carrying = nnx.RNN(nnx.GRUCell(8, 8, rngs=rngs), return_carry=True, rngs=rngs)
         self.drop = nnx.Dropout(0.5, rngs=rngs)
         self.connect = DropConnect(linear(rngs), 0.5, rngs=rngs)
@@ -231,9 +232,10 @@ class InOrder(nnx.Module):
 
     def __call__(self, x):
         h = x
-        for layer in list(vars(self).values()):
+        held: list[Any] = list(vars(self).values())
+        for layer in held:
             h = layer(h) if callable(layer) else h
-            for inner in layer.values() if type(layer) is dict else ():
+            for inner in layer.values() if isinstance(layer, dict) else ():
                 h = inner(h)
         return x + h
 

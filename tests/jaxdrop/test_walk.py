@@ -75,7 +75,7 @@ class InData(nnx.Module):
     def __init__(self, rngs):
         layers = {"z": [linear(rngs), nnx.tanh], "a": (linear(rngs), nnx.tanh)}
         self.layers = nnx.data((layers, Pair(linear(rngs), nnx.tanh)))
-        self.list = nnx.data([linear(rngs), nnx.List([nnx.Dict(last=linear(rngs))])])
+        self.list: Any = nnx.data([linear(rngs), nnx.List([nnx.Dict(last=linear(rngs))])])
 
     def __call__(self, x):
         layers, pair = self.layers
@@ -192,6 +192,17 @@ def test_evaluation_stays_and_removal_leaves_no_trace(build, rule):
 
 
 @models
+def test_a_model_that_calls_what_it_holds_does_not_call_its_own_site(build):
+    model = build(nnx.Rngs(0))
+    model.eval()
+    expected = model(X)
+    insert(model, RULES["root"], rngs=nnx.Rngs(1))
+    dropped = model(X)
+    assert (dropped == 0).any()
+    np.testing.assert_array_equal(dropped, jnp.where(dropped == 0, 0, expected * 2))
+
+
+@models
 def test_sites_draw_anew_in_compiled_steps(build):
     model = insert(build(nnx.Rngs(0)), RULES["after"], rngs=nnx.Rngs(1))
     step = nnx.jit(lambda model, x: model(x))
@@ -235,7 +246,8 @@ def test_functions_in_static_containers_are_found_and_settings_of_others_stay():
     assert [site.path for site in dropout_sites(model)] == [("settings", "b", "dropout_after")]
     assert settings == {"b": nnx.tanh, "a": jnp.square, "width": 3}
     assert list(model.settings) == ["b", "a", "width"]
-    assert remove(model).settings == settings
+    assert remove(model) is model
+    assert model.settings == settings
 
 
 def test_data_that_hold_functions_alone_stay_data():
