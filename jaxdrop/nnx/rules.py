@@ -38,7 +38,7 @@ def after(kinds: Kinds, make: Make) -> Rule:
 
 
 def after_activations(make: Make) -> Rule:
-    """A site after every activation of `jax.nn` that the model holds in an attribute or a list.
+    """A site after every activation of `jax.nn` that the model holds, in a list or a tuple too.
 
     Activations called inline, `nnx.relu(self.linear(x))`, cannot be seen from outside.
     """
