@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jaxdrop.modules import Path, Site
 from jaxdrop.nnx.base import read
 from jaxdrop.nnx.catalogue import ConcreteDropout
+from jaxdrop.nnx.walk import check_module, walk
 
 
 def dropout_sites(model: nnx.Module) -> list[Site]:
@@ -26,7 +27,10 @@ def dropout_sites(model: nnx.Module) -> list[Site]:
       model: an NNX module.
 
     Returns:
-      A list of `Site`, in the order of their paths.
+      A list of `Site`, in the model's own order: that of its attributes, lists and keys.
+
+    Raises:
+      TypeError: no NNX module.
 
     Example:
       >>> from flax import nnx
@@ -39,8 +43,8 @@ def dropout_sites(model: nnx.Module) -> list[Site]:
       ('layers', 2) Dropout 0.5 dropout True
 
     """
-    found = [(path, module) for path, module in nnx.iter_modules(model) if is_site(module)]
-    found.sort(key=lambda item: [str(part) for part in item[0]])
+    check_module(model)
+    found = [(path, module) for path, module in walk(model) if is_site(module)]
     _warn_of_shared_keys(found)
     return [_describe(path, module) for path, module in found]
 
@@ -52,16 +56,12 @@ def is_site(module: Any) -> bool:
 
 
 def _describe(path: Path, module: Any) -> Site:
-    kind = _own_name(type(module))
+    kind = type(module).__name__
     if isinstance(module, nnx.MultiHeadAttention):
         return Site(path, kind, module.dropout_rate, "dropout", module.deterministic)
     learned = isinstance(module, ConcreteDropout)
     rate = module.learned_rate() if learned else read(module.rate)
     return Site(path, kind, rate, module.rng_collection, module.deterministic)
-
-
-def _own_name(cls: type) -> str:
-    return cls.__name__
 
 
 def _warn_of_shared_keys(found: list[tuple[Path, Any]]) -> None:
