@@ -17,13 +17,14 @@ from functools import partial
 from typing import Any
 
 import jax
+from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
 from experiments.bench import large_steps, optimized
 from experiments.bench.candidates import FACTORIES, Name, off
 from experiments.bench.large_steps import Step
 from experiments.bench.programs import Dtype, Kind, forward_backward
-from experiments.bench.targets import ENVIRONMENT, Target, compiler, device, platform
+from experiments.bench.targets import ENVIRONMENT, TOPOLOGIES, Target, compiler, platform
 from experiments.errors import expect
 
 Row = dict[str, Any]
@@ -131,7 +132,8 @@ def prepared(comparison: Comparison, dropout: str) -> tuple[Callable[..., Any], 
         function, data = apply, (x,)
     else:
         function, data = forward_backward(apply), (x, x)
-    there = SingleDeviceSharding(device(comparison.target))
+    topology = topologies.get_topology_desc(**TOPOLOGIES[comparison.target])
+    there = SingleDeviceSharding(topology.devices[0])
     place = partial(jax.ShapeDtypeStruct, sharding=there)
     return function, jax.tree.map(lambda each: place(each.shape, each.dtype), (key, *data))
 

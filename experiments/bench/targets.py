@@ -1,10 +1,10 @@
-"""The TPUs and the GPU that XLA compiles for where there is none, and what it needs to do so."""
+"""The TPUs and the GPU that XLA compiles for where there is none, and what it needs to do so.
+
+Nothing here imports JAX, before which `ENVIRONMENT` must be set.
+"""
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
-
-import jax
-from jax.experimental import topologies
+from typing import Literal
 
 from experiments.errors import expect
 
@@ -50,12 +50,7 @@ ENVIRONMENT = {
     "TPU_WORKER_ID": "0",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
-"""To be set before JAX starts: look for no devices, and let several processes compile."""
-
-
-def device(target: Target) -> Any:
-    """A device that can be compiled for, and holds no data."""
-    return topologies.get_topology_desc(**TOPOLOGIES[target]).devices[0]
+"""Looks for no devices, and lets several processes compile."""
 
 
 def platform(target: Target) -> str:
@@ -67,7 +62,7 @@ def require(targets: tuple[Target, ...]) -> None:
     """Names the packages that are missing, and the line that installs them."""
     for target in targets:
         missing = [name for name in PACKAGES[platform(target)] if not is_installed(name)]
-        fix = f'Install it with pip install "jax[{EXTRAS[platform(target)]}]=={jax.__version__}"'
+        fix = f'pip install "jax[{EXTRAS[platform(target)]}]=={version("jax")}" brings it.'
         expect(not missing, f"a compiler for {target}", f"no {' and no '.join(missing)}", fix)
 
 
@@ -83,4 +78,4 @@ def is_installed(package: str) -> bool:
 def compiler(target: Target) -> str:
     """What compiles for a target, with versions."""
     package = PACKAGES[platform(target)][0]
-    return f"jax {jax.__version__}, {package} {version(package)}"
+    return f"jax {version('jax')}, {package} {version(package)}"
