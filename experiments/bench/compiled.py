@@ -23,7 +23,7 @@ from jax.sharding import SingleDeviceSharding
 from experiments.bench import large_steps, optimized
 from experiments.bench.candidates import FACTORIES, Name, off
 from experiments.bench.large_steps import Step
-from experiments.bench.programs import Dtype, Kind, forward_backward
+from experiments.bench.programs import Apply, Dtype, Kind, forward_backward
 from experiments.bench.targets import ENVIRONMENT, TOPOLOGIES, Target, compiler, platform
 from experiments.errors import expect
 
@@ -117,25 +117,28 @@ def figures(comparison: Comparison, dropout: str) -> Row:
     return {"dropout": dropout, **read(compiled, comparison), "compile_seconds": seconds}
 
 
-def prepared(comparison: Comparison, dropout: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+def prepared(comparison: Comparison, dropout: str) -> tuple[Callable[..., Any], Any]:
     """A program and its arguments, as shapes on the target."""
     name, generator = DROPOUTS.get(dropout, ("copy", "threefry2x32"))
     apply = FACTORIES[name][1](comparison.rate, comparison.dtype) if dropout != "off" else off
+    function, *data = program(comparison, apply)
     key = jax.eval_shape(lambda: jax.random.key(0, impl=generator))
-    x = jax.ShapeDtypeStruct(comparison.shape, comparison.dtype)
-    if comparison.is_step:
-        function, data = (
-            large_steps.program(comparison.program, apply),
-            large_steps.inputs(comparison.program),
-        )
-    elif comparison.program == "forward":
-        function, data = apply, (x,)
-    else:
-        function, data = forward_backward(apply), (x, x)
     topology = topologies.get_topology_desc(**TOPOLOGIES[comparison.target])
     there = SingleDeviceSharding(topology.devices[0])
     place = partial(jax.ShapeDtypeStruct, sharding=there)
     return function, jax.tree.map(lambda each: place(each.shape, each.dtype), (key, *data))
+
+
+def program(comparison: Comparison, apply: Apply) -> tuple[Any, ...]:
+    """A function of a key and of data, and the shapes of the data."""
+    x = jax.ShapeDtypeStruct(comparison.shape, comparison.dtype)
+    match comparison.program:
+        case "forward":
+            return apply, x
+        case "forward-backward":
+            return forward_backward(apply), x, x
+        case step:
+            return large_steps.program(step, apply), *large_steps.inputs(step)
 
 
 def read(compiled: Any, comparison: Comparison) -> Row:

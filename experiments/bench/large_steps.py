@@ -8,17 +8,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, BFloat16, Float32, Key
 
-from experiments.bench.programs import Apply
+from experiments.bench.programs import Apply, Dtype
 
 Step = Literal["mlp", "transformer"]
-Tokens = BFloat16[Array, "batch length width"]
+Tokens = BFloat16[Array, "*tokens width"]
 Network = Callable[[Apply, Key[Array, ""], Any, Tokens], Tokens]
 
 BATCH, LENGTH, WIDTH, HIDDEN, HEADS = 8, 1024, 1024, 4096, 16
-SHAPE, DTYPE = (BATCH, LENGTH, WIDTH), "bfloat16"
+DTYPE: Dtype = "bfloat16"
 LEARNING_RATE = 0.01
 MLP = ((WIDTH, HIDDEN), (HIDDEN, WIDTH))
 ATTENTION = ((WIDTH, 3 * WIDTH), (WIDTH, WIDTH))
+SHAPES: dict[Step, tuple[int, ...]] = {
+    "mlp": (BATCH * LENGTH, WIDTH),
+    "transformer": (BATCH, LENGTH, WIDTH),
+}
 WEIGHTS: dict[Step, tuple[tuple[int, int], ...]] = {"mlp": MLP * 2, "transformer": ATTENTION + MLP}
 
 
@@ -51,7 +55,7 @@ NETWORKS: dict[Step, Network] = {"mlp": mlp, "transformer": transformer}
 
 
 def program(name: Step, dropout: Apply) -> Callable[..., tuple[Any, Float32[Array, ""]]]:
-    """One step of SGD on the mean square of the network's output."""
+    """One step of SGD on the mean square of the output: the new weights and the loss."""
 
     def loss(weights: Any, key: Key[Array, ""], x: Tokens) -> Float32[Array, ""]:
         y = NETWORKS[name](dropout, key, weights, x)
@@ -67,4 +71,4 @@ def program(name: Step, dropout: Apply) -> Callable[..., tuple[Any, Float32[Arra
 def inputs(name: Step) -> tuple[tuple[jax.ShapeDtypeStruct, ...], jax.ShapeDtypeStruct]:
     """Weights and data, as shapes."""
     array = partial(jax.ShapeDtypeStruct, dtype=jnp.dtype(DTYPE))
-    return tuple(array(shape) for shape in WEIGHTS[name]), array(SHAPE)
+    return tuple(array(shape) for shape in WEIGHTS[name]), array(SHAPES[name])

@@ -12,7 +12,8 @@ ARRAY = re.compile(r"\b[a-z]+(\d*)\w*\[([\d,]*)\]")
 ESTIMATE = re.compile(r'"estimated_cycles":"(\d+)"')
 TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
 INNER = re.compile(
-    r"(?:body|to_apply|calls|branch_computations|(?:true|false)_computation)=\{?([\w.\-%, ]+)"
+    r"(?:body|to_apply|calls|true_computation|false_computation)=%?([\w.\-]+)"
+    r"|branch_computations=\{([^}]*)\}"
 )
 
 CONTROL = ("while", "call", "conditional", "async-start")
@@ -40,7 +41,8 @@ class Instruction:
     @property
     def inner(self) -> list[str]:
         """Names of the computations that it runs."""
-        return [name.strip(" %") for n in INNER.findall(self.rest) for name in n.split(",") if name]
+        found = (one or several for one, several in INNER.findall(self.rest))
+        return [name.strip(" %") for names in found for name in names.split(",")]
 
     @property
     def elements(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -92,10 +93,11 @@ def cases(options: Bench, platform: str) -> Iterator[Case]:
 def comparisons(options: Bench) -> Iterator[Comparison]:
     """For each target every shape in every dtype and kind, and the training steps."""
     for target in options.targets:
-        alone = [(kind, *data) for data, kind in product(options.data("compiled"), options.kinds)]
-        steps = [(step, large_steps.SHAPE, large_steps.DTYPE) for step in options.steps]
-        for program in alone + steps:
-            yield Comparison(target, *program, options.rate, options.candidates)
+        compare = partial(Comparison, target, rate=options.rate, candidates=options.candidates)
+        for (shape, dtype), kind in product(options.data("compiled"), options.kinds):
+            yield compare(kind, shape, dtype)
+        for step in options.steps:
+            yield compare(step, large_steps.SHAPES[step], large_steps.DTYPE)
 
 
 def work(todo: list[Job], console: Console) -> dict[str, list[Row]]:
