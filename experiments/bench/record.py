@@ -21,7 +21,7 @@ COMPILED = (
     "the kernels read and write (bench.json also has XLA's count, which takes prefetches for "
     "copies). G int: integer operations by elements, in 10^9, a rotation as one; temp B: temporary "
     "bytes an element of the data; kernels: launched; relayouts: kernels that move half the data "
-    "or more and do nothing else; compile s: tracing included, on this machine."
+    "or more and do nothing else; s: to trace and compile, on this machine."
 )
 
 

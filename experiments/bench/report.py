@@ -98,7 +98,7 @@ def compiled_table(rows: list[Row]) -> Table:
         f"{first['title']} (compiled, not run: {first['compiler']})",
         "",
         *("kcycles", over, "bytes ÷", "G int", "temp B"),
-        *("kernels", "relayouts", "compile s"),
+        *("kernels", "relayouts", "s"),
     )
     for row in rows:
         cells = [row["error"]] if "error" in row else compiled_cells(row)
