@@ -37,6 +37,7 @@ def _bench(config: Bench, folder: Output) -> None:
 
     Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
     also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
+    With --sections compiled nothing is timed: what XLA compiles for TPUs and a GPU is read instead.
     """
     bench(config, folder)
 

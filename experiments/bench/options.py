@@ -1,30 +1,39 @@
 """What the benchmark is asked to time: a frozen dataclass that checks itself."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import jax
 
 from experiments.bench.candidates import Name
+from experiments.bench.large_steps import Step
 from experiments.bench.programs import Dtype, Kind
+from experiments.bench.targets import Target
 from experiments.errors import InputError, expect
 
-Section = Literal["dropout", "training-step", "compile-time", "import-time"]
+Section = Literal["dropout", "training-step", "compile-time", "import-time", "compiled"]
 Device = Literal["cpu", "gpu", "tpu"]
+
+TIMED: tuple[Section, ...] = get_args(Section)[:-1]
+SHAPES = ("4096x4096", "64x512x512", "256x32x32x64", "128x10", "1000x16777")
+COMPILED_SHAPES = ("4096x4096", "16x2048x1024", "1000x16777", "16777216", "2x8388608")
 
 
 @dataclass(frozen=True)
 class Bench:
     """Times jaxdrop against other libraries and against a plain copy, in turn in one process."""
 
-    sections: tuple[Section, ...] = get_args(Section)
-    """What to time: the dropout alone, a training step, compilation, the import."""
-    shapes: tuple[str, ...] = ("4096x4096", "64x512x512", "256x32x32x64", "128x10", "1000x16777")
-    """Shapes of the data."""
-    dtypes: tuple[Dtype, ...] = get_args(Dtype)
-    """Data types."""
+    sections: tuple[Section, ...] = TIMED
+    """What to time: the dropout alone, a training step, compilation, the import; or `compiled`:
+    what is compiled for the targets, which need not be there, and not run."""
+    shapes: tuple[str, ...] | None = None
+    """Shapes of the data; by default five, of which `compiled` has some of its own."""
+    dtypes: tuple[Dtype, ...] | None = None
+    """Data types; by default float32 and bfloat16, and for `compiled` bfloat16."""
     kinds: tuple[Kind, ...] = get_args(Kind)
     """The dropout alone, or together with its gradient."""
     candidates: tuple[Name, ...] = get_args(Name)
@@ -36,7 +45,11 @@ class Bench:
     batches: tuple[int, ...] = (128, 512, 2048)
     """Batch sizes of the training step."""
     sites: int = 48
-    """Dropout sites of the model that is compiled."""
+    """Dropout sites of the model whose compilation is timed."""
+    targets: tuple[Target, ...] = get_args(Target)
+    """What `compiled` compiles for."""
+    steps: tuple[Step, ...] = get_args(Step)
+    """The training steps that `compiled` compiles beside the dropout alone."""
     device: Device | None = None
     """Where to run; by default where JAX runs."""
     smoke: bool = False
@@ -54,15 +67,22 @@ class Bench:
             expect(getattr(self, flag) >= 1, f"--{flag} of 1 or more", getattr(self, flag))
         for batch in self.batches:
             expect(batch >= 1, "--batches of 1 or more", batch)
-        for flag in ("sections", "shapes", "dtypes", "kinds", "candidates", "batches"):
-            expect(len(getattr(self, flag)) > 0, f"at least one of --{flag}", "none")
-        for shape in self.shapes:
+        for flag in ("sections", "shapes", "dtypes", "kinds", "candidates", "batches", "targets"):
+            expect(getattr(self, flag) != (), f"at least one of --{flag}", "none")
+        for shape in self.shapes or ():
             parse_shape(shape)
 
     def resolved(self) -> "Bench":
         """What is really run: itself, or the small selection of `--smoke`."""
-        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2}
+        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2, "steps": ()}
         return replace(self, **small) if self.smoke else self
+
+    def data(self, section: Section) -> Iterator[tuple[tuple[int, ...], Dtype]]:
+        """The shapes and dtypes of a section: those that were given, or its own."""
+        shapes = COMPILED_SHAPES if section == "compiled" else SHAPES
+        dtypes = ("bfloat16",) if section == "compiled" else get_args(Dtype)
+        for shape, dtype in product(self.shapes or shapes, self.dtypes or dtypes):
+            yield parse_shape(shape), dtype
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,18 @@ from experiments.bench import plot, report
 from experiments.environment import environment as record
 from experiments.manifest import sha256
 
-PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", "flax", "dm-haiku", "equinox", "keras", "torch")
+PEERS = ("flax", "dm-haiku", "equinox", "keras", "torch")
+PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", *PEERS, "libtpu", "jax-cuda12-plugin")
+
+COMPILED = (
+    "Compiled, not run. kcycles: XLA's estimates for the kernels of a TPU, summed, in thousands; "
+    "what it does not estimate (some reshapes, prefetches, an rbg key's generator) counts nothing. "
+    "÷copy, ÷off: over that of x * 2, or of the step without dropout; bytes ÷: the same for what "
+    "the kernels read and write (bench.json also has XLA's count, which takes prefetches for "
+    "copies). G int: integer operations by elements, in 10^9, a rotation as one; temp B: temporary "
+    "bytes an element of the data; kernels: launched; relayouts: kernels that move half the data "
+    "or more and do nothing else; s: to trace and compile, on this machine."
+)
 
 
 def environment(device: Any) -> dict[str, Any]:
@@ -21,6 +32,13 @@ def environment(device: Any) -> dict[str, Any]:
 
 def caption(results: Mapping[str, Any]) -> str:
     """What was run, and how its tables are read."""
+    sections = results["sections"]
+    parts = [timed(results)] if {*sections} - {"compiled"} else []
+    return " ".join(parts + ([COMPILED] if "compiled" in sections else []))
+
+
+def timed(results: Mapping[str, Any]) -> str:
+    """How tables of timings are read."""
     config, where = results["config"], results["environment"]
     return (
         f"jax {where['versions']['jax']} on {where['device']} ({where['processor']}). Medians of "

@@ -25,7 +25,9 @@ def tables(sections: dict[str, list[Row]]) -> list[Table]:
         "compile-time": compile_table,
         "import-time": import_table,
     }
-    return drawn + [table(sections[name]) for name, table in others.items() if name in sections]
+    timed = [table(sections[name]) for name, table in others.items() if name in sections]
+    programs = groupby(sections.get("compiled", []), lambda row: (row["title"], row["compiler"]))
+    return drawn + timed + [compiled_table(list(rows)) for _, rows in programs]
 
 
 def markdown(sections: dict[str, list[Row]], caption: str) -> str:
@@ -86,6 +88,37 @@ def import_table(rows: list[Row]) -> Table:
     for row in rows:
         table.add_row(row["module"], milliseconds(row), percent(row["spread"]))
     return table
+
+
+def compiled_table(rows: list[Row]) -> Table:
+    """What each dropout is compiled to in one program for one target."""
+    first = rows[0]
+    over = f"÷{first['dropout']}" if first["dropout"] in ("copy", "off") else "÷copy"
+    table = _table(
+        f"{first['title']} (compiled, not run: {first['compiler']})",
+        "",
+        *("kcycles", over, "bytes ÷", "G int", "temp B"),
+        *("kernels", "relayouts", "s"),
+    )
+    for row in rows:
+        cells = [row["error"]] if "error" in row else compiled_cells(row)
+        table.add_row(row["dropout"], *cells)
+    return table
+
+
+def compiled_cells(row: Row) -> tuple[str, ...]:
+    """Figures of one program: a TPU's estimate has no count of operations, a GPU's no cycles."""
+    cycles, integers = row["cycles"], row["integer_operations"]
+    return (
+        "–" if cycles is None else f"{cycles / 1e3:.0f}",
+        number(row["times_cycles"]),
+        number(row["times_bytes"]),
+        number(None if integers is None else integers / 1e9),
+        number(row["temporary_bytes"] / row["elements"]),
+        str(row["kernels"]),
+        str(sum(row["relayouts"].values())),
+        f"{row['compile_seconds']:.1f}",
+    )
 
 
 def milliseconds(row: Row) -> str:

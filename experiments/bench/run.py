@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -9,12 +10,14 @@ import jax
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from experiments.bench import sections
+from experiments.bench import compiled, large_steps, sections
 from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
-from experiments.bench.options import Bench, Section, find_device, parse_shape
+from experiments.bench.compiled import Comparison
+from experiments.bench.options import Bench, Section, find_device
 from experiments.bench.programs import Case
 from experiments.bench.record import environment
 from experiments.bench.sections import Row, Tick
+from experiments.bench.targets import require
 from experiments.errors import expect
 
 SLOW_REPEATS = 3
@@ -34,10 +37,15 @@ class Job:
 def run(options: Bench, console: Console) -> dict[str, Any]:
     """Times what is asked for: a section's rows under its name, beside what they were run with."""
     options = options.resolved()
+    if "compiled" in options.sections:
+        require(options.targets)
+    if {*options.sections} == {"compiled"}:
+        jax.config.update("jax_platforms", "cpu")  # libtpu would look for a TPU, for a minute
+    names = () if {*options.sections} == {"compiled"} else options.candidates
     device = find_device(options.device)
     with jax.default_device(device):
-        found, missing = installed(options.candidates, device.platform)
-        require_peers(options, found, missing)
+        found, missing = installed(names, device.platform)
+        require_peers(names, found, missing)
         for name, reason in missing.items():
             console.print(f"Missing: {name} ({reason})")
         rows = work(list(jobs(options, found, device.platform)), console)
@@ -49,9 +57,11 @@ def run(options: Bench, console: Console) -> dict[str, Any]:
     }
 
 
-def require_peers(options: Bench, found: list[Candidate], missing: dict[Name, str]) -> None:
+def require_peers(
+    names: tuple[Name, ...], found: list[Candidate], missing: dict[Name, str]
+) -> None:
     """A comparison that was to have peers, and has none, is none."""
-    wanted = any(CANDIDATES[name].is_peer for name in options.candidates)
+    wanted = any(CANDIDATES[name].is_peer for name in names)
     there = any(candidate.is_peer for candidate in found)
     reasons = ", ".join(f"{name} ({reason})" for name, reason in missing.items())
     fix = "They come with pip install 'jaxdrop[bench]'."
@@ -70,12 +80,24 @@ def jobs(options: Bench, found: list[Candidate], platform: str) -> Iterator[Job]
     if "import-time" in options.sections:
         ticks = len(sections.MODULES) * (slow + 1)
         yield Job("import-time", "imports", ticks, lambda tick: sections.import_rows(slow, tick))
+    if "compiled" in options.sections:
+        yield from map(_compiled_for_job, comparisons(options))
 
 
 def cases(options: Bench, platform: str) -> Iterator[Case]:
     """Every shape in every dtype and kind."""
-    for shape, dtype, kind in product(options.shapes, options.dtypes, options.kinds):
-        yield Case(parse_shape(shape), dtype, kind, options.rate, platform)
+    for (shape, dtype), kind in product(options.data("dropout"), options.kinds):
+        yield Case(shape, dtype, kind, options.rate, platform)
+
+
+def comparisons(options: Bench) -> Iterator[Comparison]:
+    """For each target every shape in every dtype and kind, and the training steps."""
+    for target in options.targets:
+        compare = partial(Comparison, target, rate=options.rate, candidates=options.candidates)
+        for (shape, dtype), kind in product(options.data("compiled"), options.kinds):
+            yield compare(kind, shape, dtype)
+        for step in options.steps:
+            yield compare(step, large_steps.SHAPES[step], large_steps.DTYPE)
 
 
 def work(todo: list[Job], console: Console) -> dict[str, list[Row]]:
@@ -118,3 +140,10 @@ def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:
 
     ticks = len(applies) * repeats
     return Job("compile-time", f"compilation, {options.sites} sites", ticks, rows)
+
+
+def _compiled_for_job(comparison: Comparison) -> Job:
+    def rows(tick: Tick) -> list[Row]:
+        return compiled.rows(comparison, tick)
+
+    return Job("compiled", comparison.title, len(comparison.dropouts), rows)
