@@ -73,22 +73,37 @@ def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple
         )
 
 
-def check_key(key: object) -> Key[Array, ""]:
-    """Takes one key, typed or legacy, and returns it typed."""
+def check_key(key: object, call: str = "") -> Key[Array, ""]:
+    """Takes one key, typed or legacy, and returns it typed; `call` shows where it belongs."""
+    fix = f"The key comes first: {call}. " * bool(call) + "Make one with jax.random.key(seed)."
     if not isinstance(key, jax.Array | np.ndarray):
-        raise TypeError(f"Expected a key; got {key!r}. Make one with jax.random.key(seed).")
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if not typed and key.dtype != jnp.uint32:
-        raise TypeError(
-            f"Expected a key; got an array of {key.dtype}. Make one with jax.random.key(seed)."
-        )
-    keys = jnp.asarray(key) if typed else jax.random.wrap_key_data(jnp.asarray(key))
+        raise TypeError(f"Expected a key; got {key!r}. {fix}")
+    if not _is_typed_key(key) and key.dtype != jnp.uint32:
+        raise TypeError(f"Expected a key; got an array of {key.dtype} of shape {key.shape}. {fix}")
+    keys = _as_typed(key)
     if keys.shape:
         raise ValueError(
             f"Expected one key; got keys of shape {keys.shape}. "
             "Index one, or map over them with jax.vmap."
         )
     return keys
+
+
+def _is_typed_key(value: object) -> bool:
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
+    if _is_typed_key(key):
+        return jnp.asarray(key)
+    try:
+        return jax.random.wrap_key_data(jnp.asarray(key))
+    except (TypeError, ValueError):
+        words = jax.eval_shape(lambda: jax.random.PRNGKey(0)).shape
+        raise ValueError(
+            f"Expected a key; got uint32 of shape {key.shape}. A legacy key has shape {words}: "
+            "make one with jax.random.key(seed)."
+        ) from None
 
 
 def check_data(x: ArrayLike) -> Array:
