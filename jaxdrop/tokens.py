@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
@@ -126,18 +124,11 @@ def _smallest(words: UInt32[Array, "... n"], count: int) -> Array:
 
 
 def _take(x: Float[Array, "... tokens features"], kept: Int[Array, "... kept"]) -> Array:
-    """These tokens of each sequence; on an explicit mesh each shard takes of whole sequences."""
-
-    def take(x: Array, kept: Array) -> Array:
-        return jnp.take_along_axis(x, kept[..., None], axis=-2)
-
+    """These tokens of each sequence; on an explicit mesh every device takes of whole sequences."""
     whole = undivided(explicit_sharding(x), x.shape, x.ndim - 2)
     if whole is None:
-        return take(x, kept)
-    x, names = jax.sharding.reshard(x, whole), set(jax.tree.leaves(tuple(whole.spec)))
-    if not names:
-        return take(x, kept)
-    each, lines = whole.spec, P(*whole.spec[:-1])
-    kept = jax.sharding.reshard(kept, NamedSharding(whole.mesh, lines))
-    specs = {"in_specs": (each, lines), "out_specs": each, "axis_names": names}
-    return jax.shard_map(take, mesh=whole.mesh, **specs)(x, kept)
+        return jnp.take_along_axis(x, kept[..., None], axis=-2)
+    # Where features are sharded, each has its index: else JAX 0.12 cannot shard the gradient.
+    shape = (*kept.shape, x.shape[-1] if whole.spec[-1] else 1)
+    index = jnp.broadcast_to(kept[..., None], shape, out_sharding=whole)
+    return jnp.take_along_axis(jax.sharding.reshard(x, whole), index, axis=-2)
