@@ -46,9 +46,13 @@ def check_number(
     fix: str,
 ) -> np.ndarray | Tracer:
     """Takes a number, or an array of them for parts of the drawn shape; names one that is wrong."""
-    array = value if isinstance(value, Tracer) else np.asarray(value)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise TypeError(f"Expected a real number or an array of them as {what}; got {value!r}.")
+    array = check_real(what, value)
+    if array.dtype == jnp.uint32 and array.shape:  # no numbers that are asked for come so
+        raise TypeError(
+            f"Expected a real number or an array of them as {what}; got uint32 of shape "
+            f"{array.shape}, like a legacy key. The key comes first, before the data."
+        )
+    array = array if isinstance(array, Tracer) else np.asarray(array)
     if array.shape and not drawn_shape:
         raise ValueError(
             f"Expected one number as {what}; got shape {array.shape}. Map over them with jax.vmap."
@@ -60,6 +64,19 @@ def check_number(
         if wrong.size:
             article = "an" if what[0] in "aeiou" else "a"
             raise ValueError(f"Expected {article} {what} {wanted}; got {wrong[0]}. {fix}")
+    return array
+
+
+def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
+    """Takes a real number or an array of them, which stays on its device."""
+    expected = f"Expected a real number or an array of them as {what}; got"
+    try:
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+    except ValueError:  # a list of rows of different lengths
+        raise TypeError(f"{expected} {value!r}.") from None
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        fix = " The key comes first, before the data." * _is_typed(array)
+        raise TypeError(f"{expected} {value!r}.{fix}")
     return array
 
 
@@ -78,8 +95,8 @@ def check_key(key: object, call: str = "") -> Key[Array, ""]:
     fix = f"The key comes first: {call}. " * bool(call) + "Make one with jax.random.key(seed)."
     if not isinstance(key, jax.Array | np.ndarray):
         raise TypeError(f"Expected a key; got {key!r}. {fix}")
-    if not _is_typed_key(key) and key.dtype != jnp.uint32:
-        raise TypeError(f"Expected a key; got an array of {key.dtype} of shape {key.shape}. {fix}")
+    if not _is_typed(key) and key.dtype != jnp.uint32:
+        raise TypeError(f"Expected a key; got an array of {key.dtype}. {fix}")
     keys = _as_typed(key)
     if keys.shape:
         raise ValueError(
@@ -89,12 +106,12 @@ def check_key(key: object, call: str = "") -> Key[Array, ""]:
     return keys
 
 
-def _is_typed_key(value: object) -> bool:
+def _is_typed(value: object) -> bool:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
 def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
-    if _is_typed_key(key):
+    if _is_typed(key):
         return jnp.asarray(key)
     try:
         return jax.random.wrap_key_data(jnp.asarray(key))
@@ -108,6 +125,8 @@ def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
 
 def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
+    if _is_typed(x):
+        raise TypeError("Expected floating-point data; got a key. The data come after the key.")
     try:
         x = jnp.asarray(x)
     except (TypeError, ValueError):
@@ -182,7 +201,11 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
 
 def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Takes a bool mask that broadcasts to `shape`."""
-    mask = jnp.asarray(mask)
+    try:
+        mask = jnp.asarray(mask)
+    except (TypeError, ValueError):
+        fix = "Draw one with keep_mask."
+        raise TypeError(f"Expected a bool mask, True where kept; got {mask!r}. {fix}") from None
     if mask.dtype != jnp.bool_:
         raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
     _check_broadcast("mask", mask.shape, "the data's shape", shape)

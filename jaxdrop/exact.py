@@ -28,8 +28,8 @@ def exact_dropout(
       key: one key, typed or legacy.
       x: floating-point data with at least one axis.
       rate: the share to drop, in [0, 1]: a number, or an array that broadcasts to the shape of `x`
-        with size 1 on `axis`. A traced rate is clipped, and NaN drops everything. Its product with n is rounded to its own dtype, float32
-        at least: a Python number's to float64, so a tie is what `round(rate * n)` says.
+        with size 1 on `axis`. A traced rate is clipped, and NaN drops everything. Its product
+        with n has its own dtype, float32 at least: a Python number gives `round(rate * n)`.
       axis: the axis along which the count is exact.
 
     Returns:

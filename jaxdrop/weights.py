@@ -67,7 +67,7 @@ def drop_connect(
     key = checks.check_key(key, "drop_connect(key, weights, rate)")
     if where is not None and not callable(where):
         raise TypeError(
-            f"Expected where to be a function of a leaf's path and the leaf, or None; got {where!r}. "
+            f"Expected where to be a function of a path and a leaf, or None; got {where!r}. "
             "For instance: lambda path, leaf: leaf.ndim == 2."
         )
     leaves, structure = jax.tree_util.tree_flatten_with_path(weights)
