@@ -70,13 +70,14 @@ def check_number(
 def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
     """Takes a real number or an array of them, which stays on its device."""
     expected = f"Expected a real number or an array of them as {what}; got"
+    if _is_typed(value):
+        raise TypeError(f"{expected} a key. The key comes first, before the data.")
     try:
         array = value if isinstance(value, jax.Array) else np.asarray(value)
     except ValueError:  # a list of rows of different lengths
         raise TypeError(f"{expected} {value!r}.") from None
     if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        fix = " The key comes first, before the data." * _is_typed(array)
-        raise TypeError(f"{expected} {value!r}.{fix}")
+        raise TypeError(f"{expected} {value!r}.")
     return array
 
 
