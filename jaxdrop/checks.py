@@ -124,14 +124,20 @@ def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
         ) from None
 
 
+def _as_array(value: ArrayLike, wanted: str, fix: str) -> Array:
+    try:
+        if not isinstance(value, str | bytes):  # NumPy would read a dtype in it
+            return jnp.asarray(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"Expected {wanted}; got {value!r}. {fix}")
+
+
 def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
     if _is_typed(x):
         raise TypeError("Expected floating-point data; got a key. The data come after the key.")
-    try:
-        x = jnp.asarray(x)
-    except (TypeError, ValueError):
-        raise TypeError(f"Expected floating-point data; got {x!r}. Pass an array.") from None
+    x = _as_array(x, "floating-point data", "Pass an array.")
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
             f"Expected floating-point data; got {x.dtype}. "
@@ -202,11 +208,7 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
 
 def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Takes a bool mask that broadcasts to `shape`."""
-    try:
-        mask = jnp.asarray(mask)
-    except (TypeError, ValueError):
-        fix = "Draw one with keep_mask."
-        raise TypeError(f"Expected a bool mask, True where kept; got {mask!r}. {fix}") from None
+    mask = _as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
     if mask.dtype != jnp.bool_:
         raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
     _check_broadcast("mask", mask.shape, "the data's shape", shape)
