@@ -43,3 +43,28 @@ from jaxdrop import montecarlo as montecarlo  # samples with dropout on, and wha
 from jaxdrop import rates as rates
 from jaxdrop.keys import derive as derive  # one for each step, layer and micro-batch
 from jaxdrop.keys import shard_key as shard_key  # one for each shard inside jax.shard_map
+
+# The modules: `jaxdrop.nnx` and `jaxdrop.linen` load Flax, and are loaded on first use.
+from importlib import import_module as _import_module
+import sys as _sys
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_ADAPTERS = {"linen", "nnx"}
+_OPERATORS = {name for name, value in globals().items() if callable(value) and name[0] != "_"}
+
+if _TYPE_CHECKING:
+    from jaxdrop import linen as linen
+    from jaxdrop import nnx as nnx
+else:
+
+    def __getattr__(name):
+        if name in _ADAPTERS:
+            return _import_module(f"jaxdrop.{name}")
+        message = f"module 'jaxdrop' has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=_sys.modules[__name__])
+
+
+def __dir__() -> list[str]:
+    return sorted(_OPERATORS | _ADAPTERS | {"montecarlo", "rates"})

@@ -58,6 +58,7 @@ def alpha_dropout(
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
 
     """
+    key = checks.check_key(key, "alpha_dropout(key, x, rate)")
     return drop(key, checks.check_real_data(x), rate, _saturate, broadcast_dims, bits)
 
 
@@ -113,5 +114,7 @@ def feature_alpha_dropout(
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
 
     """
-    dims = map_dims(jnp.shape(x), channel_dim, batch_dim)
+    key = checks.check_key(key, "feature_alpha_dropout(key, x, rate)")
+    x = checks.check_real_data(x)
+    dims = map_dims(x.shape, channel_dim, batch_dim)
     return alpha_dropout(key, x, rate, broadcast_dims=dims)

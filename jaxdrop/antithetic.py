@@ -55,7 +55,8 @@ def complementary_masks(
       Hammersley and Morton, A New Monte Carlo Technique: Antithetic Variates, 1956.
 
     """
-    shape, _ = checks.check_shape(shape), checks.check_key(key)
+    key = checks.check_key(key, "complementary_masks(key, rate, shape)")
+    shape = checks.check_shape(shape)
     drawn = checks.drawn_shape(shape, broadcast_dims)
     keep = keep_probability(checks.check_rate(rate, drawn), len(drawn))
     share = realised(keep, checks.check_bits(bits))

@@ -53,6 +53,7 @@ def attention_dropout(
       Vaswani et al., Attention Is All You Need, 2017.
 
     """
+    key = checks.check_key(key, "attention_dropout(key, weights, rate)")
     weights = checks.check_data(weights)
     checks.check_rank("attention weights", weights, 2, "(..., queries, keys)")
     return dropout(key, weights, rate, broadcast_dims=broadcast_dims)

@@ -46,9 +46,13 @@ def check_number(
     fix: str,
 ) -> np.ndarray | Tracer:
     """Takes a number, or an array of them for parts of the drawn shape; names one that is wrong."""
-    array = value if isinstance(value, Tracer) else np.asarray(value)
-    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
-        raise TypeError(f"Expected a real number or an array of them as {what}; got {value!r}.")
+    array = check_real(what, value)
+    if array.dtype == jnp.uint32 and array.shape:  # no numbers that are asked for come so
+        raise TypeError(
+            f"Expected a real number or an array of them as {what}; got uint32 of shape "
+            f"{array.shape}, like a legacy key. The key comes first, before the data."
+        )
+    array = array if isinstance(array, Tracer) else np.asarray(array)
     if array.shape and not drawn_shape:
         raise ValueError(
             f"Expected one number as {what}; got shape {array.shape}. Map over them with jax.vmap."
@@ -63,6 +67,20 @@ def check_number(
     return array
 
 
+def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
+    """Takes a real number or an array of them, which stays on its device."""
+    expected = f"Expected a real number or an array of them as {what}; got"
+    if _is_typed(value):
+        raise TypeError(f"{expected} a key. The key comes first, before the data.")
+    try:
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+    except ValueError:  # a list of rows of different lengths
+        raise TypeError(f"{expected} {value!r}.") from None
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer)):
+        raise TypeError(f"{expected} {value!r}.")
+    return array
+
+
 def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
     trailing = wanted[max(len(wanted) - len(shape), 0) :]
     fits = all(size in (1, full) for size, full in zip(shape, trailing, strict=False))
@@ -73,16 +91,14 @@ def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple
         )
 
 
-def check_key(key: object) -> Key[Array, ""]:
-    """Takes one key, typed or legacy, and returns it typed."""
+def check_key(key: object, call: str = "") -> Key[Array, ""]:
+    """Takes one key, typed or legacy, and returns it typed; `call` shows where it belongs."""
+    fix = f"The key comes first: {call}. " * bool(call) + "Make one with jax.random.key(seed)."
     if not isinstance(key, jax.Array | np.ndarray):
-        raise TypeError(f"Expected a key; got {key!r}. Make one with jax.random.key(seed).")
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    if not typed and key.dtype != jnp.uint32:
-        raise TypeError(
-            f"Expected a key; got an array of {key.dtype}. Make one with jax.random.key(seed)."
-        )
-    keys = jnp.asarray(key) if typed else jax.random.wrap_key_data(jnp.asarray(key))
+        raise TypeError(f"Expected a key; got {key!r}. {fix}")
+    if not _is_typed(key) and key.dtype != jnp.uint32:
+        raise TypeError(f"Expected a key; got an array of {key.dtype}. {fix}")
+    keys = _as_typed(key)
     if keys.shape:
         raise ValueError(
             f"Expected one key; got keys of shape {keys.shape}. "
@@ -91,12 +107,37 @@ def check_key(key: object) -> Key[Array, ""]:
     return keys
 
 
+def _is_typed(value: object) -> bool:
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+
+
+def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
+    if _is_typed(key):
+        return jnp.asarray(key)
+    try:
+        return jax.random.wrap_key_data(jnp.asarray(key))
+    except (TypeError, ValueError):
+        words = jax.eval_shape(lambda: jax.random.PRNGKey(0)).shape
+        raise ValueError(
+            f"Expected a key; got uint32 of shape {key.shape}. A legacy key has shape {words}: "
+            "make one with jax.random.key(seed)."
+        ) from None
+
+
+def _as_array(value: ArrayLike, wanted: str, fix: str) -> Array:
+    try:
+        if not isinstance(value, str | bytes):  # NumPy would read a dtype in it
+            return jnp.asarray(value)
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"Expected {wanted}; got {value!r}. {fix}")
+
+
 def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
-    try:
-        x = jnp.asarray(x)
-    except (TypeError, ValueError):
-        raise TypeError(f"Expected floating-point data; got {x!r}. Pass an array.") from None
+    if _is_typed(x):
+        raise TypeError("Expected floating-point data; got a key. The data come after the key.")
+    x = _as_array(x, "floating-point data", "Pass an array.")
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
             f"Expected floating-point data; got {x.dtype}. "
@@ -167,7 +208,7 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
 
 def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Takes a bool mask that broadcasts to `shape`."""
-    mask = jnp.asarray(mask)
+    mask = _as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
     if mask.dtype != jnp.bool_:
         raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
     _check_broadcast("mask", mask.shape, "the data's shape", shape)

@@ -1,7 +1,6 @@
 """A rate that is learned."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from jaxtyping import Array, Float, Float32, Key, PyTree
 from jaxdrop import checks
 from jaxdrop.noise import uniforms
 from jaxdrop.probability import align, widen
-from jaxdrop.redraw import redraw
+from jaxdrop.redraw import redrawn
 
 _FAR = 80.0  # sigmoid(-80) is nearly the least float32
 
@@ -63,11 +62,11 @@ def concrete_dropout(
       Gal, Hron and Kendall, Concrete Dropout, 2017.
 
     """
-    x, _ = checks.check_real_data(x), checks.check_key(key)
+    key = checks.check_key(key, "concrete_dropout(key, x, logit)")
+    x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     asked, heat = _check_logit(logit, drawn), _check_positive("temperature", temperature)
-    drop = partial(_drop_softly, drawn=drawn)
-    return redraw(drop, key, x, asked, heat)
+    return _drop_softly(key, x, asked, heat, drawn=drawn)
 
 
 def _check_logit(logit: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:
@@ -84,7 +83,7 @@ def _check_positive(what: str, value: ArrayLike) -> Array:
     return jnp.asarray(number, jnp.float32)
 
 
-@partial(jax.jit, static_argnames="drawn")
+@redrawn("drawn")
 def _drop_softly(
     key: Key[Array, ""],
     x: Float[Array, "*shape"],

@@ -1,16 +1,14 @@
 """Element dropout."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
-import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
 from jaxdrop.masks import convention, draw_for
 from jaxdrop.probability import keep_probability
-from jaxdrop.redraw import redraw
+from jaxdrop.redraw import redrawn
 
 
 def dropout(
@@ -65,6 +63,7 @@ def dropout(
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
 
     """
+    key = checks.check_key(key, "dropout(key, x, rate)")
     return drop(key, checks.check_data(x), rate, convention(scale), broadcast_dims, bits)
 
 
@@ -81,15 +80,14 @@ def drop(
 
     What `apply` needs besides (mask, x, keep probability, bits) comes last.
     """
-    checks.check_key(key)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
-    checked = checks.check_rate(rate, drawn)
-    run = partial(_drop, apply=apply, drawn=drawn, bits=checks.check_bits(bits))
-    return x if checked.is_always(0) else redraw(run, key, x, checked, *others)
+    checked, bits = checks.check_rate(rate, drawn), checks.check_bits(bits)
+    if checked.is_always(0):
+        return x
+    return _drop(key, x, checked, *others, apply=apply, drawn=drawn, bits=bits)
 
 
-@partial(jax.jit, static_argnames=("apply", "drawn", "bits"))
-def _drop(
+def draw_and_apply(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
     rate: checks.Rate,
@@ -98,5 +96,9 @@ def _drop(
     drawn: tuple[int, ...],
     bits: int,
 ) -> Inexact[Array, "*shape"]:
+    """The function itself, of a checked rate."""
     keep = keep_probability(rate, x.ndim)
     return apply(draw_for(x, key, keep, drawn, bits), x, keep, bits, *others)
+
+
+_drop = redrawn("apply", "drawn", "bits")(draw_and_apply)

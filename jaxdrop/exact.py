@@ -1,20 +1,14 @@
 """An exact count of what is dropped."""
 
-from functools import partial
-
-import jax
-import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float32, Inexact, Key
+from jaxtyping import Array, Inexact, Key
 
-from jaxdrop import checks
+from jaxdrop import checks, shares
 from jaxdrop.bits import random_words
 from jaxdrop.lanes import explicit_sharding
 from jaxdrop.masks import select
-from jaxdrop.probability import align
 from jaxdrop.ranks import smallest, undivided
-from jaxdrop.redraw import redraw
+from jaxdrop.redraw import redrawn
 
 
 def exact_dropout(
@@ -34,8 +28,8 @@ def exact_dropout(
       key: one key, typed or legacy.
       x: floating-point data with at least one axis.
       rate: the share to drop, in [0, 1]: a number, or an array that broadcasts to the shape of `x`
-        with size 1 on `axis`. A traced rate is clipped, NaN drops everything, and its product with
-        n is rounded to float32 first.
+        with size 1 on `axis`. A traced rate is clipped, and NaN drops everything. Its product
+        with n has its own dtype, float32 at least: a Python number gives `round(rate * n)`.
       axis: the axis along which the count is exact.
 
     Returns:
@@ -53,34 +47,20 @@ def exact_dropout(
       [2, 2, 2]
 
     """
+    key = checks.check_key(key, "exact_dropout(key, x, rate)")
     x = checks.check_data(x)
-    checks.check_key(key)
     axis = checks.check_axis("axis", axis, x.shape)
     checked = checks.check_rate(rate, checks.drawn_shape(x.shape, (axis,)))
-    share = rate if checked.keep is None else _whole(np.asarray(rate), x.shape[axis])
-    run = partial(_drop_exactly, axis=axis)
-    return x if checked.is_always(0) else redraw(run, key, x, checked, share)
+    asked = shares.count(rate, x.shape[axis], shares.nearest)
+    return x if checked.is_always(0) else _drop_exactly(key, x, asked, axis=axis)
 
 
-def _whole(rate: np.ndarray, size: int) -> Float32[np.ndarray, "..."]:
-    """The share of `size` that is dropped, found where the rate has all its digits."""
-    precise = rate.astype(np.promote_types(rate.dtype, np.float32))
-    return np.asarray(np.round(precise * size) / max(size, 1), np.float32)
-
-
-@partial(jax.jit, static_argnames="axis")
+@redrawn("axis")
 def _drop_exactly(
-    key: Key[Array, ""],
-    x: Inexact[Array, "*shape"],
-    rate: checks.Rate,
-    share: ArrayLike,
-    *,
-    axis: int,
+    key: Key[Array, ""], x: Inexact[Array, "*shape"], asked: shares.Count, *, axis: int
 ) -> Inexact[Array, "*shape"]:
-    del rate  # 1 - rate has lost digits that decide a tie
     sharding, size = explicit_sharding(x), x.shape[axis]
-    asked = align(jnp.asarray(share, jnp.float32), x.ndim)
-    count = jnp.round(jnp.where(asked <= 1, jnp.clip(asked, 0, 1), 1) * size)
-    words = random_words(checks.check_key(key), x.shape, undivided(sharding, x.shape, axis))
-    mask = ~smallest(words, count, axis, sharding)
-    return select(mask, x, (size - count) / max(size, 1), 32)
+    dropped = shares.settle(asked, size, shares.nearest, x.ndim)
+    words = random_words(key, x.shape, undivided(sharding, x.shape, axis))
+    mask = ~smallest(words, dropped, axis, sharding)
+    return select(mask, x, (size - dropped) / max(size, 1), 32)

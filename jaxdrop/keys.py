@@ -51,8 +51,9 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
       (8, 4)
 
     """
+    key = check_key(key, "shard_key(key, axis_name)")
     index = jax.lax.axis_index(axis_name)
-    return jax.random.fold_in(jax.random.fold_in(check_key(key), _SHARD), index)
+    return jax.random.fold_in(jax.random.fold_in(key, _SHARD), index)
 
 
 def derive(
@@ -87,7 +88,7 @@ def derive(
 
     Raises:
       TypeError: no key, or a part that is no integer (for a layer: and no name).
-      ValueError: several keys, several steps, or an integer out of range.
+      ValueError: several keys, several steps, an integer out of range, or a name that is no text.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxdrop
@@ -100,32 +101,41 @@ def derive(
       (2, 8)
 
     """
-    key = _fold(check_key(root), _STEP, _index("step", step))
+    key = check_key(root, "derive(root, step=...)")
+    words = [_STEP, _index("step", step)]
     if isinstance(layer, str):
-        key = _fold(key, _NAMED_LAYER, *_digest(layer))
+        words += [_NAMED_LAYER, *_digest(layer)]
     elif layer is not None:
-        key = _fold(key, _LAYER, _index("layer", layer))
+        words += [_LAYER, _index("layer", layer, "A name is a str.")]
     if microbatch is not None:
-        key = _fold(key, _MICROBATCH, _index("microbatch", microbatch))
-    return key
+        words += [_MICROBATCH, _index("microbatch", microbatch)]
+    return _fold(key, *(word if isinstance(word, Tracer) else np.uint32(word) for word in words))
 
 
-def _fold(key: Key[Array, ""], *words: int | Array) -> Key[Array, ""]:
+@jax.jit  # one call for all words
+def _fold(key: Key[Array, ""], *words: np.uint32 | Array) -> Key[Array, ""]:
     for word in words:
-        key = jax.random.fold_in(key, jnp.asarray(word, jnp.uint32))
+        key = jax.random.fold_in(key, word.astype(jnp.uint32))
     return key
 
 
 def _digest(name: str) -> list[int]:
     """Two words of a name, the same in every process, as `hash` is not."""
-    words = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    try:
+        text = name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"Expected a layer's name of Unicode characters; got {name!r}. "
+            "Half of a surrogate pair is none: name the layer otherwise, or by its index."
+        ) from None
+    words = hashlib.blake2b(text, digest_size=8).digest()
     return np.frombuffer(words, "<u4").tolist()
 
 
-def _index(name: str, value: Index) -> int | Array:
-    array = value if isinstance(value, Tracer) else np.asarray(value)
+def _index(name: str, value: Index, fix: str = "Pass an int.") -> int | Array:
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
     if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(f"Expected an integer as {name}; got {value!r}.")
+        raise TypeError(f"Expected an integer as {name}; got {value!r}. {fix}")
     if array.shape:
         raise ValueError(f"Expected one {name}; got shape {array.shape}. Map with jax.vmap.")
     if isinstance(value, Tracer):

@@ -58,8 +58,8 @@ def keep_mask(
       0.75
 
     """
+    key = checks.check_key(key, "keep_mask(key, rate, shape)")
     shape = checks.check_shape(shape)
-    checks.check_key(key)
     drawn = checks.drawn_shape(shape, broadcast_dims)
     keep = keep_probability(checks.check_rate(rate, drawn), len(drawn))
     mask = draw(key, keep, shape=drawn, bits=checks.check_bits(bits))

@@ -1,9 +1,7 @@
 """Gaussian noise, multiplied or added."""
 
 from collections.abc import Sequence
-from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -15,7 +13,7 @@ from jaxdrop import checks
 from jaxdrop.bits import random_words
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.probability import align, keep_probability, widen
-from jaxdrop.redraw import redraw
+from jaxdrop.redraw import redrawn
 
 
 def gaussian_dropout(
@@ -57,11 +55,11 @@ def gaussian_dropout(
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
 
     """
-    x, _ = checks.check_real_data(x), checks.check_key(key)
+    key = checks.check_key(key, "gaussian_dropout(key, x, rate)")
+    x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked = check_noise_rate(rate, drawn)
-    run = partial(_multiply, drawn=drawn)
-    return x if checked.is_always(0) else redraw(run, key, x, checked)
+    return x if checked.is_always(0) else _multiply(key, x, checked, drawn=drawn)
 
 
 def check_noise_rate(rate: ArrayLike, drawn: tuple[int, ...]) -> checks.Rate:
@@ -75,7 +73,7 @@ def check_noise_rate(rate: ArrayLike, drawn: tuple[int, ...]) -> checks.Rate:
     return checked
 
 
-@partial(jax.jit, static_argnames="drawn")
+@redrawn("drawn")
 def _multiply(
     key: Key[Array, ""], x: Float[Array, "*shape"], rate: checks.Rate, *, drawn: tuple[int, ...]
 ) -> Float[Array, "*shape"]:
@@ -121,10 +119,10 @@ def gaussian_noise(
       Bishop, Training with Noise is Equivalent to Tikhonov Regularization, 1995.
 
     """
-    x, _ = checks.check_real_data(x), checks.check_key(key)
+    key = checks.check_key(key, "gaussian_noise(key, x, stddev)")
+    x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
-    checked = check_stddev(stddev, drawn)
-    return redraw(partial(_add, drawn=drawn), key, x, checked)
+    return _add(key, x, check_stddev(stddev, drawn), drawn=drawn)
 
 
 def check_stddev(stddev: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:
@@ -137,7 +135,7 @@ def _is_stddev(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values < np.inf)
 
 
-@partial(jax.jit, static_argnames="drawn")
+@redrawn("drawn")
 def _add(
     key: Key[Array, ""], x: Float[Array, "*shape"], stddev: Array, *, drawn: tuple[int, ...]
 ) -> Float[Array, "*shape"]:
@@ -155,6 +153,6 @@ def normals(key: Key[Array, ""], x: Array, drawn: tuple[int, ...]) -> Float32[Ar
 def uniforms(key: Key[Array, ""], x: Array, drawn: tuple[int, ...]) -> Float32[Array, "..."]:
     """Numbers in the open interval (0, 1), as likely as what 1 lacks to them."""
     sharding = explicit_sharding(x)
-    words = random_words(checks.check_key(key), drawn, untied(sharding, drawn))
+    words = random_words(key, drawn, untied(sharding, drawn))
     middle = ((words >> 9).astype(jnp.float32) + 0.5) * 2**-23
     return jnp.broadcast_to(middle, x.shape, out_sharding=sharding)

@@ -1,10 +1,8 @@
 """Dropout of whole residual branches, and of blocks of feature maps."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
@@ -15,7 +13,7 @@ from jaxdrop.dropout import dropout
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.masks import draw, select
 from jaxdrop.probability import keep_probability
-from jaxdrop.redraw import redraw
+from jaxdrop.redraw import redrawn
 
 
 def drop_path(
@@ -63,6 +61,7 @@ def drop_path(
       Huang et al., Deep Networks with Stochastic Depth, 2016.
 
     """
+    key = checks.check_key(key, "drop_path(key, x, rate)")
     x = checks.check_data(x)
     tied = set(range(x.ndim))
     if checks.check_choice("mode", mode, ("row", "batch")) == "row":
@@ -125,17 +124,16 @@ def drop_block(
       Ghiasi et al., DropBlock: A regularization method for convolutional networks, 2018.
 
     """
+    key = checks.check_key(key, "drop_block(key, x, rate, block_size=...)")
     x = checks.check_data(x)
-    checks.check_key(key)
     blocks = plan_blocks(x.shape, block_size, batch_dim, channel_dim, shared_channels)
     checked = checks.check_rate(rate, blocks.rate_shape)
     if checked.is_always(0) or x.size == 0:
         return x
-    run = partial(_drop_blocks, blocks=blocks)
-    return redraw(run, key, x, checked)
+    return _drop_blocks(key, x, checked, blocks=blocks)
 
 
-@partial(jax.jit, static_argnames=("blocks",))
+@redrawn("blocks")
 def _drop_blocks(
     key: Key[Array, ""], x: Inexact[Array, "*shape"], rate: checks.Rate, *, blocks: Blocks
 ) -> Inexact[Array, "*shape"]:

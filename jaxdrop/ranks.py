@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Bool, Float32
+from jaxtyping import Array, Bool, Int32
 
 from jaxdrop import checks
 from jaxdrop.lanes import untied
@@ -17,7 +17,7 @@ def undivided(
 
 
 def smallest(
-    values: Array, count: Float32[Array, "..."], axis: int, sharding: NamedSharding | None
+    values: Array, count: Int32[Array, "..."], axis: int, sharding: NamedSharding | None
 ) -> Bool[Array, "..."]:
     """True at the `count` smallest along an axis that no shard divides; the first of equals."""
     ranks = jnp.argsort(jnp.argsort(values, axis), axis)

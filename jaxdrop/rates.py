@@ -4,17 +4,17 @@ A schedule is a function from the step to a rate, as in Optax, whose schedules a
 Rates may be traced, so one compilation serves a whole training.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float32
 
 from jaxdrop import checks
+from jaxdrop.steps import steps_before
 
 Schedule = Callable[[ArrayLike], Float32[Array, "..."]]
 
@@ -79,7 +79,7 @@ def stepwise_depth(
     """
     checks.check_rate(start, ())
     checks.check_rate(cap, ())
-    _check_not_negative("step", step)
+    _check_not_negative("step", step, "It is what each block adds to the rate.")
     index = jnp.arange(_check_depth(depth), dtype=jnp.float32)
     return jnp.minimum(_float32(cap), _float32(start) + _float32(step) * index)
 
@@ -111,6 +111,11 @@ def by_stage(
       [0.0, 0.25, 0.25, 0.5]
 
     """
+    if not isinstance(depths, Iterable):
+        raise TypeError(
+            f"Expected a sequence of numbers of blocks, one for each stage; got {depths!r}. "
+            "For one stage pass a tuple of one, such as (3,)."
+        )
     blocks = [_check_depth(depth) for depth in depths]
     if not isinstance(stage_rates, Sequence | jax.Array | np.ndarray):
         raise TypeError(f"Expected a sequence of rates, one for each stage; got {stage_rates!r}.")
@@ -133,19 +138,21 @@ def early(
 
     $$r(t) = rate \cdot \max(0, 1 - t / cutoff)$$
 
-    or, with constant decay, `rate` before the cutoff and 0 from it on.
+    or, with constant decay, `rate` before the cutoff and 0 from it on. Whole steps are compared as
+    integers, in 64 bits.
 
     Args:
       rate: the rate at step 0, a number in [0, 1].
-      cutoff: the first step without dropout, above 0. Both may be traced.
+      cutoff: the first step without dropout, above 0 and finite. Both may be traced.
       decay: "linear" falls to 0 at the cutoff, as the paper recommends; "constant" jumps there.
 
     Returns:
       A function from the step, which may be traced, to a float32 rate.
 
     Raises:
-      ValueError: a rate outside [0, 1], a cutoff that is not above 0, or another decay.
-      TypeError: no number as rate.
+      ValueError: a rate outside [0, 1], a cutoff that is not above 0 or not finite, or another
+        decay.
+      TypeError: no number as rate, as cutoff or as step.
 
     Example:
       >>> from jaxdrop import rates
@@ -158,12 +165,14 @@ def early(
 
     """
     checks.check_rate(rate, ())
-    _check_not_negative("cutoff", cutoff, but_zero=True)
+    fix = "It is the first step without dropout, and finite; to drop always, pass the rate itself."
+    checks.check_number("cutoff", cutoff, (), "above 0", _is_positive, fix)
     checks.check_choice("decay", decay, ("linear", "constant"))
 
     def schedule(step: ArrayLike) -> Float32[Array, "..."]:
-        left = jnp.clip(1 - _float32(step) / _float32(cutoff), 0, 1)
-        return _float32(rate) * (left if decay == "linear" else jnp.ceil(left))
+        left = steps_before(cutoff, step)
+        share = left / steps_before(cutoff, 0) if decay == "linear" else jnp.ones_like(left)
+        return jnp.where(left > 0, _float32(rate) * jnp.minimum(share, 1), 0)
 
     return schedule
 
@@ -172,6 +181,8 @@ def late(rate: ArrayLike, start: ArrayLike) -> Schedule:
     r"""Late dropout, against overfitting: none until a step, dropout from it on.
 
     $$r(t) = rate \cdot [t \ge start]$$
+
+    Whole steps are compared as integers, in 64 bits.
 
     Args:
       rate: the rate from `start` on, a number in [0, 1].
@@ -182,7 +193,7 @@ def late(rate: ArrayLike, start: ArrayLike) -> Schedule:
 
     Raises:
       ValueError: a rate outside [0, 1], or a negative start.
-      TypeError: no number as rate.
+      TypeError: no number as rate, as start or as step.
 
     Example:
       >>> from jaxdrop import rates
@@ -195,16 +206,16 @@ def late(rate: ArrayLike, start: ArrayLike) -> Schedule:
 
     """
     checks.check_rate(rate, ())
-    _check_not_negative("start", start)
+    _check_not_negative("start", start, "It is the first step with dropout.")
 
     def schedule(step: ArrayLike) -> Float32[Array, "..."]:
-        return jnp.where(_float32(step) >= _float32(start), _float32(rate), 0)
+        return jnp.where(steps_before(start, step) > 0, 0, _float32(rate))
 
     return schedule
 
 
 def _float32(number: ArrayLike) -> Float32[Array, "..."]:
-    return jnp.asarray(number).astype(jnp.float32)
+    return jnp.asarray(number, jnp.float32)
 
 
 def _check_depth(depth: int) -> int:
@@ -215,9 +226,9 @@ def _check_depth(depth: int) -> int:
     return int(depth)
 
 
-def _check_not_negative(name: str, number: ArrayLike, *, but_zero: bool = False) -> None:
-    if isinstance(number, Tracer):
-        return
-    if not (np.asarray(number) > 0 if but_zero else np.asarray(number) >= 0).all():
-        least = "above 0" if but_zero else "of 0 or more"
-        raise ValueError(f"Expected a {name} {least}; got {number}.")
+def _check_not_negative(name: str, number: ArrayLike, fix: str) -> None:
+    checks.check_number(name, number, (), "of 0 or more", lambda values: values >= 0, fix)
+
+
+def _is_positive(values: np.ndarray) -> np.ndarray:
+    return (values > 0) & (values < np.inf)

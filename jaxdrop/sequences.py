@@ -48,6 +48,7 @@ def locked_dropout(
       Networks, 2016.
 
     """
+    key = checks.check_key(key, "locked_dropout(key, x, rate, time_dim=...)")
     x = checks.check_data(x)
     return dropout(key, x, rate, broadcast_dims=(checks.check_axis("time_dim", time_dim, x.shape),))
 
@@ -94,6 +95,7 @@ def zoneout(
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
 
     """
+    key = checks.check_key(key, "zoneout(key, previous, new, rate)")
     previous, new = _check_states(previous, new)
     return drop(key, new, rate, _update, (), 16, previous)
 

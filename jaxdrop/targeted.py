@@ -1,7 +1,6 @@
 """Dropout among the entries of least magnitude."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +8,12 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Inexact, Key
 
-from jaxdrop import checks
+from jaxdrop import checks, shares
 from jaxdrop.lanes import explicit_sharding
 from jaxdrop.masks import convention, draw_for
 from jaxdrop.probability import keep_probability, widen
 from jaxdrop.ranks import smallest, undivided
-from jaxdrop.redraw import redraw
+from jaxdrop.redraw import redrawn
 
 
 def targeted_dropout(
@@ -41,7 +40,9 @@ def targeted_dropout(
       rate: the probability to drop a target, in [0, 1]: a number, or an array that broadcasts to
         the shape of `x` with its tied axes at size 1. A traced rate is clipped, and NaN counts
         as 1.
-      target_share: the share of the entries that are targets, one number in [0, 1], traced too.
+      target_share: the share of the entries that are targets, one number in [0, 1]. A product that
+        is within 1e-9 of a whole number, relative, counts as that number, so 13/22 of 22 is 13; a
+        share in float32 or shorter, traced ones too, is given two units in its last place.
       axis: the axis along which entries compete.
       broadcast_dims: the axes that make up a unit.
       scale: True divides the targets that are kept by 1 - rate; the paper does not.
@@ -64,34 +65,36 @@ def targeted_dropout(
       Gomez et al., Learning Sparse Networks Using Targeted Dropout, 2019.
 
     """
-    x, _ = checks.check_data(x), checks.check_key(key)
+    key = checks.check_key(key, "targeted_dropout(key, x, rate, target_share=...)")
+    x = checks.check_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     axis = checks.check_apart("axis", axis, "broadcast_dims", broadcast_dims, x.shape)
     fix = "It is the part of the entries that may be dropped."
     share = checks.check_number("target_share", target_share, (), "in [0, 1]", checks.is_share, fix)
+    targets = shares.count(share, drawn[axis], shares.whole)
     checked = checks.check_rate(rate, drawn)
-    drop = partial(_drop_targets, drawn=drawn, axis=axis, apply=convention(scale))
-    return redraw(drop, key, x, checked, share)
+    apply = convention(scale)
+    return _drop_targets(key, x, checked, targets, drawn=drawn, axis=axis, apply=apply)
 
 
-@partial(jax.jit, static_argnames=("drawn", "axis", "apply"))
+@redrawn("drawn", "axis", "apply")
 def _drop_targets(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
     rate: checks.Rate,
-    share: ArrayLike,
+    asked: shares.Count,
     *,
     drawn: tuple[int, ...],
     axis: int,
     apply: Callable[..., Inexact[Array, "..."]],
 ) -> Inexact[Array, "*shape"]:
-    targets = _targets(lax.stop_gradient(x), share, drawn, axis)
+    targets = _targets(lax.stop_gradient(x), asked, drawn, axis)
     keep = jnp.where(targets, keep_probability(rate, x.ndim), 1)
     return apply(draw_for(x, key, keep, drawn, 16), x, keep, 16)
 
 
 def _targets(
-    x: Inexact[Array, "..."], share: ArrayLike, drawn: tuple[int, ...], axis: int
+    x: Inexact[Array, "..."], asked: shares.Count, drawn: tuple[int, ...], axis: int
 ) -> Bool[Array, "..."]:
     tied = tuple(i for i, size in enumerate(drawn) if size != x.shape[i])
     size = widen(jnp.abs(x))
@@ -99,5 +102,5 @@ def _targets(
     sharding = explicit_sharding(norms)
     if sharding is not None:
         norms = jax.sharding.reshard(norms, undivided(sharding, drawn, axis))
-    count = jnp.floor(jnp.asarray(share, jnp.float32) * drawn[axis])
+    count = shares.settle(asked, drawn[axis], shares.whole, 0)
     return smallest(norms, count, axis, sharding)

@@ -1,6 +1,5 @@
 """Dropout of whole tokens or patches."""
 
-from functools import partial
 from typing import Literal
 
 import jax
@@ -8,13 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from jaxdrop import checks
+from jaxdrop import checks, shares
 from jaxdrop.bits import positions, random_words
-from jaxdrop.dropout import dropout
+from jaxdrop.dropout import drop, dropout
 from jaxdrop.lanes import explicit_sharding
-from jaxdrop.redraw import redraw
+from jaxdrop.masks import select
+from jaxdrop.ranks import undivided
+from jaxdrop.redraw import redrawn
 
 
 def token_dropout(
@@ -66,6 +67,7 @@ def token_dropout(
       Liu et al., PatchDropout: Economizing Vision Transformers Using Patch Dropout, 2023.
 
     """
+    key = checks.check_key(key, "token_dropout(key, x, rate)")
     x = checks.check_data(x)
     checks.check_rank("tokens", x, 2, "(..., tokens, features)")
     checks.check_count("keep_first", keep_first, x.shape[-2])
@@ -77,24 +79,23 @@ def token_dropout(
 def _mask_tokens(
     key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
 ) -> Float[Array, "..."]:
-    dropped = partial(dropout, rate=rate, broadcast_dims=(-1,))
     if keep_first == 0:
-        return dropped(key, x)
+        return dropout(key, x, rate, broadcast_dims=(-1,))
+    return drop(key, x, rate, _spare_first, (-1,), 16, np.uint32(keep_first))
 
-    def run(key: Key[Array, ""], x: Float[Array, "..."]) -> Float[Array, "..."]:
-        token = positions(x.shape, explicit_sharding(x))[-2]
-        return jnp.where(token < keep_first, x, dropped(key, x))
 
-    return redraw(run, key, x)
+def _spare_first(
+    mask: Bool[Array, "..."], x: Array, keep: Array, bits: int, keep_first: Array
+) -> Array:
+    token = positions(x.shape, explicit_sharding(x))[-2]
+    return jnp.where(token < keep_first, x, select(mask, x, keep, bits))
 
 
 def _remove_tokens(
     key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
 ) -> Float[Array, "..."]:
-    checks.check_key(key)
     count = _kept_count(rate, x.shape[-2] - keep_first)
-    run = partial(_take_tokens, keep_first=keep_first, count=count)
-    return redraw(run, key, x)
+    return _take_some(key, x, keep_first=keep_first, count=count)
 
 
 def _kept_count(rate: ArrayLike, tokens: int) -> int:
@@ -103,22 +104,31 @@ def _kept_count(rate: ArrayLike, tokens: int) -> int:
             f"Expected a concrete rate, because it decides a shape; got {rate}. "
             'Close over it, make it static, or use mode="mask".'
         )
-    checks.check_rate(rate, ())
-    share = float(np.asarray(rate))
-    kept = tokens - round(share * tokens)
-    return max(kept, 1) if share < 1 and tokens else kept
+    checked = checks.check_rate(rate, ())
+    kept = tokens - int(shares.read(rate, tokens, shares.nearest))
+    return kept if checked.is_always(1) else max(kept, min(tokens, 1))
 
 
-@partial(jax.jit, static_argnames=("keep_first", "count"))
-def _take_tokens(
+@redrawn("keep_first", "count")
+def _take_some(
     key: Key[Array, ""], x: Float[Array, "..."], *, keep_first: int, count: int
 ) -> Float[Array, "..."]:
-    words = random_words(checks.check_key(key), x.shape[:-1], None)
+    words = random_words(key, x.shape[:-1], None)
     chosen = jnp.sort(_smallest(words[..., keep_first:], count) + keep_first, axis=-1)
     first = jnp.broadcast_to(jnp.arange(keep_first), (*chosen.shape[:-1], keep_first))
-    kept = jnp.concatenate([first, chosen], axis=-1)
-    return jnp.take_along_axis(x, kept[..., None], axis=-2)
+    return _take(x, jnp.concatenate([first, chosen], axis=-1))
 
 
 def _smallest(words: UInt32[Array, "... n"], count: int) -> Array:
     return jnp.argsort(words, axis=-1)[..., :count]
+
+
+def _take(x: Float[Array, "... tokens features"], kept: Int[Array, "... kept"]) -> Array:
+    """These tokens of each sequence; on an explicit mesh every device takes of whole sequences."""
+    whole = undivided(explicit_sharding(x), x.shape, x.ndim - 2)
+    if whole is None:
+        return jnp.take_along_axis(x, kept[..., None], axis=-2)
+    # Where features are sharded, each has its index: else JAX 0.12 cannot shard the gradient.
+    shape = (*kept.shape, x.shape[-1] if whole.spec[-1] else 1)
+    index = jnp.broadcast_to(kept[..., None], shape, out_sharding=whole)
+    return jnp.take_along_axis(jax.sharding.reshard(x, whole), index, axis=-2)

@@ -1,6 +1,5 @@
 """Whole feature maps."""
 
-import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
@@ -51,7 +50,9 @@ def spatial_dropout(
       Tompson et al., Efficient Object Localization Using Convolutional Networks, 2015.
 
     """
-    dims = map_dims(jnp.shape(x), channel_dim, batch_dim)
+    key = checks.check_key(key, "spatial_dropout(key, x, rate)")
+    x = checks.check_data(x)
+    dims = map_dims(x.shape, channel_dim, batch_dim)
     return dropout(key, x, rate, broadcast_dims=dims)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, Key, PyTree
 
 from jaxdrop import checks
-from jaxdrop.dropout import dropout
-from jaxdrop.redraw import redraw
+from jaxdrop.dropout import draw_and_apply, dropout
+from jaxdrop.masks import convention
+from jaxdrop.redraw import redrawn
 
 _LEAF = 0x4C45_4146  # "LEAF": keeps the leaves' keys apart from keys folded with a step or a layer
 
@@ -62,11 +64,16 @@ def drop_connect(
       Wan et al., Regularization of Neural Networks using DropConnect, 2013.
 
     """
-    checks.check_key(key)
+    key = checks.check_key(key, "drop_connect(key, weights, rate)")
+    if where is not None and not callable(where):
+        raise TypeError(
+            f"Expected where to be a function of a path and a leaf, or None; got {where!r}. "
+            "For instance: lambda path, leaf: leaf.ndim == 2."
+        )
     leaves, structure = jax.tree_util.tree_flatten_with_path(weights)
     rates = _rate_of_each(rate, structure)
     dropped = [
-        _drop_leaf(key, index, leaf, rates[index], scale)
+        _drop_leaf(key, leaf, rates[index], np.uint32(index), scale)
         if where is None or where(path, leaf)
         else leaf
         for index, (path, leaf) in enumerate(leaves)
@@ -86,12 +93,27 @@ def _rate_of_each(rate: PyTree[ArrayLike], structure: Any) -> list[Any]:
     return rates * structure.num_leaves
 
 
-def _drop_leaf(key: Key[Array, ""], index: int, leaf: Any, rate: ArrayLike, scale: bool) -> Array:
-    def run(key: Key[Array, ""], leaf: Array) -> Array:
-        own = jax.random.fold_in(jax.random.fold_in(checks.check_key(key), _LEAF), index)
-        return dropout(own, leaf, rate, scale=scale)
+def _drop_leaf(
+    key: Key[Array, ""], leaf: Any, rate: ArrayLike, index: np.uint32, scale: bool
+) -> Array:
+    leaf = checks.check_data(leaf)
+    checked = checks.check_rate(rate, leaf.shape)
+    if checked.is_always(0):
+        return leaf
+    return _drop_under_own_key(key, leaf, checked, index, apply=convention(scale))
 
-    return redraw(run, key, leaf)
+
+@redrawn("apply")
+def _drop_under_own_key(
+    key: Key[Array, ""],
+    leaf: Inexact[Array, "..."],
+    rate: checks.Rate,
+    index: np.uint32,
+    *,
+    apply: Callable[..., Inexact[Array, "..."]],
+) -> Inexact[Array, "..."]:
+    own = jax.random.fold_in(jax.random.fold_in(key, _LEAF), index)
+    return draw_and_apply(own, leaf, rate, apply=apply, drawn=leaf.shape, bits=16)
 
 
 def embedding_dropout(
@@ -132,6 +154,7 @@ def embedding_dropout(
       Networks, 2016.
 
     """
+    key = checks.check_key(key, "embedding_dropout(key, table, rate)")
     table = checks.check_data(table)
     checks.check_rank("a table", table, 2, "(words, features)")
     return dropout(key, table, rate, broadcast_dims=range(1, table.ndim))

@@ -93,7 +93,7 @@ MASKLESS = frozenset({"selection", "generators", "nesting"})
 # A dropped element is not 0 and the mean of x is no invariant. The slope's row has the mask's laws.
 AFFINE = frozenset({"linear", "mean"}) | MASKLESS
 # Only x times the mask: not the range of the scale, nor what is checked before it is derived.
-SLOPE = frozenset({"mean", "kinds", "selection", "rate 0"})
+SLOPE = frozenset({"mean", "kinds", "swapped", "selection", "rate 0"})
 # A rate for each entry along the axis has no count; and round(rate * n) may be 0, or n.
 EXACT = frozenset({"array rate", "almost 1"})
 # Entries that are no targets stay at any rate, and x alone decides which they are.
@@ -134,6 +134,7 @@ UNITS = {
         exempt=frozenset(
             # The rate is learned, by its logit, and the soft mask has no entry that is surely 0.
             {"out of range", "clipped", "dtype", "kinds", "mean", "rate gradient", "residuals"}
+            | {"swapped"}
             | MASKLESS
         ),
         slack=1e-5,

@@ -6,6 +6,10 @@ module a correct implementation under fresh keys would fail with a probability b
 
 import inspect
 import itertools
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -270,6 +274,52 @@ def test_backward_keeps_only_the_key_and_the_rate(row: Row, capsys: pytest.Captu
     assert saved <= {"key", "rate"}
 
 
+@rows("eager")
+def test_a_second_eager_call_and_a_second_eager_gradient_trace_nothing(row: Row):
+    x, gradient = data((5, 24)), jax.grad(lambda x: row.op(KEY, x, 0.3).sum())
+    for call in (lambda: row.op(KEY, x, 0.3), lambda: gradient(x)):
+        call()
+        assert traces(call) == 0
+
+
+def traces(call: Callable[[], object]) -> int:
+    """How many programs JAX traces in a call."""
+    names: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and "trace_to_jaxpr" in frame.f_code.co_name:
+            names.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return len(names)
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.checkpoint])
+def test_a_closure_that_is_traced_at_every_call_is_seen(transform: Callable[..., Any]):
+    def call() -> object:
+        return transform(lambda x: jnp.sin(x))(data((3,)))
+
+    assert traces(call)
+    assert traces(call)
+
+
+@rows("swapped")
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "traced"])
+def test_a_key_in_another_place_is_told_where_it_belongs(row: Row, compiled: bool):
+    op, x = jax.jit(row.op) if compiled else row.op, data((2,))
+    for key in (KEY, jax.random.PRNGKey(2026)):
+        with pytest.raises(TypeError, match=r"Expected a key; got .*comes first: \w+\(key, \w+"):
+            op(x, key, 0.5)
+        with pytest.raises(TypeError, match=r"a real number .*got .*key.* The key comes first"):
+            op(KEY, x, key)
+    with pytest.raises(TypeError, match=r"Expected floating-point data; got a key"):
+        op(KEY, KEY, 0.5)
+
+
 @rows("kinds")
 def test_what_is_no_key_or_no_floating_point_data_is_refused(row: Row):
     x = data((4,))
@@ -278,6 +328,8 @@ def test_what_is_no_key_or_no_floating_point_data_is_refused(row: Row):
             row.op(key, x, 0.5)
     with pytest.raises(ValueError, match=r"Expected one key; got keys of shape \(3,\)"):
         row.op(jax.random.split(KEY, 3), x, 0.5)
+    with pytest.raises(ValueError, match=r"Expected a key; got uint32 of shape \(3,\)"):
+        row.op(jnp.zeros(3, jnp.uint32), x, 0.5)
     for integers in (jnp.arange(4), jnp.ones(4, bool), 3):
         with pytest.raises(TypeError, match="Expected floating-point data; got"):
             row.op(KEY, integers, 0.5)

@@ -42,6 +42,56 @@ CASES: dict[str, Case] = {
         TypeError,
         "Expected floating-point data; got None.",
     ),
+    "keep_mask: the rate first": (
+        lambda: j.keep_mask(0.5, KEY, (2,)),  # type: ignore
+        TypeError,
+        "Expected a key; got 0.5. The key comes first: keep_mask(key, rate, shape).",
+    ),
+    "complementary: the shape first": (
+        lambda: j.complementary_masks((2,), 0.5, KEY),  # type: ignore
+        TypeError,
+        "Expected a key; got (2,). The key comes first: complementary_masks(key, rate, shape).",
+    ),
+    "concrete: the data first": (
+        lambda: j.concrete_dropout(X, KEY, 0.0),  # type: ignore
+        TypeError,
+        "The key comes first: concrete_dropout(key, x, logit).",
+    ),
+    "concrete: a key as the logit": (
+        lambda: j.concrete_dropout(KEY, X, KEY),
+        TypeError,
+        "Expected a real number or an array of them as logit; got a key.",
+    ),
+    "dropout: a legacy key as the rate": (
+        lambda: j.dropout(KEY, X, jax.random.PRNGKey(0)),
+        TypeError,
+        "got uint32 of shape (2,), like a legacy key. The key comes first",
+    ),
+    "dropout: a legacy key of three words": (
+        lambda: j.dropout(jnp.zeros(3, jnp.uint32), X, 0.5),
+        ValueError,
+        "Expected a key; got uint32 of shape (3,). A legacy key has shape (2,)",
+    ),
+    "apply_mask: no mask": (
+        lambda: j.apply_mask(None, X, 0.5),  # type: ignore
+        TypeError,
+        "Expected a bool mask, True where kept; got None. Draw one with keep_mask.",
+    ),
+    "apply_mask: a word": (
+        lambda: j.apply_mask("a", X, 0.5),  # type: ignore
+        TypeError,
+        "Expected a bool mask, True where kept; got 'a'. Draw one with keep_mask.",
+    ),
+    "spatial: no data": (
+        lambda: j.spatial_dropout(KEY, None, 0.5),  # type: ignore
+        TypeError,
+        "Expected floating-point data; got None.",
+    ),
+    "feature alpha: a word": (
+        lambda: j.feature_alpha_dropout(KEY, "a", 0.5),  # type: ignore
+        TypeError,
+        "Expected floating-point data; got 'a'.",
+    ),
     "keep_mask: sizes that are no integers": (
         lambda: j.keep_mask(KEY, 0.5, (2, 2.5)),  # type: ignore
         TypeError,
@@ -305,3 +355,36 @@ def test_bad_input_is_refused_with_a_message_that_teaches(name: str):
     call, exception, message = CASES[name]
     with pytest.raises(exception, match=re.escape(message)):
         call()
+
+
+TIED = [
+    lambda dims: j.alpha_dropout(KEY, X, 0.5, broadcast_dims=dims),
+    lambda dims: j.gaussian_dropout(KEY, X, 0.5, broadcast_dims=dims),
+    lambda dims: j.gaussian_noise(KEY, X, 0.5, broadcast_dims=dims),
+    lambda dims: j.targeted_dropout(KEY, X, 0.5, target_share=0.5, broadcast_dims=dims),
+    lambda dims: j.concrete_dropout(KEY, X, 0.0, broadcast_dims=dims),
+    lambda dims: j.attention_dropout(KEY, X, 0.5, broadcast_dims=dims),
+    lambda dims: j.keep_mask(KEY, 0.5, (2, 3), broadcast_dims=dims),
+    lambda dims: j.complementary_masks(KEY, 0.5, (2, 3), broadcast_dims=dims),
+]
+WIDE = [
+    lambda bits: j.dropout(KEY, X, 0.0, bits=bits),
+    lambda bits: j.alpha_dropout(KEY, X, 0.5, bits=bits),
+    lambda bits: j.keep_mask(KEY, 0.5, (2, 3), bits=bits),
+    lambda bits: j.complementary_masks(KEY, 0.5, (2, 3), bits=bits),
+    lambda bits: j.apply_mask(X > 0, X, 0.5, bits=bits),
+    lambda bits: j.apply_mask(X > 0, X, 0.5, scale=False, bits=bits),
+]
+
+
+@pytest.mark.parametrize("call", TIED)
+def test_one_axis_instead_of_a_sequence_is_named(call: Callable[[object], object]):
+    with pytest.raises(TypeError, match="a sequence of axes as broadcast_dims; got 0. For one"):
+        call(0)
+
+
+@pytest.mark.parametrize("call", WIDE)
+@pytest.mark.parametrize("bits", [16.0, "16", True, 0, None])
+def test_bits_are_one_of_three_integers(call: Callable[[object], object], bits: object):
+    with pytest.raises(ValueError, match=f"Expected bits to be 8, 16 or 32; got {bits!r}"):
+        call(bits)

@@ -1,11 +1,15 @@
 """The arrows: bits <- masks <- operators <- {nnx, linen}; and what an import loads."""
 
 import ast
+import rlcompleter
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -36,7 +40,7 @@ def _module_name(package: Path, file: Path) -> str:
 
 def _imports(name: str, file: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in _walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom):
@@ -48,6 +52,18 @@ def _imports(name: str, file: Path) -> set[str]:
     return found
 
 
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those that only type checkers read."""
+    yield tree
+    nodes = tree.orelse if _is_for_type_checkers(tree) else ast.iter_child_nodes(tree)
+    for node in nodes:
+        yield from _walk(node)
+
+
+def _is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and ast.unparse(node.test).strip("_") == "TYPE_CHECKING"
+
+
 def loaded_at_once(file: Path) -> set[str]:
     """What a module imports as soon as it is loaded: outside functions and TYPE_CHECKING."""
     found, nodes = set(), list(ast.parse(file.read_text()).body)
@@ -57,8 +73,9 @@ def loaded_at_once(file: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
-        checked = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not checked and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if not _is_for_type_checkers(node) and not isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef
+        ):
             nodes += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
     return found
 
@@ -171,3 +188,56 @@ def test_the_package_loads_neither_flax_nor_optax():
 @pytest.mark.parametrize("name", ["flax", "optax"])
 def test_a_loaded_package_is_seen(name):
     assert name in loaded_by(f"import jaxdrop, {name}")
+
+
+PUBLIC = {
+    *("alpha_dropout", "apply_mask", "attention_dropout", "classical_inference"),
+    *("complementary_masks", "concrete_dropout", "concrete_regularizer", "derive", "drop_block"),
+    *("drop_connect", "drop_path", "dropout", "embedding_dropout", "exact_dropout"),
+    *("feature_alpha_dropout", "gaussian_dropout", "gaussian_noise", "keep_mask", "linen"),
+    *("locked_dropout", "montecarlo", "nnx", "r_drop_loss", "rates", "shard_key"),
+    *("spatial_dropout", "targeted_dropout", "token_dropout", "zoneout", "zoneout_inference"),
+}
+
+
+def test_only_public_names_are_listed():
+    assert set(dir(jaxdrop)) == PUBLIC
+    for name in PUBLIC:
+        assert getattr(jaxdrop, name).__name__ in (name, f"jaxdrop.{name}")
+
+
+def test_tab_completes_public_names_alone():
+    found, complete = [], rlcompleter.Completer({"jaxdrop": jaxdrop}).complete
+    while (match := complete("jaxdrop.", len(found))) is not None:
+        found.append(match.removeprefix("jaxdrop.").rstrip("("))
+    assert set(found) == PUBLIC
+
+
+def test_a_listing_loads_no_flax():
+    assert "flax" not in loaded_by("import jaxdrop; dir(jaxdrop); hasattr(jaxdrop, 'flax')")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import jaxdrop; jaxdrop.{0}.Dropout",
+        "from jaxdrop import {0}; {0}.Dropout",
+        "import jaxdrop.{0}; jaxdrop.{0}.Dropout",
+    ],
+)
+@pytest.mark.parametrize("adapter", ["nnx", "linen"])
+def test_an_adapter_loads_on_first_use(adapter: str, statement: str):
+    assert "flax" in loaded_by(statement.format(adapter))
+
+
+def test_a_misspelt_name_is_refused():
+    with pytest.raises(
+        AttributeError, match="module 'jaxdrop' has no attribute 'dropot'"
+    ) as caught:
+        jaxdrop.dropot  # pyright: ignore[reportAttributeAccessIssue]  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("dropot", jaxdrop)  # what suggestions need
+
+
+def test_the_version_is_that_of_the_distribution():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
+    assert jaxdrop.__version__ == project["version"]

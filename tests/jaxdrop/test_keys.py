@@ -148,3 +148,10 @@ def test_steps_and_shards_combine():
         return set(map(words, shards))
 
     assert len(keys(0) | keys(1)) == 16
+
+
+@pytest.mark.parametrize("parts", [{}, {"layer": 2}, {"layer": "a", "microbatch": 3}], ids=str)
+def test_a_key_is_derived_in_one_call_however_many_its_parts(parts: dict[str, int | str]):
+    """Each further one would be dispatched on its own in an eager call."""
+    program = jax.make_jaxpr(lambda key: jaxdrop.derive(key, step=1, **parts))(KEY)
+    assert len(program.eqns) == 1

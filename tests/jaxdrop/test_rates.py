@@ -1,6 +1,7 @@
 """Rates over depth and steps."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +67,65 @@ def test_early_falls_linearly_or_at_once():
 
 def test_late_begins_at_its_start():
     np.testing.assert_allclose([rates.late(0.4, 50)(t) for t in (0, 49, 50)], [0, 0, 0.4])
+
+
+TURNS = [1, 5, 2**24 + 1, 2**25 + 3, 2**31 - 1]
+
+
+@pytest.mark.parametrize("kind", [int, float, np.int64, np.uint32, jnp.int32, jnp.uint32])
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_schedule_turns_at_its_step_and_not_before(turn: int, kind: Callable[[int], Any]):
+    late, last = rates.late(0.5, turn), rates.early(0.5, turn, decay="constant")
+    linear = rates.early(0.5, turn)
+    for run in (lambda f, t: f(t), lambda f, t: jax.jit(f)(t)):
+        if kind is float and run.__code__.co_names:  # a traced float has float32's digits
+            continue
+        before, at = kind(turn - 1), kind(turn)
+        assert (run(late, before), run(late, at)) == (0, 0.5)
+        assert (run(last, before), run(last, at)) == (0.5, 0)
+        np.testing.assert_allclose(run(linear, before), 0.5 / turn, rtol=1e-6)
+        assert run(linear, at) == 0
+
+
+@pytest.mark.parametrize("turn", [2**31, 2**31 + 1, 2**32 - 1, 2**32, 2**41, 2**53 + 1, 2**62])
+def test_schedules_turn_beyond_32_bits_whatever_width_jax_has(turn: int):
+    late, linear = rates.late(0.5, turn), rates.early(0.5, turn)
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            assert [late(step) for step in (0, turn - 1, turn, turn + 1)] == [0, 0, 0.5, 0.5]
+            assert (linear(turn - 1) > 0, linear(turn), linear(0)) == (True, 0, 0.5)
+            assert linear(turn // 2) == pytest.approx(0.25, rel=1e-6)
+            assert late(jnp.int32(2**31 - 1)) == 0
+
+
+def test_steps_of_64_bits_may_be_traced():
+    with jax.enable_x64(True):
+        late = jax.jit(lambda step, start: rates.late(0.5, start)(step))
+        for turn in (2**24 + 1, 2**32, 2**53 + 1):
+            steps = [jnp.int64(step) for step in (turn - 1, turn)]
+            assert [late(step, jnp.int64(turn)) for step in steps] == [0, 0.5]
+            assert late(steps[1], turn + 1) == 0
+
+
+def test_unsigned_steps_meet_signed_starts():
+    late = jax.jit(lambda step, start: rates.late(0.5, start)(step))
+    assert late(jnp.uint32(2**31 + 5), jnp.int32(7)) == 0.5
+    assert late(jnp.int32(6), jnp.uint32(2**31 + 5)) == 0
+    assert late(jnp.int32(-1), jnp.int32(1)) == 0
+
+
+def test_fractions_of_steps_are_steps_too():
+    late, linear = rates.late(0.5, 2.5), rates.early(0.5, 2.5)
+    assert [late(step) for step in (2, 2.25, 2.5, 3)] == [0, 0, 0.5, 0.5]
+    np.testing.assert_allclose([linear(step) for step in (0, 1.25, 2.5)], [0.5, 0.25, 0], rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(linear)(jnp.int32(1)), 0.3, rtol=1e-6)
+    assert jax.jit(late)(jnp.float32(2.5)) == 0.5
+
+
+def test_many_steps_at_once():
+    steps = np.arange(2**24, 2**24 + 4)
+    for given in (steps, jnp.asarray(steps, jnp.int32), jnp.asarray(steps, jnp.uint32)):
+        np.testing.assert_array_equal(rates.late(0.5, 2**24 + 1)(given), [0, 0.5, 0.5, 0.5])
 
 
 SCHEDULES = {

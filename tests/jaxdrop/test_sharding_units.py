@@ -65,6 +65,32 @@ def test_ranks_along_a_divided_axis_are_those_of_one_device(name: str, kind: str
         assert not collectives
 
 
+REMOVED = ["whole", "divided tokens", "divided all over", "divided features"]
+SPECS = [P("a", None, None), P("a", "b", None), P(None, ("a", "b"), None), P("a", None, "b")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("spec", SPECS, ids=REMOVED)
+def test_tokens_are_removed_as_on_one_device(spec: P, kind: str):
+    drop = partial(jaxdrop.token_dropout, keep_first=1, mode="remove")
+    x, run = place(SHAPE, spec, kind), jax.jit(partial(removed_both_ways, drop))
+    for sharded, alone in zip(run(x), run(data(SHAPE)), strict=True):
+        np.testing.assert_array_equal(sharded, alone)
+    np.testing.assert_array_equal(drop(KEY, x, 0.3), drop(KEY, data(SHAPE), 0.3))
+    if kind == "explicit":
+        y, gradient = run(x)
+        assert jax.typeof(y).sharding.spec == P(spec[0], None, spec[2])
+        assert jax.typeof(gradient).sharding.spec == spec
+        collectives = COLLECTIVE.findall(run.lower(x).compile().as_text())
+        assert bool(collectives) == bool(spec[1])  # shards of whole sequences need none
+
+
+def removed_both_ways(op: Operator, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Forward and backward of what is shorter than its data."""
+    y, pull = jax.vjp(lambda x: op(KEY, x, 0.3), x)
+    return y, pull(y)[0]
+
+
 @pytest.mark.parametrize("op", [jaxdrop.gaussian_noise, jaxdrop.exact_dropout])
 def test_other_generators_on_an_explicit_mesh(op: Operator):
     key, x = jax.random.key(0, impl="rbg"), place((16, 64), P("a", "b"), "explicit")

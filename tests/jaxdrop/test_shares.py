@@ -1,0 +1,81 @@
+"""How many of so many a share is: digits that a float lacks take nothing away."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxdrop
+from jaxdrop import shares
+
+KEY = jax.random.key(21)
+KINDS: dict[str, Callable[[float], Any]] = {
+    "float": float,
+    "float32": np.float32,
+    "array": lambda share: jnp.asarray(share, jnp.float32),
+    "bfloat16": lambda share: jnp.asarray(share, jnp.bfloat16),
+}
+
+
+def targets(share: Any, size: int) -> int:
+    """How many of so many entries are pruned."""
+    x = jnp.arange(1.0, size + 1)
+    return int((jaxdrop.targeted_dropout(KEY, x, 1.0, target_share=share) == 0).sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("share", "size", "count"),
+    [(0.59, 100, 59), (13 / 22, 22, 13), (0.07, 100, 7), (1 - 0.9, 10, 1), (0.57, 200, 114)],
+)
+def test_a_product_that_means_a_whole_number_is_that_number(
+    share: float, size: int, count: int, kind: str
+):
+    given = KINDS[kind](share)
+    assert targets(given, size) == count
+    traced = jax.jit(targets_of, static_argnums=1)(given, size)
+    assert int(traced) == count
+
+
+def targets_of(share: jax.Array, size: int) -> jax.Array:
+    """The count, for a share that is traced."""
+    x = jnp.arange(1.0, size + 1)
+    return (jaxdrop.targeted_dropout(KEY, x, 1.0, target_share=share) == 0).sum()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_fraction_of_every_size_is_its_numerator(dtype: type[np.floating]):
+    for size in range(1, 1500):
+        counts = np.arange(size + 1)
+        asked = (counts / size).astype(dtype)
+        np.testing.assert_array_equal(shares.read(asked, size, shares.whole), counts)
+        np.testing.assert_array_equal(shares.read(asked, size, shares.nearest), counts)
+
+
+@pytest.mark.parametrize("kind", ["float", "float32", "array"])
+@pytest.mark.parametrize(
+    ("share", "size", "count"), [(0.5, 7, 3), (0.599999, 100, 59), (0.99999, 1000, 999), (0, 5, 0)]
+)
+def test_what_is_no_whole_number_is_rounded_down(share: float, size: int, count: int, kind: str):
+    assert targets(KINDS[kind](share), size) == count
+
+
+def test_the_slack_of_a_python_number_is_a_billionth():
+    assert shares.read(0.59 * (1 - 5e-10), 100, shares.whole) == 59
+    assert shares.read(0.59 * (1 - 5e-9), 100, shares.whole) == 58
+
+
+@pytest.mark.parametrize("share", [jnp.nan, 1.5])
+def test_a_traced_share_that_is_none_counts_all(share: float):
+    assert jax.jit(targets_of, static_argnums=1)(share, 9) == 9
+
+
+@pytest.mark.parametrize("rate", [0.035, 0.5, 0.59])
+def test_tokens_and_exact_counts_agree(rate: float):
+    for given in (rate, np.float32(rate)):
+        x = jnp.ones((1, 300, 1))
+        kept = jaxdrop.token_dropout(KEY, x, given, mode="remove").shape[1]
+        assert kept == (jaxdrop.exact_dropout(KEY, x, given, axis=1) != 0).sum()
