@@ -119,7 +119,7 @@ def test_sites_and_streams():
     assert [site.rate for site in dropout_sites(model)] == [0.3, 0.5, 0.4]
     first, second = model(X), model(X)
     assert (first != second).any()
-    with pytest.raises(ValueError, match="Expected rngs, because deterministic is False"):
+    with pytest.raises(ValueError, match="no `rngs` argument was provided to Dropout"):
         VariationalRNN(nnx.GRUCell(8, 5, rngs=nnx.Rngs(0)), state_rate=0.5)(X)
     with pytest.raises(ValueError, match=r"Expected a rate in \[0, 1\]; got 1.5"):
         build(state_rate=1.5)
