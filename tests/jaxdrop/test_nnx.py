@@ -180,7 +180,7 @@ def test_a_bad_rate_is_refused(rate, error, message):
         (
             lambda: Dropout(0.5, deterministic=None)(X, rngs=KEY),
             ValueError,
-            "No `determin.*Expected",
+            "No `determin",
         ),
         (lambda: Untyped([0.5, 0.5])(X, rngs=KEY), ValueError, "Expected a rate that broadcasts"),
     ],
