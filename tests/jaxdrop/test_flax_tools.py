@@ -28,8 +28,13 @@ def only_kernels(path: Any, value: Any) -> bool:
     return value.ndim > 1
 
 
+def squash(x: jax.Array) -> jax.Array:
+    """JAX's compiled functions, a cell's default, have no pickle."""
+    return jnp.tanh(x)
+
+
 def build_rnn(rngs: nnx.Rngs) -> VariationalRNN:
-    cell = nnx.LSTMCell(8, 8, gate_fn=jnp.tanh, rngs=rngs)  # Flax's own default has no pickle
+    cell = nnx.LSTMCell(8, 8, gate_fn=squash, activation_fn=squash, rngs=rngs)
     rates: dict[str, Any] = dict.fromkeys(("input_rate", "state_rate", "output_rate"), 0.4)
     return VariationalRNN(cell, **rates, rngs=rngs)
 
