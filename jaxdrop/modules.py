@@ -81,6 +81,7 @@ def explain(own: str | None, operator: Callable[..., Any], flax: str) -> str:
 
 def hashable(option: Any) -> Any:
     """A list, of axes for instance, as a tuple: modules are hashed by Flax's transforms."""
+    option = option.tolist() if isinstance(option, np.ndarray) else option
     several = isinstance(option, list | tuple | range | Iterator)
     return tuple(map(hashable, option)) if several else option
 

@@ -57,7 +57,7 @@ class DropModule(nn.Dropout):
     def __post_init__(self) -> None:
         """Checks rate and options; Linen's transforms hash what a module holds."""
         operation = self._operation
-        if self.broadcast_dims and "broadcast_dims" not in operation.options:
+        if "broadcast_dims" not in operation.options and hashable(self.broadcast_dims) != ():
             raise ValueError(
                 f"Expected no broadcast_dims for {type(self).__name__}, which ties axes by its "
                 f"own options; got {self.broadcast_dims}."
