@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Key
 
 import jaxdrop
+from jaxdrop import checks
 from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
 from jaxdrop.nnx.passing import parameters, taken_by
 from jaxdrop.weights import Where
@@ -110,7 +111,7 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
         off = self._is_deterministic(asked["deterministic"])
         if deterministic is None and "deterministic" not in placed and _lacks_mode(self.layer):
             keywords["deterministic"] = off
-        keywords |= taken.among(given)
+        keywords |= taken.among(given | {"rngs": _as_taken(self.layer, rngs)})
         held = self.rate if asked["rate"] is None else asked["rate"]
         if off or (known := self._known(held)) == 0:
             return self.layer(*arguments, **keywords)
@@ -128,5 +129,21 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
 
 
 def _lacks_mode(layer: nnx.Module) -> bool:
-    """Whether a call of the layer takes a mode that it does not hold itself."""
-    return "deterministic" in parameters(layer) and getattr(layer, "deterministic", None) is None
+    """Whether a call of the layer takes a mode that neither it nor, where None, its parts hold."""
+    flag = parameters(layer).get("deterministic")
+    if flag is None or _mode_of(layer) is not None:
+        return False
+    parts = (part for _, part in nnx.iter_modules(layer))
+    return flag.default is not None or all(_mode_of(part) is None for part in parts)
+
+
+def _as_taken(layer: nnx.Module, rngs: KeySource | None) -> KeySource | None:
+    """Flax's attention takes streams, and no key."""
+    if rngs is None or not isinstance(layer, nnx.MultiHeadAttention):
+        return rngs
+    is_stream = isinstance(rngs, nnx.Rngs | nnx.RngStream)
+    return rngs if is_stream else nnx.RngStream(checks.check_key(rngs), tag="dropout")
+
+
+def _mode_of(module: Any) -> bool | None:
+    return getattr(module, "deterministic", None)
