@@ -10,6 +10,7 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
+from flax.errors import InvalidRngError
 
 import jaxdrop
 import jaxdrop.linen
@@ -123,6 +124,36 @@ def test_a_traced_rate_at_call_is_traced_once(name):
         )
         np.testing.assert_allclose(call(rate), expected, rtol=1e-5, atol=1e-6)
     assert len(traces) == 1
+
+
+@every
+def test_what_is_missing_is_told_in_flaxs_words_and_ours(name):
+    module = make(name)
+    said = f"`deterministic` is False, but no `rngs` argument was provided to {name} as either "
+    with pytest.raises(ValueError, match=said + r"a __call__ .* attribute\. Expected .*; got None"):
+        module(X)
+    undecided = make(name, deterministic=None)
+    with pytest.raises(ValueError, match=f"No `deterministic` argument was provided to {name}"):
+        undecided(X, rngs=KEY)
+    view = nnx.view(undecided, deterministic=False)
+    np.testing.assert_array_equal(view(X, rngs=KEY), module(X, rngs=KEY))
+    assert nnx.view(undecided, deterministic=True)(X) is X
+
+
+@every_linen
+def test_linen_tells_what_is_missing_as_flax_does(name):
+    with pytest.raises(InvalidRngError, match='needs PRNG for "dropout"'):
+        call_linen(name)
+    named = getattr(jaxdrop.linen, name)(0.4, **TABLE[name], rng_collection="noise")
+    with pytest.raises(InvalidRngError, match='needs PRNG for "noise"'):
+        named.apply({}, X, False, rngs={"dropout": KEY})
+    np.testing.assert_array_equal(
+        named.apply({}, X, False, rngs={"noise": KEY}), call_linen(name, rngs={"dropout": KEY})
+    )
+    for given in ({}, {"deterministic": True}):
+        twice = getattr(jaxdrop.linen, name)(0.4, **TABLE[name], deterministic=bool(given) or None)
+        with pytest.raises(ValueError, match='Parameter "deterministic" was passed'):
+            twice.apply({}, X, **given, rng=KEY)
 
 
 @every
