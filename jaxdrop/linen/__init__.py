@@ -15,14 +15,17 @@ Example:
 
 from jaxdrop.linen.base import DropModule as DropModule  # what they share, to make your own
 from jaxdrop.linen.catalogue import AlphaDropout as AlphaDropout
+from jaxdrop.linen.catalogue import AttentionDropout as AttentionDropout
 from jaxdrop.linen.catalogue import DropBlock as DropBlock
 from jaxdrop.linen.catalogue import DropPath as DropPath
 from jaxdrop.linen.catalogue import Dropout as Dropout
+from jaxdrop.linen.catalogue import ExactDropout as ExactDropout
 from jaxdrop.linen.catalogue import FeatureAlphaDropout as FeatureAlphaDropout
 from jaxdrop.linen.catalogue import GaussianDropout as GaussianDropout
 from jaxdrop.linen.catalogue import GaussianNoise as GaussianNoise
 from jaxdrop.linen.catalogue import LockedDropout as LockedDropout
 from jaxdrop.linen.catalogue import SpatialDropout as SpatialDropout
+from jaxdrop.linen.catalogue import TargetedDropout as TargetedDropout
 from jaxdrop.linen.catalogue import TokenDropout as TokenDropout
 
 from jaxdrop.modules import Site as Site

@@ -10,7 +10,16 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.modules import Check, explain, hashable, is_traced, known_rate, options_of
+from jaxdrop.modules import (
+    Check,
+    Operation,
+    check_options,
+    check_site,
+    explain,
+    hashable,
+    is_traced,
+    options_of,
+)
 
 _COMMON = """\
   deterministic: True passes the inputs through; None leaves it to the call.
@@ -20,33 +29,45 @@ _COMMON = """\
 class DropModule(nn.Dropout):
     """Flax's Dropout with an operator in the place of its arithmetic.
 
-    A subclass names its `operator`, and has an attribute for each of its keyword-only arguments.
+    A subclass names its operator, `class DropPath(DropModule, operator=jaxdrop.drop_path)`, and has
+    an attribute for each of its keyword-only arguments.
     """
 
     rate: Any  # a number, nested tuples of them, or a traced array
-    operator: ClassVar[Callable[..., Array]]
-    options: ClassVar[tuple[str, ...]] = ()
-    check: ClassVar[Check] = staticmethod(checks.check_rate)
-    certain: ClassVar[tuple[float, ...]] = (0.0, 1.0)  # the rates that need no key
+    _operation: ClassVar[Operation]
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        """Takes the options over from the operator."""
+    def __init_subclass__(
+        cls,
+        *,
+        operator: Callable[..., Any] | None = None,
+        options: tuple[str, ...] | None = None,
+        check: Check = checks.check_rate,
+        certain: tuple[float, ...] = (0.0, 1.0),
+        **keywords: Any,
+    ) -> None:
+        """Takes the options over from the operator, all of them unless they are named."""
         super().__init_subclass__(**keywords)
-        if "operator" in vars(cls) and "options" not in vars(cls):
-            cls.options = tuple(options_of(cls.operator))
-            if "Attributes:" not in (cls.__doc__ or ""):
-                cls.__doc__ = explain(cls.__doc__, cls.operator, _COMMON)
+        if operator is None:
+            return
+        names = tuple(options_of(operator)) if options is None else options
+        cls._operation = Operation(operator, names, check, certain)
+        if "Attributes:" not in (cls.__doc__ or ""):
+            cls.__doc__ = explain(cls.__doc__, operator, _COMMON)
 
     def __post_init__(self) -> None:
-        """Checks the rate; Linen's transforms hash what a module holds."""
-        if self.broadcast_dims and "broadcast_dims" not in self.options:
+        """Checks rate and options; Linen's transforms hash what a module holds."""
+        operation = self._operation
+        if "broadcast_dims" not in operation.options and hashable(self.broadcast_dims) != ():
             raise ValueError(
                 f"Expected no broadcast_dims for {type(self).__name__}, which ties axes by its "
                 f"own options; got {self.broadcast_dims}."
             )
-        self.rate = _hold(self.rate, self.check)  # pyright: ignore[reportIncompatibleVariableOverride]
-        for name in self.options:
-            setattr(self, name, hashable(getattr(self, name)))
+        check_site(self.deterministic, self.rng_collection)
+        self.rate = _hold(self.rate, operation)  # pyright: ignore[reportIncompatibleVariableOverride]
+        options = {name: hashable(getattr(self, name)) for name in operation.options}
+        check_options(operation.operator, options)
+        for name, value in options.items():
+            setattr(self, name, value)
         super().__post_init__()
 
     @nn.compact
@@ -78,21 +99,23 @@ class DropModule(nn.Dropout):
         """
         return self._call(inputs, deterministic, rng, rate)
 
+    @nn.nowrap
     def _call(self, inputs: Any, deterministic: bool | None, rng: Any, rate: Any) -> Any:
         held: Any = self.rate if rate is None else rate
-        known = known_rate(held, self.check)
+        known = self._operation.known(held)
         mode = nn.merge_param("deterministic", self.deterministic, deterministic)
         if mode or known == 0:
             return inputs
-        key = jax.random.key(0) if known in self.certain else self._next_key(rng)
-        options = {name: getattr(self, name) for name in self.options}
-        return type(self).operator(key, inputs, held, **options)
+        certain = known in self._operation.certain
+        key = jax.random.key(0) if certain else self._next_key(rng)
+        return self._operation.run(self, key, inputs, held)
 
+    @nn.nowrap
     def _next_key(self, rng: Key[Array, ""] | None) -> Key[Array, ""]:
         return self.make_rng(self.rng_collection) if rng is None else rng
 
 
-def _hold(rate: ArrayLike, check: Check) -> ArrayLike:
+def _hold(rate: ArrayLike, operation: Operation) -> ArrayLike:
     """An array as nested tuples, because what a Linen module holds is hashed by its transforms."""
-    known_rate(rate, check)
+    operation.known(rate)
     return rate if is_traced(rate) else hashable(np.asarray(rate).tolist())

@@ -8,12 +8,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 import jaxdrop
-from jaxdrop import checks
 from jaxdrop.linen.base import DropModule
 from jaxdrop.noise import check_noise_rate, check_stddev
 
 
-class Dropout(DropModule):
+class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "bits")):
     r"""`jaxdrop.dropout` as a Flax Linen module, in the place of `flax.linen.Dropout`.
 
     $$y_i = m_i \, x_i / q, \qquad m_i \sim \mathrm{Bernoulli}(q), \qquad q = 1 - rate$$
@@ -55,49 +54,51 @@ class Dropout(DropModule):
 
     bits: int = field(default=16, kw_only=True)
 
-    operator = staticmethod(jaxdrop.dropout)
-    options = ("broadcast_dims", "bits")
 
-    def __post_init__(self) -> None:
-        """Checks what can be checked before the first call."""
-        checks.check_bits(self.bits)
-        super().__post_init__()
-
-
-class SpatialDropout(DropModule):
+class SpatialDropout(DropModule, operator=jaxdrop.spatial_dropout):
     """`jaxdrop.spatial_dropout` as a module: whole feature maps."""
 
     channel_dim: int = field(default=-1, kw_only=True)
     batch_dim: int | None = field(default=0, kw_only=True)
 
-    operator = staticmethod(jaxdrop.spatial_dropout)
 
-
-class AlphaDropout(DropModule):
+class AlphaDropout(DropModule, operator=jaxdrop.alpha_dropout):
     """`jaxdrop.alpha_dropout` as a module: for SELU, whose mean and variance stay."""
 
     bits: int = field(default=16, kw_only=True)
 
-    operator = staticmethod(jaxdrop.alpha_dropout)
 
-
-class FeatureAlphaDropout(SpatialDropout):
+class FeatureAlphaDropout(SpatialDropout, operator=jaxdrop.feature_alpha_dropout):
     """`jaxdrop.feature_alpha_dropout` as a module: whole feature maps, for SELU."""
 
-    operator = staticmethod(jaxdrop.feature_alpha_dropout)
+
+class AttentionDropout(DropModule, operator=jaxdrop.attention_dropout):
+    """`jaxdrop.attention_dropout` as a module: attention weights, each alone."""
 
 
-class DropPath(DropModule):
+class ExactDropout(DropModule, operator=jaxdrop.exact_dropout):
+    """`jaxdrop.exact_dropout` as a module: exactly so many along an axis."""
+
+    axis: int = field(default=-1, kw_only=True)
+
+
+class TargetedDropout(DropModule, operator=jaxdrop.targeted_dropout):
+    """`jaxdrop.targeted_dropout` as a module: among the entries of least magnitude."""
+
+    target_share: ArrayLike = field(kw_only=True)
+    axis: int = field(default=-1, kw_only=True)
+    scale: bool = field(default=False, kw_only=True)
+
+
+class DropPath(DropModule, operator=jaxdrop.drop_path):
     """`jaxdrop.drop_path` as a module: whole residual branches (stochastic depth)."""
 
     mode: Literal["row", "batch"] = field(default="row", kw_only=True)
     scale: bool = field(default=True, kw_only=True)
     batch_dim: int = field(default=0, kw_only=True)
 
-    operator = staticmethod(jaxdrop.drop_path)
 
-
-class DropBlock(DropModule):
+class DropBlock(DropModule, operator=jaxdrop.drop_block):
     """`jaxdrop.drop_block` as a module: contiguous blocks of feature maps."""
 
     block_size: int | Sequence[int] = field(kw_only=True)
@@ -105,35 +106,29 @@ class DropBlock(DropModule):
     channel_dim: int = field(default=-1, kw_only=True)
     shared_channels: bool = field(default=False, kw_only=True)
 
-    operator = staticmethod(jaxdrop.drop_block)
 
-
-class LockedDropout(DropModule):
+class LockedDropout(DropModule, operator=jaxdrop.locked_dropout):
     """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
 
     time_dim: int = field(kw_only=True)
 
-    operator = staticmethod(jaxdrop.locked_dropout)
 
-
-class TokenDropout(DropModule):
+class TokenDropout(DropModule, operator=jaxdrop.token_dropout):
     """`jaxdrop.token_dropout` as a module: whole tokens or patches, masked or removed."""
 
     keep_first: int = field(default=0, kw_only=True)
     mode: Literal["mask", "remove"] = field(default="mask", kw_only=True)
 
-    operator = staticmethod(jaxdrop.token_dropout)
 
-
-class GaussianDropout(DropModule):
+class GaussianDropout(
+    DropModule, operator=jaxdrop.gaussian_dropout, check=check_noise_rate, certain=(0.0,)
+):
     """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
 
-    operator = staticmethod(jaxdrop.gaussian_dropout)
-    check = staticmethod(check_noise_rate)
-    certain = (0.0,)
 
-
-class GaussianNoise(DropModule):
+class GaussianNoise(
+    DropModule, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)
+):
     """`jaxdrop.gaussian_noise` as a module: added noise, of `stddev` in the place of a rate.
 
     Held as `rate`, as what the other modules do is: `GaussianNoise(0.1)` is
@@ -142,10 +137,6 @@ class GaussianNoise(DropModule):
 
     rate: ArrayLike | None = None
     stddev: ArrayLike | None = field(default=None, kw_only=True)
-
-    operator = staticmethod(jaxdrop.gaussian_noise)
-    check = staticmethod(check_stddev)
-    certain = (0.0,)
 
     def __post_init__(self) -> None:
         """Finds the one that was given."""

@@ -38,7 +38,7 @@ from jaxdrop.nnx.catalogue import TargetedDropout as TargetedDropout
 from jaxdrop.nnx.catalogue import TokenDropout as TokenDropout
 from jaxdrop.nnx.catalogue import Zoneout as Zoneout
 from jaxdrop.nnx.wrappers import DropConnect as DropConnect  # around any module
-from jaxdrop.nnx.wrappers import VariationalRNN as VariationalRNN  # locked masks in recurrence
+from jaxdrop.nnx.recurrent import VariationalRNN as VariationalRNN  # locked masks in recurrence
 
 # Looking at models, and changing them.
 from jaxdrop.modules import Site as Site

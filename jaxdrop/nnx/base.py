@@ -1,6 +1,5 @@
 """A Flax NNX module over an operator: it resolves mode, rate and key, then calls the operator."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -11,7 +10,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.modules import Check, explain, hashable, known_rate, options_of
+from jaxdrop.modules import Check, Operation, check_options, check_site, explain, options_of
+from jaxdrop.nnx.options import OfClass, complete, signature
 
 KeySource = nnx.Rngs | nnx.RngStream | Key[Array, ""]
 Streams = nnx.Rngs | nnx.RngStream
@@ -34,27 +34,33 @@ class DropRate(nnx.Variable):
 class DropModule(nnx.Dropout):
     """Flax's Dropout with an operator in the place of its arithmetic.
 
-    A subclass names its `operator`, whose keyword-only arguments become the module's. It is one of
-    Flax's, so that what selects `flax.nnx.Dropout` selects it too.
+    A subclass names its operator, `class DropPath(DropModule, operator=jaxdrop.drop_path)`, whose
+    keyword-only arguments become the module's. It is one of Flax's, so that what selects
+    `flax.nnx.Dropout` selects it too.
     """
 
     rate: Any  # a float, or a DropRate
-    operator: ClassVar[Callable[..., Any]]
-    options: ClassVar[tuple[str, ...]] = ()
-    check: ClassVar[Check] = staticmethod(checks.check_rate)
-    certain: ClassVar[tuple[float, ...]] = (0.0, 1.0)  # the rates that need no key
+    _operation: ClassVar[Operation]
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
-        """Takes the options over from the operator."""
+    def __init_subclass__(
+        cls,
+        *,
+        operator: Callable[..., Any] | None = None,
+        options: tuple[str, ...] | None = None,
+        check: Check = checks.check_rate,
+        certain: tuple[float, ...] = (0.0, 1.0),
+        **keywords: Any,
+    ) -> None:
+        """Takes the options over from the operator, all of them unless they are named."""
         super().__init_subclass__(**keywords)
-        if "operator" not in vars(cls):
+        if operator is None:
             return
-        if "options" not in vars(cls):
-            cls.options = tuple(options_of(cls.operator))
+        names = tuple(options_of(operator)) if options is None else options
+        cls._operation = Operation(operator, names, check, certain)
         if "Args:" not in (cls.__doc__ or ""):
-            cls.__doc__ = explain(cls.__doc__, cls.operator, _COMMON)
+            cls.__doc__ = explain(cls.__doc__, operator, _COMMON)
         if "__init__" not in vars(cls):
-            cls.__signature__ = _signature(cls)
+            cls.__signature__ = OfClass(signature(cls, cls._operation))
 
     def __init__(
         self,
@@ -66,14 +72,17 @@ class DropModule(nnx.Dropout):
         **options: Any,
     ) -> None:
         """Checks rate and options, and forks a stream from `rngs`."""
+        check_site(deterministic, rng_collection)
         super().__init__(
-            _hold(rate, self.check),
+            _hold(rate, self._operation),
             deterministic=deterministic,
             rng_collection=rng_collection,
             rngs=rngs,
         )
-        for name, value in _complete(type(self), options).items():
-            setattr(self, name, hashable(value))
+        held = complete(type(self).__name__, self._operation, options)
+        check_options(self._operation.operator, held)
+        for name, value in held.items():
+            setattr(self, name, value)
 
     def __call__(
         self,
@@ -101,35 +110,36 @@ class DropModule(nnx.Dropout):
 
         """
         held = self.rate if rate is None else rate
-        if self.is_deterministic(deterministic) or self.known(held) == 0:
+        if self._is_deterministic(deterministic) or (known := self._known(held)) == 0:
             return inputs
-        options = {name: getattr(self, name) for name in self.options}
-        return type(self).operator(self.key_for(held, rngs), inputs, read(held), **options)
+        return self._operation.run(self, self._key(known, rngs), inputs, read(held))
 
-    def known(self, held: Any) -> float | None:
+    def _known(self, held: Any) -> float | None:
         """The rate, if it is one number that is known before anything runs."""
-        return None if isinstance(held, nnx.Variable) else known_rate(held, self.check)
+        return None if isinstance(held, nnx.Variable) else self._operation.known(held)
 
-    def is_deterministic(self, passed: bool | None) -> bool:
+    def _is_deterministic(self, passed: bool | None) -> bool:
         """The mode of a call."""
         mode = self.deterministic if passed is None else passed
         if mode is None:
             raise ValueError(
-                "Expected deterministic=True or False; got None from both call and constructor. "
-                "Pass it to either, or call model.train() or model.eval(), or make a view with "
+                f"No `deterministic` argument was provided to {type(self).__name__}. Expected True "
+                "or False; got None from both call and constructor. Pass it to either, or call "
+                "model.train() or model.eval(), or make a view with "
                 "nnx.view(model, deterministic=...)."
             )
         return mode
 
-    def key_for(self, held: Any, passed: KeySource | None) -> Key[Array, ""]:
+    def _key(self, known: float | None, passed: KeySource | None) -> Key[Array, ""]:
         """The next key of the stream; any key where the rate is so certain that none is used."""
-        if self.known(held) in self.certain:
+        if known in self._operation.certain:
             return jax.random.key(0)
         source = self.rngs if passed is None else passed
         if source is None:
             raise ValueError(
-                "Expected rngs, because deterministic is False; got None from both call and "
-                "constructor. Pass nnx.Rngs, nnx.RngStream or, in the call, a key."
+                "`deterministic` is False, but no `rngs` argument was provided to "
+                f"{type(self).__name__} as either a __call__ argument or class attribute. Expected "
+                "streams or a key; got None. Pass nnx.Rngs, nnx.RngStream or, in the call, a key."
             )
         stream = source[self.rng_collection] if isinstance(source, nnx.Rngs) else source
         return stream() if isinstance(stream, nnx.RngStream) else stream
@@ -140,30 +150,9 @@ def read(rate: ArrayLike | nnx.Variable) -> ArrayLike:
     return rate[...] if isinstance(rate, nnx.Variable) else rate
 
 
-def _hold(rate: ArrayLike | nnx.Variable, check: Check) -> Any:
+def _hold(rate: ArrayLike | nnx.Variable, operation: Operation) -> Any:
     """One number as a static float; arrays and traced rates as a variable."""
+    known = operation.known(read(rate))
     if isinstance(rate, DropRate):
         return rate
-    known = known_rate(read(rate), check)
     return DropRate(jnp.asarray(read(rate), jnp.float32)) if known is None else known
-
-
-def _complete(cls: type[DropModule], given: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given, and the operator's defaults for the others."""
-    wanted = {name: p for name, p in options_of(cls.operator).items() if name in cls.options}
-    missing = [name for name, p in wanted.items() if p.default is p.empty and name not in given]
-    if given.keys() - wanted.keys() or missing:
-        need = f", with {', '.join(missing)}" if missing else ""
-        raise TypeError(
-            f"Expected options of {cls.__name__} among {', '.join(wanted) or 'none'}{need}; "
-            f"got {', '.join(given) or 'none'}."
-        )
-    return {name: given.get(name, p.default) for name, p in wanted.items()}
-
-
-def _signature(cls: type[DropModule]) -> inspect.Signature:
-    """What `help` shows: the arguments of every module, then the options of its operator."""
-    own = list(inspect.signature(cls.__init__).parameters.values())
-    shared = [p for p in own[1:] if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    wanted = [p for n, p in options_of(cls.operator).items() if n in cls.options]
-    return inspect.Signature(shared + wanted)

@@ -11,13 +11,12 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, PyTree
 
 import jaxdrop
-from jaxdrop import checks
 from jaxdrop.modules import known_rate
 from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
 from jaxdrop.noise import check_noise_rate, check_stddev
 
 
-class Dropout(DropModule):
+class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "bits")):
     r"""`jaxdrop.dropout` as a Flax NNX module, in the place of `flax.nnx.Dropout`.
 
     $$y_i = m_i \, x_i / q, \qquad m_i \sim \mathrm{Bernoulli}(q), \qquad q = 1 - rate$$
@@ -65,9 +64,6 @@ class Dropout(DropModule):
 
     """
 
-    operator = staticmethod(jaxdrop.dropout)
-    options = ("broadcast_dims", "bits")
-
     def __init__(
         self,
         rate: ArrayLike | DropRate,
@@ -84,95 +80,70 @@ class Dropout(DropModule):
             deterministic=deterministic,
             rng_collection=rng_collection,
             rngs=rngs,
-            broadcast_dims=tuple(broadcast_dims),
-            bits=checks.check_bits(bits),
+            broadcast_dims=broadcast_dims,
+            bits=bits,
         )
 
 
-class SpatialDropout(DropModule):
+class SpatialDropout(DropModule, operator=jaxdrop.spatial_dropout):
     """`jaxdrop.spatial_dropout` as a module: whole feature maps."""
 
-    operator = staticmethod(jaxdrop.spatial_dropout)
 
-
-class AlphaDropout(DropModule):
+class AlphaDropout(DropModule, operator=jaxdrop.alpha_dropout):
     """`jaxdrop.alpha_dropout` as a module: for SELU, whose mean and variance stay."""
 
-    operator = staticmethod(jaxdrop.alpha_dropout)
 
-
-class FeatureAlphaDropout(DropModule):
+class FeatureAlphaDropout(DropModule, operator=jaxdrop.feature_alpha_dropout):
     """`jaxdrop.feature_alpha_dropout` as a module: whole feature maps, for SELU."""
 
-    operator = staticmethod(jaxdrop.feature_alpha_dropout)
 
-
-class AttentionDropout(DropModule):
+class AttentionDropout(DropModule, operator=jaxdrop.attention_dropout):
     """`jaxdrop.attention_dropout` as a module: attention weights, each alone."""
 
-    operator = staticmethod(jaxdrop.attention_dropout)
 
-
-class ExactDropout(DropModule):
+class ExactDropout(DropModule, operator=jaxdrop.exact_dropout):
     """`jaxdrop.exact_dropout` as a module: exactly so many along an axis."""
 
-    operator = staticmethod(jaxdrop.exact_dropout)
 
-
-class TargetedDropout(DropModule):
+class TargetedDropout(DropModule, operator=jaxdrop.targeted_dropout):
     """`jaxdrop.targeted_dropout` as a module: among the entries of least magnitude."""
 
-    operator = staticmethod(jaxdrop.targeted_dropout)
 
-
-class DropPath(DropModule):
+class DropPath(DropModule, operator=jaxdrop.drop_path):
     """`jaxdrop.drop_path` as a module: whole residual branches (stochastic depth)."""
 
-    operator = staticmethod(jaxdrop.drop_path)
 
-
-class DropBlock(DropModule):
+class DropBlock(DropModule, operator=jaxdrop.drop_block):
     """`jaxdrop.drop_block` as a module: contiguous blocks of feature maps."""
 
-    operator = staticmethod(jaxdrop.drop_block)
 
-
-class TokenDropout(DropModule):
+class TokenDropout(DropModule, operator=jaxdrop.token_dropout):
     """`jaxdrop.token_dropout` as a module: whole tokens or patches, masked or removed."""
 
-    operator = staticmethod(jaxdrop.token_dropout)
 
-
-class LockedDropout(DropModule):
+class LockedDropout(DropModule, operator=jaxdrop.locked_dropout):
     """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
 
     time_dim: int
-    operator = staticmethod(jaxdrop.locked_dropout)
 
 
-class EmbeddingDropout(DropModule):
+class EmbeddingDropout(DropModule, operator=jaxdrop.embedding_dropout):
     """`jaxdrop.embedding_dropout` as a module that is called on the table: whole words."""
 
-    operator = staticmethod(jaxdrop.embedding_dropout)
 
-
-class GaussianDropout(DropModule):
+class GaussianDropout(
+    DropModule, operator=jaxdrop.gaussian_dropout, check=check_noise_rate, certain=(0.0,)
+):
     """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
 
-    operator = staticmethod(jaxdrop.gaussian_dropout)
-    check = staticmethod(check_noise_rate)
-    certain = (0.0,)
 
-
-class GaussianNoise(DropModule):
+class GaussianNoise(
+    DropModule, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)
+):
     """`jaxdrop.gaussian_noise` as a module: added noise. In the place of a rate it has `stddev`.
 
     It is held as `rate`, as what the other modules do is, and may be an array or traced.
     """
-
-    operator = staticmethod(jaxdrop.gaussian_noise)
-    check = staticmethod(check_stddev)
-    certain = (0.0,)
 
     def __init__(self, stddev: ArrayLike | DropRate, **options: Any) -> None:
         """Takes `broadcast_dims`, and what every module takes."""
@@ -190,13 +161,11 @@ class GaussianNoise(DropModule):
         return super().__call__(inputs, deterministic=deterministic, rngs=rngs, rate=stddev)
 
 
-class Zoneout(DropModule):
+class Zoneout(DropModule, operator=jaxdrop.zoneout):
     """`jaxdrop.zoneout` as a module, called on the previous and the new state of a step.
 
     Deterministic, it gives the expectation, `jaxdrop.zoneout_inference`, as the paper does.
     """
-
-    operator = staticmethod(jaxdrop.zoneout)
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -209,12 +178,13 @@ class Zoneout(DropModule):
     ) -> Inexact[Array, "*shape"]:
         """Keeps units as they were, at random; their expected mixture, if deterministic."""
         held = self.rate if rate is None else rate
-        if self.is_deterministic(deterministic):
+        if self._is_deterministic(deterministic):
             return jaxdrop.zoneout_inference(previous, new, read(held))
-        return jaxdrop.zoneout(self.key_for(held, rngs), previous, new, read(held))
+        key = self._key(self._known(held), rngs)
+        return self._operation.run(self, key, previous, new, read(held))
 
 
-class ConcreteDropout(DropModule):
+class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
     """`jaxdrop.concrete_dropout` as a module: its rate is learned, as `logit`, a `nnx.Param`.
 
     Add `regularizer` to the loss, or the rate falls to 0.
@@ -245,8 +215,6 @@ class ConcreteDropout(DropModule):
 
     """
 
-    operator = staticmethod(jaxdrop.concrete_dropout)
-
     def __init__(self, rate: ArrayLike = 0.1, **options: Any) -> None:
         """Turns the rate into the logit that is trained."""
         known_rate(rate)
@@ -267,11 +235,9 @@ class ConcreteDropout(DropModule):
         rngs: KeySource | None = None,
     ) -> Float[Array, "*shape"]:
         """Drops softly, unless deterministic; gradients reach the logit."""
-        if self.is_deterministic(deterministic):
+        if self._is_deterministic(deterministic):
             return inputs
-        options = {name: getattr(self, name) for name in self.options}
-        key = self.key_for(DropRate(self.learned_rate()), rngs)
-        return jaxdrop.concrete_dropout(key, inputs, self.logit[...], **options)
+        return self._operation.run(self, self._key(None, rngs), inputs, self.logit[...])
 
     def learned_rate(self) -> Float[Array, "..."]:
         """The rate as it stands."""

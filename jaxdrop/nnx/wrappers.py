@@ -1,28 +1,28 @@
-"""Modules that hold another one: weights that are dropped, states that share a mask over time."""
+"""`DropConnect`: a module that holds another one, and drops its weights."""
 
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
-from flax.nnx.nn.recurrent import RNNCellBase
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Key
 
 import jaxdrop
+from jaxdrop import checks
 from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
-from jaxdrop.nnx.catalogue import Dropout, LockedDropout
+from jaxdrop.nnx.passing import parameters, taken_by
 from jaxdrop.weights import Where
 
 
-class DropConnect(DropModule):
+class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
     r"""`jaxdrop.drop_connect` around any NNX module: its parameters are dropped at each call.
 
     $$y = f(x; m \odot W / q), \qquad m_{ij} \sim \mathrm{Bernoulli}(q)$$
 
     Each parameter has a mask of its own, drawn once a call: around a `nnx.RNN` all times share it,
     recurrent kernels included. The parameters themselves do not change; what else the layer
-    changes, batch statistics for instance, is kept.
+    changes, batch statistics for instance, is kept. A layer whose call takes `deterministic`,
+    `rngs` or `rate` is passed them too; one that has no mode of its own has this module's.
 
     Args:
       layer: the module that is called.
@@ -36,7 +36,8 @@ class DropConnect(DropModule):
 
     Raises:
       ValueError: a rate outside [0, 1].
-      TypeError: no number as rate, or `rngs` of another kind.
+      TypeError: no module as layer, no number as rate, no function as where, or `rngs` of another
+        kind.
 
     Example:
       >>> import jax.numpy as jnp
@@ -55,10 +56,6 @@ class DropConnect(DropModule):
 
     """
 
-    where: Where | None
-    scale: bool
-    operator = staticmethod(jaxdrop.drop_connect)
-
     def __init__(
         self,
         layer: nnx.Module,
@@ -71,15 +68,14 @@ class DropConnect(DropModule):
         rngs: Streams | None = None,
     ) -> None:
         """Checks the rate, and forks a stream from `rngs`."""
+        if not isinstance(layer, nnx.Module) or not callable(layer):
+            raise TypeError(f"Expected an NNX module that can be called as layer; got {layer!r}.")
+        no_weights = ()
+        jaxdrop.drop_connect(jax.random.key(0), no_weights, 0.0, where=where, scale=scale)
         super().__init__(
-            rate,
-            deterministic=deterministic,
-            rng_collection=rng_collection,
-            rngs=rngs,
-            where=where,
-            scale=scale,
+            rate, deterministic=deterministic, rng_collection=rng_collection, rngs=rngs
         )
-        self.layer = layer
+        self.layer, self.where, self.scale = layer, where, scale
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -91,10 +87,13 @@ class DropConnect(DropModule):
     ) -> Any:
         """Calls the layer, on dropped parameters unless deterministic.
 
+        The three that are named here reach the layer too, where its call takes them. Where it takes
+        them at a position, they may stand there.
+
         Args:
           *arguments: what the layer takes.
           deterministic: True calls the layer as it is.
-          rngs: streams, one stream, or a key, for the masks alone.
+          rngs: streams, one stream, or a key.
           rate: the probability to drop a weight; may be traced.
           **keywords: what the layer takes.
 
@@ -105,149 +104,46 @@ class DropConnect(DropModule):
           ValueError: as for every module.
 
         """
-        held = self.rate if rate is None else rate
-        if self.is_deterministic(deterministic) or self.known(held) == 0:
+        given = {"deterministic": deterministic, "rngs": rngs, "rate": rate}
+        taken = taken_by(self.layer)
+        placed = taken.placed(arguments)
+        asked = {name: placed.get(name) if v is None else v for name, v in given.items()}
+        off = self._is_deterministic(asked["deterministic"])
+        if deterministic is None and "deterministic" not in placed and _lacks_mode(self.layer):
+            keywords["deterministic"] = off
+        keywords |= taken.among(given | {"rngs": _as_taken(self.layer, rngs)})
+        held = self.rate if asked["rate"] is None else asked["rate"]
+        if off or (known := self._known(held)) == 0:
             return self.layer(*arguments, **keywords)
-        graph, weights, rest = nnx.split(self.layer, nnx.Param, ...)
-        key = self.key_for(held, rngs)
-        dropped = jaxdrop.drop_connect(key, weights, read(held), where=self.where, scale=self.scale)
-        layer = nnx.merge(graph, dropped, rest)
+        layer = self._dropped(self._key(known, asked["rngs"]), held)
         result = layer(*arguments, **keywords)
         nnx.update(self.layer, nnx.state(layer, nnx.Not(nnx.Param)))
         return result
 
-
-class VariationalRNN(nnx.RNN):
-    r"""A `nnx.RNN` with one mask for all times on its inputs, its hidden state and its outputs.
-
-    $$h_t, c_t = \mathrm{cell}(m^x \odot x_t, m^h \odot h_{t-1}, c_{t-1}), \qquad
-    y_t = m^y \odot h_t$$
-
-    with masks scaled by their keep probabilities, and drawn before the first step: no step draws
-    random numbers. The memory of an LSTM is never dropped; the state of a GRU, which is its memory
-    too, is dropped wherever the cell reads it.
-
-    Args:
-      cell: `nnx.LSTMCell`, `nnx.GRUCell` or another of Flax's recurrent cells.
-      input_rate: the rate on the inputs.
-      state_rate: the rate on the hidden state, where a step reads it.
-      output_rate: the rate on the outputs.
-      deterministic: True drops nothing; None leaves it to the call.
-      rng_collection: the stream that is taken from `nnx.Rngs`.
-      rngs: streams or one stream, from which each of the three masks forks its own.
-      **options: those of `nnx.RNN` (time_major, return_carry, reverse, keep_order, unroll).
-
-    Raises:
-      ValueError: a rate outside [0, 1].
-      TypeError: no number as rate, or `rngs` of another kind.
-
-    Example:
-      >>> import jax.numpy as jnp
-      >>> from flax import nnx
-      >>> from jaxdrop.nnx import VariationalRNN
-      >>> rngs = nnx.Rngs(0)
-      >>> cell = nnx.LSTMCell(3, 4, rngs=rngs)
-      >>> rnn = VariationalRNN(cell, input_rate=0.2, state_rate=0.3, output_rate=0.2, rngs=rngs)
-      >>> rnn(jnp.ones((2, 7, 3))).shape
-      (2, 7, 4)
-
-    References:
-      Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
-      Networks, 2016.
-
-    """
-
-    def __init__(
-        self,
-        cell: RNNCellBase,
-        *,
-        input_rate: ArrayLike = 0.0,
-        state_rate: ArrayLike = 0.0,
-        output_rate: ArrayLike = 0.0,
-        deterministic: bool | None = False,
-        rng_collection: str = "dropout",
-        rngs: Streams | None = None,
-        **options: Any,
-    ) -> None:
-        """Makes the three sites."""
-        super().__init__(_MaskedCell(cell), **options)
-        site: dict[str, Any] = {
-            "deterministic": deterministic,
-            "rng_collection": rng_collection,
-            "rngs": rngs,
-        }
-        time_dim = 0 if self.time_major else -(cell.num_feature_axes + 1)
-        self.input_dropout = LockedDropout(input_rate, time_dim=time_dim, **site)
-        self.state_dropout = Dropout(state_rate, **site)
-        self.output_dropout = LockedDropout(output_rate, time_dim=time_dim, **site)
-
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self,
-        inputs: Float[Array, "..."],
-        *,
-        initial_carry: Any = None,
-        return_carry: bool | None = None,
-        deterministic: bool | None = None,
-        rngs: KeySource | None = None,
-        **options: Any,
-    ) -> Any:
-        """Runs the cell over the sequence.
-
-        Args:
-          inputs: of shape (batch, time, features), or (time, batch, features) if time-major.
-          initial_carry: the state before the first step; the cell's own if None.
-          return_carry: return the last state before the outputs.
-          deterministic: True drops nothing.
-          rngs: streams, one stream or a key, for the masks.
-          **options: those of the call of `nnx.RNN` but `time_major`: seq_lengths, reverse,
-            keep_order.
-
-        Returns:
-          The outputs, or (state, outputs).
-
-        Raises:
-          ValueError: as for every module.
-
-        """
-        mode: dict[str, Any] = {"deterministic": deterministic, "rngs": rngs}
-        carry = self._first_carry(inputs) if initial_carry is None else initial_carry
-        gain = self.state_dropout(jnp.ones_like(_hidden(carry)[1]), **mode)
-        (carry, _), outputs = super().__call__(
-            self.input_dropout(inputs, **mode),  # pyright: ignore[reportArgumentType]
-            initial_carry=(carry, gain),
-            return_carry=True,
-            **options,
-        )
-        outputs = self.output_dropout(outputs, **mode)  # pyright: ignore[reportArgumentType]
-        wanted = self.return_carry if return_carry is None else return_carry
-        return (carry, outputs) if wanted else outputs
-
-    def _first_carry(self, inputs: Float[Array, "..."]) -> Any:
-        time = range(inputs.ndim)[self.input_dropout.time_dim]
-        shape = inputs.shape[:time] + inputs.shape[time + 1 :]
-        return self.cell.initialize_carry(shape, self.rngs)
+    def _dropped(self, key: Key[Array, ""], rate: ArrayLike | nnx.Variable) -> Any:
+        """A copy of the layer whose parameters are dropped."""
+        graph, weights, rest = nnx.split(self.layer, nnx.Param, ...)
+        options: dict[str, Any] = {"where": self.where, "scale": self.scale}
+        dropped = jaxdrop.drop_connect(key, weights, read(rate), **options)
+        return nnx.merge(graph, dropped, rest)
 
 
-class _MaskedCell(RNNCellBase):
-    """A cell that reads its hidden state through a gain, which travels with its carry."""
-
-    def __init__(self, cell: RNNCellBase) -> None:
-        self.cell = cell
-
-    @property
-    def num_feature_axes(self) -> int:
-        return self.cell.num_feature_axes
-
-    def initialize_carry(self, *arguments: Any, **keywords: Any) -> Any:
-        return self.cell.initialize_carry(*arguments, **keywords)
-
-    def __call__(self, carry: Any, inputs: Array) -> tuple[Any, Array]:
-        (memory, hidden), gain = _hidden(carry[0]), carry[1]
-        read = jnp.where(gain == 0, jnp.zeros_like(hidden), hidden * gain)
-        carry, outputs = self.cell((*memory, read) if memory else read, inputs)
-        return (carry, gain), outputs
+def _lacks_mode(layer: nnx.Module) -> bool:
+    """Whether a call of the layer takes a mode that neither it nor, where None, its parts hold."""
+    flag = parameters(layer).get("deterministic")
+    if flag is None or _mode_of(layer) is not None:
+        return False
+    parts = (part for _, part in nnx.iter_modules(layer))
+    return flag.default is not None or all(_mode_of(part) is None for part in parts)
 
 
-def _hidden(carry: Any) -> tuple[tuple[Any, ...], jax.Array]:
-    """The memory of a carry, if it has any, and its hidden state, which comes last."""
-    return (carry[:-1], carry[-1]) if isinstance(carry, tuple) else ((), carry)
+def _as_taken(layer: nnx.Module, rngs: KeySource | None) -> KeySource | None:
+    """Flax's attention takes streams, and no key."""
+    if rngs is None or not isinstance(layer, nnx.MultiHeadAttention):
+        return rngs
+    is_stream = isinstance(rngs, nnx.Rngs | nnx.RngStream)
+    return rngs if is_stream else nnx.RngStream(checks.check_key(rngs), tag="dropout")
+
+
+def _mode_of(module: Any) -> bool | None:
+    return getattr(module, "deterministic", None)

@@ -1,7 +1,6 @@
 """The Flax modules of the whole catalogue: each is its function, called in Flax's way."""
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,51 +10,24 @@ import optax
 import orbax.checkpoint as ocp
 import pytest
 from flax import nnx
+from flax.errors import InvalidRngError
 
 import jaxdrop
 import jaxdrop.linen
 import jaxdrop.nnx
 from jaxdrop.modules import options_of
 from jaxdrop.nnx import DropConnect, DropModule, DropRate
-
-KEY, X = jax.random.key(7), jax.random.normal(jax.random.key(3), (4, 6, 6, 8))
-TABLE: dict[str, dict[str, Any]] = {
-    "Dropout": {"broadcast_dims": (1,), "bits": 8},
-    "SpatialDropout": {"channel_dim": 1, "batch_dim": None},
-    "AlphaDropout": {"broadcast_dims": (2,), "bits": 32},
-    "FeatureAlphaDropout": {"channel_dim": 1},
-    "AttentionDropout": {"broadcast_dims": (0,)},
-    "ExactDropout": {"axis": 0},
-    "TargetedDropout": {"target_share": 0.5, "axis": 1, "scale": True},
-    "DropPath": {"batch_dim": 1, "scale": False},
-    "DropBlock": {"block_size": [2, 3], "shared_channels": True},
-    "TokenDropout": {"keep_first": 2, "mode": "remove"},
-    "LockedDropout": {"time_dim": 1},
-    "EmbeddingDropout": {},
-    "GaussianDropout": {"broadcast_dims": (1,)},
-    "GaussianNoise": {"broadcast_dims": (1,)},
-}
-LINEN = [name for name in TABLE if hasattr(jaxdrop.linen, name)]
-NOISE = {"GaussianDropout", "GaussianNoise"}
-
-
-def function_of(name: str) -> Callable[..., jax.Array]:
-    """The function whose name in CamelCase is the module's."""
-    snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in name).removeprefix("_")
-    return getattr(jaxdrop, snake)
-
-
-def make(name: str, rate: Any = 0.4, **options: Any) -> Any:
-    return getattr(jaxdrop.nnx, name)(rate, **TABLE[name], **options)
-
-
-def call_linen(name: str, rate: Any = 0.4, x: Any = X, **call: Any) -> Any:
-    module = getattr(jaxdrop.linen, name)(rate, **TABLE[name], deterministic=False)
-    return module.apply({}, x, **call)
-
-
-every = pytest.mark.parametrize("name", TABLE)
-every_linen = pytest.mark.parametrize("name", LINEN)
+from tests.jaxdrop.catalogue import (
+    KEY,
+    LINEN,
+    TABLE,
+    X,
+    call_linen,
+    every,
+    every_linen,
+    function_of,
+    make,
+)
 
 
 def test_every_operator_has_its_modules():
@@ -66,10 +38,8 @@ def test_every_operator_has_its_modules():
     expected = {name.title().replace("_", "") for name in functions - values}
     assert expected - {"ZoneoutInference"} == made
     assert all(issubclass(getattr(jaxdrop.nnx, name), nnx.Dropout) for name in made)
-    asked = "Spatial Alpha FeatureAlpha Gaussian Locked Token".split()
-    assert set(LINEN) == {"Dropout", "GaussianNoise", "DropPath", "DropBlock"} | {
-        f"{kind}Dropout" for kind in asked
-    }
+    on_weights = {"EmbeddingDropout"}
+    assert set(LINEN) == TABLE.keys() - on_weights
 
 
 def _parameters(thing: Any) -> Any:
@@ -154,6 +124,36 @@ def test_a_traced_rate_at_call_is_traced_once(name):
         )
         np.testing.assert_allclose(call(rate), expected, rtol=1e-5, atol=1e-6)
     assert len(traces) == 1
+
+
+@every
+def test_what_is_missing_is_told_in_flaxs_words_and_ours(name):
+    module = make(name)
+    said = f"`deterministic` is False, but no `rngs` argument was provided to {name} as either "
+    with pytest.raises(ValueError, match=said + r"a __call__ .* attribute\. Expected .*; got None"):
+        module(X)
+    undecided = make(name, deterministic=None)
+    with pytest.raises(ValueError, match=f"No `deterministic` argument was provided to {name}"):
+        undecided(X, rngs=KEY)
+    view = nnx.view(undecided, deterministic=False)
+    np.testing.assert_array_equal(view(X, rngs=KEY), module(X, rngs=KEY))
+    assert nnx.view(undecided, deterministic=True)(X) is X
+
+
+@every_linen
+def test_linen_tells_what_is_missing_as_flax_does(name):
+    with pytest.raises(InvalidRngError, match='needs PRNG for "dropout"'):
+        call_linen(name)
+    named = getattr(jaxdrop.linen, name)(0.4, **TABLE[name], rng_collection="noise")
+    with pytest.raises(InvalidRngError, match='needs PRNG for "noise"'):
+        named.apply({}, X, False, rngs={"dropout": KEY})
+    np.testing.assert_array_equal(
+        named.apply({}, X, False, rngs={"noise": KEY}), call_linen(name, rngs={"dropout": KEY})
+    )
+    for given in ({}, {"deterministic": True}):
+        twice = getattr(jaxdrop.linen, name)(0.4, **TABLE[name], deterministic=bool(given) or None)
+        with pytest.raises(ValueError, match='Parameter "deterministic" was passed'):
+            twice.apply({}, X, **given, rng=KEY)
 
 
 @every
@@ -324,9 +324,8 @@ def test_a_rate_is_neither_a_parameter_nor_random_state():
         (lambda: jaxdrop.nnx.GaussianNoise(-1.0), ValueError, r"stddev in \[0, inf\); got -1"),
         (lambda: jaxdrop.nnx.ConcreteDropout(0.0), ValueError, r"inside \(0, 1\) .*; got 0.0"),
         (lambda: DropConnect(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), 1.5), ValueError, "got 1.5"),
-        (lambda: jaxdrop.nnx.DropPath(0.5, mode="x")(X, rngs=KEY), ValueError, "mode to be one of"),
         (lambda: make("DropPath")(X.astype(int), rngs=KEY), TypeError, "Expected floating-point"),
-        (lambda: make("DropPath")(X), ValueError, "Expected rngs, .* got None"),
+        (lambda: make("DropPath")(X), ValueError, "`rngs` argument .*Expected .* got None"),
         (lambda: make("DropPath")(X, rngs=3), TypeError, "Expected a key; got 3"),
         (lambda: zoned()(X, X[0], rngs=KEY), ValueError, "Expected previous and new of one shape"),
         (lambda: jaxdrop.linen.GaussianNoise(), TypeError, "Expected one stddev; got None"),
@@ -343,8 +342,11 @@ def test_bad_calls_say_what_was_expected(call, error, message):
         call()
 
 
-def test_a_module_of_your_own_is_three_lines():
-    class Halved(DropModule):
-        operator = staticmethod(lambda key, x, rate, *, twice=False: x * (0.25 if twice else 0.5))
+def test_a_module_of_your_own_is_two_lines():
+    def halve(key, x, rate, *, twice=False):
+        return x * (0.25 if twice else 0.5)
+
+    class Halved(DropModule, operator=halve):
+        pass
 
     np.testing.assert_array_equal(Halved(0.3, twice=True)(X, rngs=KEY), X / 4)

@@ -175,9 +175,13 @@ def test_a_bad_rate_is_refused(rate, error, message):
     [
         (lambda: Dropout(0.5, bits=12), ValueError, "Expected bits to be 8, 16 or 32; got 12"),
         (lambda: Untyped(0.5, rngs=KEY), TypeError, "rngs must be a Rngs, RngStream or None"),
-        (lambda: Dropout(0.5)(X), ValueError, "Expected rngs, .* got None"),
+        (lambda: Dropout(0.5)(X), ValueError, "no `rngs` argument .*Expected .* got None"),
         (lambda: Untyped(0.5)(X, rngs=3), TypeError, "Expected a key; got 3"),
-        (lambda: Dropout(0.5, deterministic=None)(X, rngs=KEY), ValueError, "Expected determin"),
+        (
+            lambda: Dropout(0.5, deterministic=None)(X, rngs=KEY),
+            ValueError,
+            "No `determin",
+        ),
         (lambda: Untyped([0.5, 0.5])(X, rngs=KEY), ValueError, "Expected a rate that broadcasts"),
     ],
 )

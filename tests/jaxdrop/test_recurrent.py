@@ -1,6 +1,6 @@
 """Recurrent networks whose masks are drawn once: `VariationalRNN`, and `DropConnect` around one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -119,7 +119,105 @@ def test_sites_and_streams():
     assert [site.rate for site in dropout_sites(model)] == [0.3, 0.4, 0.5]
     first, second = model(X), model(X)
     assert (first != second).any()
-    with pytest.raises(ValueError, match="Expected rngs, because deterministic is False"):
+    with pytest.raises(ValueError, match="no `rngs` argument was provided to Dropout"):
         VariationalRNN(nnx.GRUCell(8, 5, rngs=nnx.Rngs(0)), state_rate=0.5)(X)
     with pytest.raises(ValueError, match=r"Expected a rate in \[0, 1\]; got 1.5"):
         build(state_rate=1.5)
+
+
+class Pair(NamedTuple):
+    memory: Any
+    hidden: Any
+
+
+CARRIES: dict[str, tuple[Any, Any]] = {  # from a memory and a hidden state, and back
+    "tuple": (lambda c, h: (c, h), lambda carry: carry),
+    "list": (lambda c, h: [c, h], lambda carry: carry),
+    "dict": (lambda c, h: {"h": h, "c": c}, lambda carry: (carry["c"], carry["h"])),
+    "named": (Pair, lambda carry: carry),
+    "nested": (
+        lambda c, h: {"a": [c, None], "z": (Pair(jnp.zeros((*h.shape[:-1], 2)), h), ())},
+        lambda carry: (carry["a"][0], carry["z"][0][1]),
+    ),
+    "counted": (
+        lambda c, h: (c, h, jnp.zeros(h.shape, jnp.int32), jnp.zeros(h.shape[:-1], bool)),
+        lambda carry: carry[:2],
+    ),
+}
+
+
+class Custom(nnx.Module):
+    """Flax's LSTM, whose carry is of another form."""
+
+    num_feature_axes = 1
+
+    def __init__(self, form, rngs):
+        self.lstm, self.form = nnx.LSTMCell(8, 5, rngs=rngs), form
+
+    def initialize_carry(self, input_shape, key=None):
+        return CARRIES[self.form][0](*self.lstm.initialize_carry(input_shape, key))
+
+    def __call__(self, carry, inputs):
+        wrap, unwrap = CARRIES[self.form]
+        carry, outputs = self.lstm(tuple(unwrap(carry)), inputs)
+        return wrap(*carry), outputs
+
+
+@pytest.mark.parametrize("form", CARRIES)
+def test_a_carry_is_any_pytree(form):
+    model, usual = build(lambda *sizes, rngs: Custom(form, rngs)), build()
+    carry, outputs = model(X, return_carry=True)
+    expected_carry, expected = usual(X, return_carry=True)
+    np.testing.assert_array_equal(outputs, expected)
+    jax.tree.map(np.testing.assert_array_equal, tuple(CARRIES[form][1](carry)), expected_carry)
+    np.testing.assert_array_equal(
+        model(X, initial_carry=carry, rngs=KEY), usual(X, initial_carry=expected_carry, rngs=KEY)
+    )
+    model.eval()
+    np.testing.assert_array_equal(model(X), nnx.RNN(cell_of(model))(X))
+    slope = nnx.grad(lambda model: model(X).sum())(model)
+    assert np.isfinite(jax.tree.leaves(slope)[0]).all()
+
+
+def test_one_array_of_a_list_is_the_hidden_state():
+    class Listed(nnx.GRUCell):
+        def initialize_carry(self, *arguments, **keywords):  # pyright: ignore
+            return [super().initialize_carry(*arguments, **keywords)]
+
+        def __call__(self, carry, inputs):  # pyright: ignore
+            carry, outputs = super().__call__(carry[0], inputs)
+            return [carry], outputs
+
+    np.testing.assert_array_equal(build(Listed)(X), build(nnx.GRUCell)(X))
+
+
+def test_a_carry_without_numbers_is_told():
+    with pytest.raises(TypeError, match="Expected a carry with floating-point numbers in it; got"):
+        build()(X, initial_carry=(jnp.zeros((4, 5), int),))
+
+
+class Echo(nnx.Module):
+    """Gives out the state that it reads, and keeps ones."""
+
+    num_feature_axes = 1
+
+    def initialize_carry(self, input_shape, rngs=None):
+        return jnp.ones((input_shape[0], 5))
+
+    def __call__(self, carry, inputs):
+        return jnp.ones_like(carry), carry
+
+
+def test_one_key_gives_masks_apart():
+    def mask(**rates):
+        off = {"input_rate": 0.0, "state_rate": 0.0, "output_rate": 0.0}
+        return build(lambda *sizes, rngs: Echo(), **off | rates)(X, rngs=KEY) != 0
+
+    state, outputs = mask(state_rate=0.5), mask(output_rate=0.5)
+    assert (state == state[:, :1]).all()
+    assert (state != outputs).any()
+
+
+def test_what_flaxs_call_takes_and_a_mask_cannot_bear_is_refused():
+    with pytest.raises(TypeError, match="time_major"):
+        build()(X, time_major=True)  # pyright: ignore

@@ -1,0 +1,253 @@
+"""What Flax's own tools do to a module: tabulate, intercept, capture; and pickles of it."""
+
+import copy
+import importlib
+import inspect
+import pickle
+import pkgutil
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import cloudpickle
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+from flax import nnx
+
+import jaxdrop.linen
+import jaxdrop.nnx
+from jaxdrop.nnx import DropConnect, DropModule, VariationalRNN
+from tests.jaxdrop.catalogue import KEY, LINEN, TABLE, X, every_linen, make
+
+
+def only_kernels(path: Any, value: Any) -> bool:
+    return value.ndim > 1
+
+
+def squash(x: jax.Array) -> jax.Array:
+    """JAX's compiled functions, a cell's default, have no pickle."""
+    return jnp.tanh(x)
+
+
+def build_rnn(rngs: nnx.Rngs) -> VariationalRNN:
+    cell = nnx.LSTMCell(8, 8, gate_fn=squash, activation_fn=squash, rngs=rngs)
+    rates: dict[str, Any] = dict.fromkeys(("input_rate", "state_rate", "output_rate"), 0.4)
+    return VariationalRNN(cell, **rates, rngs=rngs)
+
+
+BUILD: dict[str, Any] = {name: partial(make, name) for name in TABLE} | {
+    "ConcreteDropout": partial(jaxdrop.nnx.ConcreteDropout, 0.4),
+    "DropConnect": lambda rngs: DropConnect(
+        nnx.Linear(8, 8, rngs=rngs), 0.4, where=only_kernels, rngs=rngs
+    ),
+    "DropConnect around dropout": lambda rngs: DropConnect(
+        nnx.Sequential(nnx.Linear(8, 8, rngs=rngs), make("Dropout", rngs=rngs)), 0.4, rngs=rngs
+    ),
+    "DropConnect around attention": lambda rngs: DropConnect(
+        nnx.MultiHeadAttention(2, 8, decode=False, dropout_rate=0.4, rngs=rngs), 0.4, rngs=rngs
+    ),
+    "DropConnect around a network": lambda rngs: DropConnect(build_rnn(rngs), 0.4, rngs=rngs),
+    "VariationalRNN": build_rnn,
+    "array of rates": lambda rngs: make("Dropout", jnp.full(8, 0.4), rngs=rngs),
+}
+built = pytest.mark.parametrize("build", BUILD.values(), ids=BUILD.keys())
+
+
+class Around(nnx.Module):
+    """A model that holds a module in an attribute."""
+
+    def __init__(self, build: Any, rngs: nnx.Rngs) -> None:
+        self.linear, self.inner = nnx.Linear(8, 8, rngs=rngs), build(rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> Any:
+        return self.inner(self.linear(x))
+
+
+def train(model: Any) -> jax.Array:
+    """One step of training; the outputs before it."""
+    optimizer = nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model: Any, optimizer: Any) -> jax.Array:
+        def loss(model: Any) -> tuple[jax.Array, jax.Array]:
+            y = model(X)
+            return jnp.sin(y).sum(), y
+
+        gradient, y = nnx.grad(loss, has_aux=True)(model)
+        optimizer.update(model, gradient)
+        return y
+
+    return step(model, optimizer)
+
+
+def contents(cls: type) -> dict[str, Any]:
+    names = set(dir(cls)) - {"__annotations__"}  # that of the class above, until one asks
+    return {name: inspect.getattr_static(cls, name) for name in names}
+
+
+@built
+@pytest.mark.parametrize("where", ["alone", "in a model", "in a sequence"])
+def test_tabulate_shows_a_module_and_changes_nothing(build, where):
+    if where == "alone":
+        model = build(rngs=nnx.Rngs(0))
+    elif where == "in a model":
+        model = Around(build, nnx.Rngs(0))
+    else:
+        rngs = nnx.Rngs(0)
+        model = nnx.Sequential(nnx.Linear(8, 8, rngs=rngs), build(rngs=rngs), jnp.tanh)
+    before = {cls: contents(cls) for _, module in nnx.iter_modules(model) for cls in [type(module)]}
+    table = nnx.tabulate(model, X, console_kwargs={"width": 400})
+    assert type(model).__name__ in table
+    for cls, held in before.items():
+        assert contents(cls).keys() == held.keys()
+        assert all(contents(cls)[name] is value for name, value in held.items()), cls
+
+
+@built
+def test_models_run_after_tabulate_as_before(build):
+    expected = train(Around(build, nnx.Rngs(0)))
+    nnx.tabulate(Around(build, nnx.Rngs(0)), X)
+    np.testing.assert_array_equal(train(Around(build, nnx.Rngs(0))), expected)
+
+
+def test_tabulate_shows_zoneout_and_counts_operations():
+    nnx.tabulate(jaxdrop.nnx.Zoneout(0.4, rngs=nnx.Rngs(0)), X, X)
+    model = Around(partial(make, "Dropout"), nnx.Rngs(0))
+    nnx.tabulate(model, X, compute_flops=True, compute_vjp_flops=True)
+
+
+def modules_of(package: Any, base: type) -> list[type]:
+    """Every class of modules in a package, private ones too."""
+    names = [package.__name__, *(m.name for m in pkgutil.walk_packages(package.__path__))]
+    found = [
+        thing
+        for name in names
+        for thing in vars(importlib.import_module(_full(package, name))).values()
+        if isinstance(thing, type) and issubclass(thing, base)
+    ]
+    return sorted({cls for cls in found if cls.__module__.startswith("jaxdrop")}, key=str)
+
+
+def _full(package: Any, name: str) -> str:
+    return name if name == package.__name__ else f"{package.__name__}.{name}"
+
+
+# Of ConcreteDropout. Methods survive, and no call of the module shows them as rows.
+METHODS = {"learned_rate", "regularizer"}
+
+
+def strays(cls: type) -> Iterator[str]:
+    """What tabulate would replace in a class: functions that are neither its call nor Flax's."""
+    theirs = [base for base in cls.__mro__ if base.__module__.startswith("flax.")]
+    for name, _ in inspect.getmembers(cls, inspect.isfunction):
+        static = isinstance(inspect.getattr_static(cls, name), staticmethod)
+        known = any(hasattr(base, name) for base in theirs) or name in METHODS
+        if not name.startswith("_") and (static or not known):
+            yield name
+
+
+@pytest.mark.parametrize("cls", modules_of(jaxdrop.nnx, nnx.Module))
+def test_no_class_holds_a_function_that_tabulate_would_replace(cls):
+    assert not [*strays(cls)]
+
+
+def test_a_class_that_holds_one_is_seen():
+    class Stray(DropModule):
+        check = staticmethod(lambda rate, shape: rate)
+        set_view: Any = staticmethod(lambda: None)
+
+        def helper(self): ...
+
+    assert [*strays(Stray)] == ["check", "helper", "set_view"]
+    assert len(modules_of(jaxdrop.nnx, nnx.Module)) > len(TABLE)
+
+
+def linen(name: str) -> Any:
+    return getattr(jaxdrop.linen, name)(0.4, **TABLE[name], deterministic=False)
+
+
+class Holds(nn.Module):
+    """A Linen model that holds a module."""
+
+    name_of: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return linen(self.name_of)(nn.Dense(8)(x))
+
+
+@every_linen
+def test_linens_tabulate_shows_the_call_alone(name):
+    keys = {"params": KEY, "dropout": KEY}
+    for model in (linen(name), Holds(name)):
+        text = model.tabulate(keys, X, console_kwargs={"width": 400, "force_terminal": False})
+        assert name in text
+        assert "(_" not in text
+        assert text.count("__call__") == 0  # it names methods of another name alone
+        variables = model.init(keys, X)
+        slope = jax.grad(lambda v: jnp.sin(model.apply(v, X, rngs={"dropout": KEY})).sum())  # noqa: B023
+        assert jax.tree.structure(slope(variables)) == jax.tree.structure(variables)
+
+
+@every_linen
+def test_interceptors_and_captures_see_the_call_alone(name):
+    seen = []
+
+    def look(call, arguments, keywords, context):
+        seen.append((type(context.module).__name__, context.method_name))
+        return call(*arguments, **keywords)
+
+    with nn.intercept_methods(look):
+        y = linen(name).apply({}, X, rngs={"dropout": KEY})
+    assert seen == [(name, "__call__")]
+    same, state = linen(name).apply({}, X, rngs={"dropout": KEY}, capture_intermediates=True)
+    assert state["intermediates"].keys() == {"__call__"}
+    np.testing.assert_array_equal(state["intermediates"]["__call__"][0], y)
+    np.testing.assert_array_equal(same, y)
+
+
+WAYS: dict[str, Any] = {
+    "pickle": lambda thing: pickle.loads(pickle.dumps(thing)),
+    "cloudpickle": lambda thing: pickle.loads(cloudpickle.dumps(thing)),
+    "deepcopy": copy.deepcopy,
+}
+ways = pytest.mark.parametrize("through", WAYS.values(), ids=WAYS.keys())
+
+
+@ways
+@built
+def test_a_round_trip_keeps_streams_and_outputs(build, through):
+    model = build(rngs=nnx.Rngs(0))
+    model(X)
+    other = through(model)
+    for _ in range(2):
+        np.testing.assert_array_equal(other(X), model(X))
+    assert type(other) is type(model)
+
+
+@ways
+@pytest.mark.parametrize("name", [*LINEN, "array of rates"])
+def test_a_round_trip_of_a_linen_module(name, through):
+    model = linen(name) if name in LINEN else jaxdrop.linen.Dropout(np.full(8, 0.4), (), False)
+    other = through(model)
+    assert other == model
+    np.testing.assert_array_equal(*(m.apply({}, X, rngs={"dropout": KEY}) for m in (other, model)))
+
+
+def test_a_class_of_your_own_travels_by_cloudpickle():
+    factor = 0.5
+
+    class Halved(DropModule, operator=lambda key, x, rate, *, by=factor: x * by):
+        pass
+
+    class HalvedLinen(jaxdrop.linen.DropModule, operator=lambda key, x, rate: x * factor):
+        pass
+
+    ours, linens = Halved(0.3, by=0.25), HalvedLinen(0.3, deterministic=False)
+    through = WAYS["cloudpickle"]
+    np.testing.assert_array_equal(through(ours)(X, rngs=KEY), X / 4)
+    np.testing.assert_array_equal(through(linens).apply({}, X, rng=KEY), X / 2)
