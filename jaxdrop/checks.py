@@ -19,8 +19,8 @@ class Rate(NamedTuple):
     unread: Array | None
 
     def is_always(self, rate: float) -> bool:
-        """Whether the rate is this one number, known before anything runs."""
-        return self.keep is not None and self.keep.ndim == 0 and float(self.keep) == 1.0 - rate
+        """Whether the rate is this number everywhere, known before anything runs."""
+        return self.keep is not None and bool((self.keep == np.float32(1.0 - rate)).all())
 
 
 def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:

@@ -18,7 +18,7 @@ def r_drop_loss(
 
     with `p` the softmax of the logits. The paper adds it, times alpha, to the mean of the two
     passes' cross-entropies. It is 0 for equal distributions, and gradients flow to both passes. A
-    class whose logit is -inf in both passes adds nothing.
+    class whose logit is -inf in both passes adds nothing; in one alone, the divergence is infinite.
 
     Args:
       logits_a: floating-point, of shape (..., classes), from a pass with one key.
@@ -29,7 +29,7 @@ def r_drop_loss(
 
     Raises:
       ValueError: logits of different shapes, or without a class axis.
-      TypeError: logits that are not floating-point, or of different dtypes.
+      TypeError: logits that are not real floating-point numbers, or of different dtypes.
 
     Example:
       >>> import jax.numpy as jnp, jaxdrop
@@ -41,11 +41,14 @@ def r_drop_loss(
       Liang et al., R-Drop: Regularized Dropout for Neural Networks, 2021.
 
     """
-    a, b = checks.check_data(logits_a), checks.check_data(logits_b)
+    a, b = checks.check_real_data(logits_a), checks.check_real_data(logits_b)
     checks.check_alike("logits_a", a, "logits_b", b)
     checks.check_rank("logits", a, 1, "(..., classes)")
     wide = at_least_float32(a.dtype)
-    log_a, log_b = (jax.nn.log_softmax(logits.astype(wide)) for logits in (a, b))
-    absent = jnp.isneginf(log_a) & jnp.isneginf(log_b)
+    absent = jnp.isneginf(a) & jnp.isneginf(b)
+    low = jnp.finfo(wide).min / 2  # as good as -inf in a softmax, and its differences are no NaN
+    log_a, log_b = (
+        jax.nn.log_softmax(jnp.where(absent, low, logits.astype(wide))) for logits in (a, b)
+    )
     gap = jnp.where(absent, 0, log_a - log_b)
     return (0.5 * ((jnp.exp(log_a) - jnp.exp(log_b)) * gap).sum(-1)).astype(a.dtype)

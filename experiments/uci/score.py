@@ -1,13 +1,12 @@
 """Samples of trained networks, and how near they come to the targets."""
 
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key
 
 from experiments.uci.data import Splits
@@ -59,25 +58,26 @@ def _draw(
 ) -> Iterator[Float[Array, "block runs test"]]:
     """The samples, block by block; without dropout two equal passes, which say what one would."""
     unit = (jnp.asarray(rows.mean, jnp.float32), jnp.asarray(rows.scale, jnp.float32))
-    arrays = jnp.asarray(rows.x_test), jnp.asarray(rate, jnp.float32), *unit
-    fn = Partial(_of_all(predict), params, *arrays)
+    arrays = params, jnp.asarray(rows.x_test), jnp.asarray(rate, jnp.float32), *unit
     if not rate.any():
-        yield jnp.stack([fn(key)] * 2)
+        yield jnp.stack([_predict_all(predict, *arrays, key)] * 2)
         return
     for block, size in enumerate(_blocks(samples)):
         own = jax.random.fold_in(jax.random.fold_in(key, _SAMPLING), block)
-        yield montecarlo.sample(own, fn, size, chunk=20)
+        yield _sampled(own, predict, size, *arrays)
+
+
+@partial(jax.jit, static_argnames=("predict", "samples"))
+def _sampled(
+    key: Key[Array, ""], predict: Callable[..., Array], samples: int, *arrays: Any
+) -> Float[Array, "samples runs test"]:
+    return montecarlo.sample(key, partial(_predict_all, predict, *arrays), samples, chunk=20)
 
 
 def _blocks(samples: int) -> list[int]:
     """Sizes of the blocks; what would be a block of one sample goes to the one before it."""
     starts = range(0, samples - 1, BLOCK)
     return [min(BLOCK, samples - start) for start in starts[:-1]] + [samples - starts[-1]]
-
-
-@cache  # for the same object is not compiled again
-def _of_all(predict: Callable[..., Array]) -> Callable[..., Array]:
-    return partial(_predict_all, predict)
 
 
 def _predict_all(

@@ -1,12 +1,12 @@
 """What each arm predicts, and how good its uncertainty is."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 from scipy.special import entr
 
@@ -52,12 +52,19 @@ def passes(
     """The passes of each arm. All share their first network: only what is averaged differs."""
     x = jnp.concatenate([digits.x_test, digits.x_corrupted, digits.x_unseen])
     first = jax.tree.map(lambda leaf: leaf[0], networks)
-    fn = Partial(_probabilities, first, x, jnp.float32(rate))
     key = jax.random.fold_in(key, _SAMPLING)
     members = jax.vmap(_probabilities, (0, None, None))(networks, x, jnp.float32(rate))
-    drawn = montecarlo.sample(key, fn, samples, chunk=min(CHUNK, samples))
+    drawn = _sampled(key, first, x, jnp.float32(rate), samples)
     found = zip(ARMS, (members[:1], drawn, members), strict=True)
     return {name: _parts(np.asarray(values), len(digits.y_test)) for name, values in found}
+
+
+@partial(jax.jit, static_argnames="samples")
+def _sampled(
+    key: Key[Array, ""], params: Params, x: Array, rate: Array, samples: int
+) -> Float[Array, "samples n classes"]:
+    predict = partial(_probabilities, params, x, rate)
+    return montecarlo.sample(key, predict, samples, chunk=min(CHUNK, samples))
 
 
 def _probabilities(

@@ -3,12 +3,12 @@
 Masks are tied over the inputs, so that a sample is a function, and its plot a line.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key
 
 from experiments.uncertainty import train
@@ -37,7 +37,7 @@ def curves(key: Key[Array, ""], members: int, samples: int, epochs: int) -> Curv
     networks = train.fit(plan, keys, x[:, None], y, jnp.float32(RATE))
     first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
     drawn = montecarlo.sample(
-        jax.random.fold_in(key, _SAMPLING), Partial(_function, first, grid), samples
+        jax.random.fold_in(key, _SAMPLING), partial(_function, first, grid), samples
     )
     each = jax.vmap(_function, (0, None))(networks, grid)
     return Curves(x, y, {"MC dropout": np.asarray(drawn), "ensemble": np.asarray(each)})

@@ -2,12 +2,8 @@
 
 # ruff: noqa: I001 - grouped by purpose, not by name
 
-# Sampling.
-from jaxdrop.montecarlo.models import predict_linen as predict_linen  # a model as fn(key)
-from jaxdrop.montecarlo.models import predict_nnx as predict_nnx  # the same for NNX
-from jaxdrop.montecarlo.models import sample_linen as sample_linen  # of a Flax Linen module
-from jaxdrop.montecarlo.models import sample_nnx as sample_nnx  # of a Flax NNX model
-from jaxdrop.montecarlo.sampling import sample as sample  # of any fn(key)
+# Sampling; jaxdrop.nnx.predict and jaxdrop.linen.predict make a model a function of a key.
+from jaxdrop.montecarlo.sampling import sample as sample  # of a function of a key
 from jaxdrop.montecarlo.streaming import Moments as Moments
 from jaxdrop.montecarlo.streaming import moments as moments  # mean and variance, constant memory
 

@@ -2,12 +2,15 @@
 
 from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
 from jaxdrop import checks
-from jaxdrop.montecarlo import predictions
+from jaxdrop.montecarlo import means, predictions
 from jaxdrop.montecarlo.sampling import check_positive
 
 Binning = Literal["width", "mass"]
@@ -49,12 +52,12 @@ def accuracy(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       1.0
 
     """
-    return correct(*predictions.check_classified(probabilities, labels)).mean(dtype=jnp.float32)
+    return means.share(correct(*predictions.check_classified(probabilities, labels)))
 
 
 def correct(probabilities: Array, labels: Array) -> Array:
     """Whether the most probable class is the true one; the first wins a tie."""
-    return probabilities.argmax(-1) == labels.astype(jnp.int32)
+    return probabilities.argmax(-1) == labels
 
 
 def nll(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
@@ -84,7 +87,7 @@ def nll(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
 
     """
     p, labels = predictions.check_classified(probabilities, labels)
-    return -jnp.log(jnp.take_along_axis(p, labels[:, None], axis=1)).mean()
+    return -means.mean(jnp.log(jnp.take_along_axis(p, labels[:, None], axis=1)[:, 0]))
 
 
 def brier(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
@@ -118,7 +121,7 @@ def brier(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
     """
     p, labels = predictions.check_classified(probabilities, labels)
     truth = labels[:, None] == jnp.arange(p.shape[1], dtype=labels.dtype)[None]
-    return jnp.square(p - truth.astype(p.dtype)).sum(-1).mean()
+    return means.mean(jnp.square(p - truth.astype(p.dtype)).sum(-1))
 
 
 def reliability(
@@ -130,6 +133,7 @@ def reliability(
     \mathrm{acc}_b = \frac{1}{n_b} \sum_{i \in b} [\arg\max_c p_{ic} = y_i]$$
 
     Examples are binned by the probability of their most probable class; a bin holds its upper edge.
+    Each bin takes a pass over all examples.
 
     Args:
       probabilities: floating-point, of shape (examples, classes): the mean over samples.
@@ -158,21 +162,45 @@ def reliability(
       Niculescu-Mizil & Caruana, Predicting Good Probabilities with Supervised Learning, 2005.
 
     """
+    diagram = _bins(probabilities, labels, bins, binning)
+    used = diagram.examples > 0
+    confidence, accuracy = (jnp.where(used, part, jnp.nan) for part in diagram[:2])
+    return diagram._replace(confidence=confidence, accuracy=accuracy)
+
+
+def _bins(
+    probabilities: Probabilities, labels: Labels, bins: int, binning: Binning
+) -> Reliability:
+    """The diagram, with 0 in empty bins."""
     p, labels = predictions.check_classified(probabilities, labels)
     check_positive("bins", bins)
     checks.check_choice("binning", binning, ("width", "mass"))
     confidences, hits = p.max(-1), correct(p, labels)
-    edges = jnp.linspace(0, 1, bins + 1, dtype=p.dtype)
-    edges = edges if binning == "width" else jnp.quantile(confidences, edges)
-    index = jnp.searchsorted(edges[1:-1], confidences)
-    count = jnp.bincount(index, length=bins)
-    weights = jnp.where(count > 0, count, 1).astype(p.dtype)
+    even = jnp.linspace(0, 1, bins + 1, dtype=p.dtype)
+    edges = even if binning == "width" else _quantiles(confidences, bins)
+    return _fill(confidences, hits, edges)
 
-    def mean(of_example: Array) -> Array:
-        total = jnp.zeros(bins, p.dtype).at[index].add(of_example.astype(p.dtype))
-        return jnp.where(count > 0, total / weights, jnp.full_like(total, jnp.nan))
 
-    return Reliability(mean(confidences), mean(hits), count, edges)
+def _quantiles(x: Array, parts: int) -> Array:
+    """The edges of parts that hold equally many; their places are whole numbers and remainders."""
+    places, beyond = np.divmod(np.arange(parts + 1) * (len(x) - 1), parts)
+    ranked = jnp.sort(x)
+    low, high = ranked[places], ranked[np.minimum(places + 1, len(x) - 1)]
+    return low + jnp.asarray(beyond / parts, x.dtype) * (high - low)
+
+
+@jax.jit
+def _fill(confidences: Array, hits: Array, edges: Array) -> Reliability:
+    """Bin by bin, because a scatter adds one example after the other, and loses digits at it."""
+
+    def of_bin(edges: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+        inside = (confidences > edges[0]) & (confidences <= edges[1])
+        examples, right = means.count(inside), means.count(inside & hits)
+        share = right.astype(edges[0].dtype) / jnp.maximum(examples, 1).astype(edges[0].dtype)
+        return means.mean(confidences, inside), share, examples
+
+    lower, upper = edges[:-1].at[0].set(-jnp.inf), edges[1:].at[-1].set(jnp.inf)
+    return Reliability(*lax.map(of_bin, (lower, upper)), edges)
 
 
 def ece(
@@ -208,6 +236,6 @@ def ece(
       Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015.
 
     """
-    diagram = reliability(probabilities, labels, bins=bins, binning=binning)
-    gaps = jnp.nan_to_num(abs(diagram.accuracy - diagram.confidence))
-    return gaps @ diagram.examples.astype(gaps.dtype) / diagram.examples.sum().astype(gaps.dtype)
+    diagram = _bins(probabilities, labels, bins, binning)
+    shares = diagram.examples.astype(diagram.edges.dtype) / diagram.examples.sum()
+    return (shares * abs(diagram.accuracy - diagram.confidence)).sum()

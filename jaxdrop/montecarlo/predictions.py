@@ -13,6 +13,14 @@ from jaxdrop import checks
 _SLACK = 3e-4  # rounding of a softmax in float32 over many classes; more in narrower types
 
 
+def _as_array(wanted: str, value: Any) -> Array:
+    """Takes what JAX can hold."""
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"Expected {wanted}; got {value!r}. Pass an array.") from None
+
+
 def check_sampled(name: str, samples: ArrayLike, rank: int, axes: str) -> Array:
     """Takes two samples or more, along the first axis."""
     samples = checks.check_real_data(samples)
@@ -80,7 +88,7 @@ def check_classified(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Array
 
 
 def _check_labels(labels: ArrayLike, probabilities: Array) -> Array:
-    labels = jnp.asarray(labels)
+    labels = _as_array("integer labels", labels)
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(
             f"Expected integer labels; got {labels.dtype}. Of one-hot rows, take argmax(-1)."
@@ -90,8 +98,10 @@ def _check_labels(labels: ArrayLike, probabilities: Array) -> Array:
         classes = probabilities.shape[1]
         wrong = np.asarray(labels)[(np.asarray(labels) < 0) | (np.asarray(labels) >= classes)]
         if wrong.size:
-            raise ValueError(f"Expected labels from 0 to {classes - 1}; got {wrong[0]}.")
-    return labels
+            raise ValueError(
+                f"Expected labels from 0 to {classes - 1}; got {wrong[0]}. Number the classes from 0."
+            )
+    return labels.astype(jnp.int32)  # narrower ones may not hold the number of classes
 
 
 def _check_shape(name: str, x: Array, wanted: str, shape: tuple[int, ...]) -> None:
@@ -112,9 +122,11 @@ def check_scores(name: str, scores: ArrayLike, examples: int | None = None) -> A
 
 def check_flags(name: str, flags: ArrayLike, examples: int) -> Array:
     """Takes a bool for each example, both of them present where that can be read."""
-    flags = jnp.asarray(flags)
+    flags = _as_array(f"bool {name}", flags)
     if flags.dtype != jnp.bool_:
-        raise TypeError(f"Expected bool {name}; got {flags.dtype}.")
+        raise TypeError(
+            f"Expected bool {name}; got {flags.dtype}. Compare, for instance with labels == 1."
+        )
     _check_shape(name, flags, "one bool for each example", (examples,))
     if not isinstance(flags, Tracer) and bool(flags.all() | ~flags.any()):
         raise ValueError(

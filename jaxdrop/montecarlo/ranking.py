@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from jaxdrop.montecarlo import predictions
+from jaxdrop.montecarlo import means, predictions
 from jaxdrop.montecarlo.calibration import Labels, Probabilities, correct
 
 
@@ -53,7 +53,7 @@ def auroc(
     first, last = _ties(ranked, scores)
     lower, upper = (negatives[place].astype(scores.dtype) for place in (first, last))
     beaten = (lower + upper) / 2 / negatives[-1].astype(scores.dtype)
-    return jnp.mean(beaten, where=positive)
+    return means.mean(beaten, positive)
 
 
 def _running(flags: Array) -> Array:
@@ -178,10 +178,11 @@ def rejection(
     p, labels = predictions.check_classified(probabilities, labels)
     scores = predictions.check_scores("uncertainty", uncertainty, len(p))
     order = jnp.argsort(scores)
-    ranked, hits = scores[order], _running(correct(p, labels)[order]).astype(p.dtype)
+    ranked, hits = scores[order], _running(correct(p, labels)[order])
     first, last = _ties(ranked, ranked)
     kept = jnp.arange(1, len(p) + 1)
     share = (kept - first).astype(p.dtype) / (last - first).astype(p.dtype)
-    expected = hits[first] + share * (hits[last] - hits[first])
+    among_ties = (hits[last] - hits[first]).astype(p.dtype)
+    expected = hits[first].astype(p.dtype) + share * among_ties
     rejected = (len(p) - kept).astype(p.dtype) / len(p)
     return Rejection(rejected[::-1], (expected / kept.astype(p.dtype))[::-1])

@@ -6,24 +6,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.core import Tracer
+from jax.custom_batching import custom_vmap
 from jax.sharding import Mesh, PartitionSpec
-from jax.tree_util import Partial
 from jaxtyping import Array, Int, Key, PyTree, Shaped
 
 from jaxdrop import checks
 
-_PROBES = 256  # samples more before equal ones are refused: at low rates a few can be equal
-_ULPS = 8  # samples that differ by less are equal: chunks can differ in their last bits
 AXIS = "samples"  # of the devices that share them
 Predict = Callable[[Key[Array, ""]], PyTree[Array]]
 
 
 def sample(
     key: Key[Array, ""],
-    fn: Predict,
+    predict: Predict,
     num_samples: int,
     *,
     chunk: int | None = None,
@@ -34,33 +30,38 @@ def sample(
     $$y_t = f(k_t), \qquad k_t = \mathrm{fold\_in}(key, t), \qquad t = 0, \dots, T - 1$$
 
     Sample `t` depends on `key` and `t` alone: a larger `num_samples` adds to the first ones, and
-    `chunk` and `mesh` change them by rounding at most. All run in one compiled program. It is
-    compiled at each call, unless `fn` is a `jax.tree_util.Partial`: then its arguments are traced,
-    and a call with others of their shapes compiles nothing. Inside `jax.jit` use any function.
+    `chunk` and `mesh` change them by rounding at most. `jaxdrop.nnx.predict` and
+    `jaxdrop.linen.predict` make such a function of a Flax model.
+
+    All samples run in one program, which is compiled at each call, because `predict` may hold what
+    has changed since, such as a model in training. To compile once, make the call in a function of
+    your own under `jax.jit` (or `nnx.jit`), whose arguments are the key and all that changes.
 
     Args:
       key: one key, typed or legacy.
-      fn: takes a typed key, and returns an array or a pytree of them.
+      predict: takes a typed key, and returns an array or a pytree of them. It runs `num_samples`
+        times.
       num_samples: how many, 2 or more.
       chunk: how many are computed at once (on each device), where memory is short; None takes all.
-      mesh: shares the samples out over all devices of this mesh; each holds all that `fn` needs.
+      mesh: shares the samples out over all devices of this mesh; each holds all that `predict`
+        needs.
 
     Returns:
-      What `fn` returns, with a first axis of `num_samples`.
+      What `predict` returns, with a first axis of `num_samples`.
 
     Raises:
-      ValueError: less than two samples, a chunk below 1, several keys; or samples that are all
-        equal, because no dropout is active or `fn` does not use its key. Inside `jax.jit` only the
-        latter can be seen, not a rate that turns out to be 0.
-      TypeError: no key, or a count that is no integer.
+      ValueError: less than two samples, a chunk below 1, several keys; or no result that depends on
+        the key, because no dropout is active or `predict` draws from another key. That is read from
+        the program, not from results: a rate that is traced counts as active, even if it is 0.
+      TypeError: no key, no function, no mesh, or a count that is no integer.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> from jaxdrop import montecarlo
       >>> weights = jnp.array([1.0, 2.0, 3.0])
-      >>> def fn(key):
+      >>> def predict(key):
       ...     return jaxdrop.dropout(key, jnp.ones(3), 0.5) @ weights
-      >>> samples = montecarlo.sample(jax.random.key(0), fn, 1000)
+      >>> samples = montecarlo.sample(jax.random.key(0), predict, 1000)
       >>> samples.shape, round(float(samples.mean()))
       ((1000,), 6)
 
@@ -68,67 +69,122 @@ def sample(
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
 
     """
-    key, count = checks.check_key(key), check_samples(num_samples)
-    size = min(count if chunk is None else check_positive("chunk", chunk), count)
-    samples = compiled(_draw, fn, key, jnp.arange(count), size, mesh)
-    check_spread(key, fn, count, size, mesh, _vary(samples))
-    return samples
-
-
-def compiled(run: Callable[..., Any], fn: Predict, *arguments: Any) -> Any:
-    """Runs under `jit`; what is compiled for a plain function does not outlive the call."""
-    *traced, size, mesh = arguments
-    if isinstance(fn, Partial):
-        return _program(run)(fn, *traced, size, mesh)
-    return jax.jit(lambda *traced: run(fn, *traced, size, mesh))(*traced)
-
-
-_PROGRAMS: dict[Callable[..., Any], Callable[..., Any]] = {}
-
-
-def _program(run: Callable[..., Any]) -> Callable[..., Any]:
-    return _PROGRAMS.setdefault(run, jax.jit(run, static_argnums=(3, 4)))
+    key, count = check_call(key, predict, num_samples, mesh)
+    size = count if chunk is None else check_positive("chunk", chunk)
+    run = partial(_draw, partial(passes, predict), size)
+    if mesh is None:
+        return jax.jit(lambda key: run(key, jnp.arange(count)))(key)
+    return jax.jit(lambda key: _in_order(on_devices(run, mesh, key, count), count))(key)
 
 
 def _draw(
-    fn: Predict, key: Key[Array, ""], indices: Int[Array, " samples"], size: int, mesh: Mesh | None
+    run: Callable[..., PyTree[Array]], size: int, key: Key[Array, ""], indices: Int[Array, " share"]
 ) -> PyTree[Array]:
-    """One sample for each index, `size` at once."""
-    check_key_is_used(fn, key)
-    count, shares = len(indices), 1 if mesh is None else mesh.size
-
-    def run(key: Key[Array, ""], indices: Int[Array, " share"]) -> PyTree[Array]:
-        of_index = partial(at, fn, key)
-        if size >= len(indices):
-            return jax.vmap(of_index)(indices)
-        return lax.map(of_index, indices, batch_size=size)
-
-    padded = jnp.pad(indices, (0, -count % shares), mode="edge")
-    return jax.tree.map(lambda leaf: leaf[:count], share(run, mesh)(key, padded))
+    """The samples of these indices, `size` at once."""
+    if len(indices) <= size:
+        return run(key, indices)
+    blocks, left = in_blocks(indices, size)
+    drawn = lax.map(partial(run, key), blocks)
+    whole = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), drawn)
+    return _in_order([whole, run(key, left)] if len(left) else [whole], len(indices))
 
 
-def at(fn: Predict, key: Key[Array, ""], index: Int[Array, ""]) -> PyTree[Array]:
-    """The sample of this index."""
-    return fn(jax.random.fold_in(key, index))
+def _in_order(parts: list[PyTree[Array]], count: int) -> PyTree[Array]:
+    """The first `count` samples of these parts."""
+    if len(parts) == 1:
+        return jax.tree.map(lambda leaf: leaf[:count], parts[0])
+    whole, last = parts
+    return jax.tree.map(
+        lambda a, b: jnp.concatenate([a, b[: count - len(a)]]), whole, last
+    )
 
 
-def share(run: Callable[..., Any], mesh: Mesh | None, *, gather: bool = True) -> Callable[..., Any]:
-    """Gives each device of the mesh its part of the indices."""
-    if mesh is None:
-        return run
-    mesh, over = Mesh(mesh.devices.ravel(), AXIS), PartitionSpec(AXIS)  # any axes, of any kind
-    specs = {"in_specs": (PartitionSpec(), over), "out_specs": over if gather else PartitionSpec()}
-    return jax.shard_map(run, mesh=mesh, check_vma=False, **specs)
+def in_blocks(indices: Int[Array, " n"], size: int) -> tuple[Array, Array]:
+    """Blocks of this size, and the indices that are left."""
+    full = len(indices) // size * size
+    return indices[:full].reshape(-1, size), indices[full:]
 
 
-def check_samples(count: int) -> int:
-    """Takes a number of samples that have a spread."""
-    if checks.check_count("num_samples", count, 2**31 - 1) < 2:
+def passes(predict: Predict, key: Key[Array, ""], indices: Int[Array, " n"]) -> PyTree[Array]:
+    """A pass for each index, side by side; refused where no result depends on the key.
+
+    `vmap` tells: it gives a new axis to what depends on the index, and to nothing else.
+    """
+    seen: list[bool] = []
+
+    @custom_vmap
+    def look(results: PyTree[Array]) -> PyTree[Array]:
+        return results
+
+    @look.def_vmap
+    def _(_: int, depends: list[PyTree[bool]], results: PyTree[Array]) -> Any:
+        seen.append(True)
+        return results, depends[0]
+
+    samples = jax.vmap(lambda index: look(predict(jax.random.fold_in(key, index))))(indices)
+    if not seen:
         raise ValueError(
-            f"Expected num_samples of 2 or more; got {count}. One sample has no spread: for one "
-            "pass with dropout on, call the function itself."
+            "Expected predictions that depend on their key; got results that do not. Either no "
+            "dropout site is active (none in the model, rate 0, or a mode that turns it off), or "
+            "keys are not split: let every random choice come from the key that predict is given."
         )
-    return int(count)
+    return samples
+
+
+def on_devices(
+    run: Callable[..., PyTree[Array]],
+    mesh: Mesh,
+    key: Key[Array, ""],
+    count: int,
+    join: Callable[..., PyTree[Array]] | None = None,
+) -> PyTree[Array]:
+    """Runs equal shares of the indices on all devices, and what is left on the first of them.
+
+    Without `join` the parts of all devices, behind each other; else what it makes of a device's.
+    """
+    mesh, over = Mesh(mesh.devices.ravel(), AXIS), PartitionSpec(AXIS)  # any axes, of any kind
+    whole = count - count % mesh.size
+
+    def of_device(key: Key[Array, ""], own: Array, last: Array) -> PyTree[Array]:
+        parts = [run(key, own)] if len(own) else []
+        if whole < count:
+            parts.append(_if(last[0] < count, run, key, last))
+        return parts if join is None else join(parts)
+
+    out = over if join is None else PartitionSpec()
+    specs = {"in_specs": (PartitionSpec(), over, over), "out_specs": out}
+    shared = jax.shard_map(of_device, mesh=mesh, check_vma=False, **specs)
+    return shared(key, jnp.arange(whole), whole + jnp.arange(mesh.size))
+
+
+def _if(wanted: Array, run: Callable[..., PyTree[Array]], *arguments: Array) -> PyTree[Array]:
+    """Runs where wanted; elsewhere zeros."""
+    shapes = jax.eval_shape(run, *arguments)
+    return lax.cond(
+        wanted, run, lambda *_: jax.tree.map(lambda leaf: lax.full_like(leaf, 0), shapes), *arguments
+    )
+
+
+def check_call(
+    key: Key[Array, ""], predict: Predict, num_samples: int, mesh: Mesh | None
+) -> tuple[Key[Array, ""], int]:
+    """Takes a key, a function of one, a number of samples that have a spread, and a mesh or none."""
+    key = checks.check_key(key)
+    if not callable(predict):
+        raise TypeError(
+            f"Expected a function of a key as predict; got {predict!r}. Make one of a model with "
+            "jaxdrop.nnx.predict or jaxdrop.linen.predict."
+        )
+    if mesh is not None and not isinstance(mesh, Mesh):
+        raise TypeError(
+            f"Expected a jax.sharding.Mesh as mesh; got {mesh!r}. Make one with jax.make_mesh."
+        )
+    if checks.check_count("num_samples", num_samples, 2**31 - 1) < 2:
+        raise ValueError(
+            f"Expected num_samples of 2 or more; got {num_samples}. One sample has no spread: for "
+            "one pass with dropout on, call predict itself."
+        )
+    return key, int(num_samples)
 
 
 def check_positive(name: str, count: int) -> int:
@@ -138,51 +194,11 @@ def check_positive(name: str, count: int) -> int:
     return int(count)
 
 
-def check_key_is_used(fn: Predict, key: Key[Array, ""]) -> None:
-    """Refuses a function whose results do not depend on its key; also while tracing."""
-    keys = jax.random.split(key, 2)
-    try:
-        jax.eval_shape(jax.vmap(fn, out_axes=None), keys)  # fails where a result has a batch axis
-    except Exception:
-        return  # another failure shows when the function runs
-    raise _equal("its results do not depend on the key")
+def one_by_one(predict: Callable[..., PyTree[Array]], x: PyTree[Array]) -> PyTree[Array]:
+    """Maps over inputs, each as a batch of one, with one key and so with one draw of each mask."""
 
+    def of_one(x: PyTree[Array]) -> PyTree[Array]:
+        alone = predict(jax.tree.map(lambda leaf: leaf[None], x))
+        return jax.tree.map(lambda leaf: leaf[0], alone)
 
-def check_spread(
-    key: Key[Array, ""], fn: Predict, count: int, size: int, mesh: Mesh | None, vary: bool
-) -> None:
-    """Refuses a function whose samples are equal, these and the next ones."""
-    if not vary:
-        more = jnp.arange(count, count + _PROBES)
-        if not _vary(compiled(_draw, fn, key, more, min(size, _PROBES), mesh)):
-            raise _equal("the key is used, but the results are equal")
-
-
-def _vary(samples: PyTree[Array]) -> bool:
-    """Whether samples differ; they count as doing so where that cannot be read."""
-    leaves = [leaf for leaf in jax.tree.leaves(samples) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
-    if not leaves or any(isinstance(leaf, Tracer) for leaf in leaves):
-        return True
-    return any(bool(_differ(leaf)) for leaf in leaves)
-
-
-@jax.jit
-def _differ(leaf: Array) -> Array:
-    first = jnp.broadcast_to(leaf[:1], leaf.shape)
-    reach = _ULPS * jnp.finfo(leaf.dtype).eps * abs(first)
-    same = (leaf == first) | (abs(leaf - first) <= reach) | (jnp.isnan(leaf) & jnp.isnan(first))
-    return ~same.all()
-
-
-def deviates(mean: Array, variance: Array) -> bool:
-    """Whether a variance is more than the rounding of its mean."""
-    reach = _ULPS * np.finfo(mean.dtype).eps * abs(np.asarray(mean))
-    return not bool((np.sqrt(np.asarray(variance)) <= reach).all())
-
-
-def _equal(reason: str) -> ValueError:
-    return ValueError(
-        f"Expected predictions that differ from sample to sample; got equal ones: {reason}. Either "
-        "no dropout site is active (none in the model, rate 0, or a mode that turns it off), or "
-        "keys are not split: let every random choice come from the key that fn is given."
-    )
+    return jax.vmap(of_one)(x)

@@ -1,17 +1,17 @@
 """Mean and variance over thousands of samples, in the memory of one chunk."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.core import Tracer
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from jaxdrop import checks
-from jaxdrop.montecarlo import predictions, sampling
+from jaxdrop.montecarlo import means, predictions, sampling
+from jaxdrop.montecarlo.means import Spread
 from jaxdrop.montecarlo.sampling import Predict
 
 _CHUNK = 32  # wide enough for the vector units of a core, small enough for a large model
@@ -25,17 +25,16 @@ class Moments(NamedTuple):
     variance: PyTree[Float[Array, "..."]]
 
 
-class _Sums(NamedTuple):
-    """Of a set of samples: how many, their mean, the sum of squared distances from it."""
+class _Part(NamedTuple):
+    """Of some of the samples: how many they are, and their spread."""
 
-    weight: Float[Array, ""]
-    mean: PyTree[Array]
-    squares: PyTree[Array]
+    number: Int[Array, ""]
+    spreads: PyTree[Spread]
 
 
 def moments(
     key: Key[Array, ""],
-    fn: Predict,
+    predict: Predict,
     num_samples: int,
     *,
     chunk: int = _CHUNK,
@@ -45,34 +44,38 @@ def moments(
 
     $$\bar y = \frac{1}{T} \sum_t y_t, \qquad v = \frac{1}{T} \sum_t (y_t - \bar y)^2$$
 
-    Chunks are merged by the update of Chan, which loses no digits where the mean is large. What is
-    a mean over samples can be streamed: let `fn` return it. The entropies of `classification` need
+    Chunks are merged by the update of Chan, with a mean held in two numbers and counts in integers,
+    so that no digits are lost where the mean is large or the samples are many. What is a mean over
+    samples can be streamed: let `predict` return it. The entropies of `classification` need
     `{"p": p, "entropy": entropy(p)}`, whose means are the predictive probabilities and the expected
-    entropy.
+    entropy. As `sample`, it is compiled at each call, unless your own `jax.jit` is around it.
 
     Args:
       key: one key, typed or legacy.
-      fn: takes a typed key, and returns an array or a pytree of them, real numbers all.
+      predict: takes a typed key, and returns an array or a pytree of them, real numbers all. It
+        runs `num_samples` times.
       num_samples: how many, 2 or more.
       chunk: how many are computed at once, on each device.
-      mesh: shares the samples out over all devices of this mesh; each holds all that `fn` needs.
+      mesh: shares the samples out over all devices of this mesh; each holds all that `predict`
+        needs.
 
     Returns:
-      `Moments`: `num_samples`, and `mean` and `variance` as pytrees like what `fn` returns, in
+      `Moments`: `num_samples`, and `mean` and `variance` as pytrees like what `predict` returns, in
       float32 or, where a prediction has more digits, its dtype.
 
     Raises:
-      ValueError: less than two samples, a chunk below 1, several keys, or samples that are all
-        equal, as in `sample`.
-      TypeError: no key, or a count that is no integer.
+      ValueError: less than two samples, a chunk below 1, several keys, or no result that depends on
+        the key, as in `sample`.
+      TypeError: no key, no function, no mesh, a count that is no integer, or predictions that are
+        not real numbers.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> from jaxdrop import montecarlo
       >>> weights = jnp.array([1.0, 2.0, 3.0])
-      >>> def fn(key):
+      >>> def predict(key):
       ...     return jaxdrop.dropout(key, jnp.ones(3), 0.5) @ weights
-      >>> found = montecarlo.moments(jax.random.key(0), fn, 10_000)
+      >>> found = montecarlo.moments(jax.random.key(0), predict, 10_000)
       >>> round(float(found.mean)), round(float(found.variance))  # 0.5 / 0.5 * (1 + 4 + 9)
       (6, 14)
 
@@ -80,94 +83,62 @@ def moments(
       Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance, 1983.
 
     """
-    key, count = checks.check_key(key), sampling.check_samples(num_samples)
-    size = min(sampling.check_positive("chunk", chunk), count)
-    shares = 1 if mesh is None else mesh.size
-    indices = jnp.arange(count + -count % (size * shares))
-    sums = sampling.compiled(_stream, fn, key, _Counted(indices, jnp.int32(count)), size, mesh)
-    variance = jax.tree.map(lambda squares: squares / count, sums.squares)
-    sampling.check_spread(key, fn, count, size, mesh, _vary(sums.mean, variance))
-    return Moments(count, sums.mean, variance)
+    key, count = sampling.check_call(key, predict, num_samples, mesh)
+    size = sampling.check_positive("chunk", chunk)
+    run = partial(_stream, partial(_of_chunk, predict), size)
 
+    def program(key: Key[Array, ""]) -> tuple[PyTree[Array], PyTree[Array]]:
+        if mesh is None:
+            spreads = run(key, jnp.arange(count)).spreads
+        else:
+            spreads = sampling.on_devices(run, mesh, key, count, _over_devices)
+        return _each(Spread.mean, spreads), _each(partial(Spread.variance, number=count), spreads)
 
-class _Counted(NamedTuple):
-    """Indices of samples; those from `stop` on fill the last chunk, and weigh nothing."""
-
-    indices: Int[Array, " samples"]
-    stop: Int[Array, ""]
+    return Moments(count, *jax.jit(program)(key))
 
 
 def _stream(
-    fn: Predict, key: Key[Array, ""], counted: _Counted, size: int, mesh: Mesh | None
-) -> _Sums:
-    sampling.check_key_is_used(fn, key)
+    run: Callable[..., _Part], size: int, key: Key[Array, ""], indices: Int[Array, " share"]
+) -> _Part:
+    """Of the samples of these indices, `size` at once."""
+    blocks, left = sampling.in_blocks(indices, min(size, len(indices)))
 
-    def run(key: Key[Array, ""], indices: Int[Array, " share"]) -> _Sums:
-        def step(sums: _Sums, chunk: Int[Array, " size"]) -> tuple[_Sums, None]:
-            values = jax.vmap(partial(sampling.at, fn, key))(chunk)
-            return _merge(sums, _sums(values, chunk < counted.stop)), None
+    def step(part: _Part, block: Int[Array, " size"]) -> tuple[_Part, None]:
+        return _merge(part, run(key, block)), None
 
-        empty = jax.tree.map(_zeros, jax.eval_shape(fn, key))
-        start = _Sums(jnp.float32(0), empty, empty)
-        sums = lax.scan(step, start, indices.reshape(-1, size))[0]
-        return sums if mesh is None else _over_devices(sums)
-
-    return sampling.share(run, mesh, gather=False)(key, counted.indices)
+    part = run(key, blocks[0])
+    if len(blocks) > 1:
+        part, _ = lax.scan(step, part, blocks[1:])
+    return _merge(part, run(key, left)) if len(left) else part
 
 
-def _zeros(leaf: Any) -> Array:
-    return jnp.zeros(leaf.shape, predictions.wide(leaf.dtype))
+def _of_chunk(predict: Predict, key: Key[Array, ""], indices: Int[Array, " chunk"]) -> _Part:
+    samples = jax.tree.map(_real, sampling.passes(predict, key, indices))
+    return _Part(jnp.int32(len(indices)), jax.tree.map(means.spread_of, samples))
 
 
-def _sums(values: PyTree[Array], counts: Array) -> _Sums:
-    count = counts.sum(dtype=jnp.float32)
-
-    def total(leaf: Array) -> Array:
-        weights = counts.reshape(-1, *[1] * (leaf.ndim - 1))
-        return jnp.where(weights, leaf, jnp.zeros_like(leaf)).sum(0)
-
-    values = jax.tree.map(predictions.widen, values)
-    mean = jax.tree.map(lambda leaf: _over(total(leaf), count), values)
-    squares = jax.tree.map(lambda leaf, mean: total(jnp.square(leaf - mean[None])), values, mean)
-    return _Sums(count, mean, squares)
+def _real(prediction: Array) -> Array:
+    """Takes real numbers."""
+    kinds = (jnp.floating, jnp.integer, jnp.bool_)
+    if not any(jnp.issubdtype(prediction.dtype, kind) for kind in kinds):
+        raise TypeError(
+            f"Expected predictions that are real numbers; got {prediction.dtype}. Of complex ones, "
+            "let predict return the real and the imaginary part."
+        )
+    return predictions.widen(prediction)
 
 
-def _over(total: Array, count: Array) -> Array:
-    return total / jnp.maximum(count, 1).astype(total.dtype)
+def _merge(a: _Part, b: _Part) -> _Part:
+    """Of the samples of both."""
+    spreads = _each(partial(means.merge, a.number, b.number), a.spreads, b.spreads)
+    return _Part(a.number + b.number, spreads)
 
 
-def _merge(a: _Sums, b: _Sums) -> _Sums:
-    """The sums of both sets together."""
-    count = a.weight + b.weight
-
-    def mean(of_a: Array, of_b: Array) -> Array:
-        return of_a + _over((of_b - of_a) * b.weight.astype(of_a.dtype), count)
-
-    def squares(of_a: Array, of_b: Array, mean_a: Array, mean_b: Array) -> Array:
-        apart = jnp.square(mean_b - mean_a) * (a.weight * b.weight).astype(of_a.dtype)
-        return of_a + of_b + _over(apart, count)
-
-    means = jax.tree.map(mean, a.mean, b.mean)
-    return _Sums(count, means, jax.tree.map(squares, a.squares, b.squares, a.mean, b.mean))
+def _over_devices(parts: list[_Part]) -> PyTree[Spread]:
+    """Of the samples of all devices, on each of them."""
+    number, spreads = reduce(_merge, parts)
+    return _each(partial(means.over_devices, sampling.AXIS, number), spreads)
 
 
-def _over_devices(sums: _Sums) -> _Sums:
-    """The sums of the shares of all devices together, on each of them."""
-    everywhere = partial(lax.psum, axis_name=sampling.AXIS)
-    count = everywhere(sums.weight)
-
-    def weighted(leaf: Array) -> Array:
-        return leaf * sums.weight.astype(leaf.dtype)
-
-    def squares(own: Array, mean: Array, whole: Array) -> Array:
-        return everywhere(own + weighted(jnp.square(mean - whole)))
-
-    mean = jax.tree.map(lambda leaf: _over(everywhere(weighted(leaf)), count), sums.mean)
-    return _Sums(count, mean, jax.tree.map(squares, sums.squares, sums.mean, mean))
-
-
-def _vary(means: PyTree[Array], variances: PyTree[Array]) -> bool:
-    pairs = list(zip(jax.tree.leaves(means), jax.tree.leaves(variances), strict=True))
-    if not pairs or any(isinstance(variance, Tracer) for _, variance in pairs):
-        return True
-    return any(sampling.deviates(mean, variance) for mean, variance in pairs)
+def _each(function: Callable[..., Any], *spreads: PyTree[Spread]) -> PyTree[Any]:
+    return jax.tree.map(function, *spreads, is_leaf=lambda node: isinstance(node, Spread))

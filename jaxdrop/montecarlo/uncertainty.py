@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxdrop.montecarlo import predictions
+from jaxdrop import checks
+from jaxdrop.montecarlo import means, predictions
 
 
 class Classification(NamedTuple):
@@ -68,14 +69,15 @@ def classification(samples: Float[ArrayLike, "samples *batch classes"]) -> Class
       Gal, Uncertainty in Deep Learning, 2016.
 
     """
-    given = jnp.asarray(samples)
+    given = checks.check_real_data(samples)
     samples = predictions.check_sampled("samples", given, 2, "(samples, ..., classes)")
     predictions.check_probabilities("samples", given)
-    mean = samples.mean(0)
-    predictive, expected = _entropy(mean), _entropy(samples).mean(0)
-    votes = jax.nn.one_hot(samples.argmax(-1), samples.shape[-1], dtype=samples.dtype).mean(0)
+    mean = means.mean(samples)
+    predictive, expected = _entropy(mean), means.mean(_entropy(samples))
+    votes = jax.nn.one_hot(samples.argmax(-1), samples.shape[-1], dtype=jnp.bool_)
     information = jnp.maximum(predictive - expected, 0)
-    return Classification(mean, predictive, expected, information, 1 - votes.max(-1))
+    ratio = 1 - means.share(votes, samples.dtype).max(-1)
+    return Classification(mean, predictive, expected, information, ratio)
 
 
 def _entropy(p: Array) -> Array:
@@ -130,7 +132,7 @@ def regression(
     samples = predictions.check_sampled("samples", samples, 1, "(samples, ...)")
     precision = predictions.check_precision(precision, samples.shape)
     precision = jnp.broadcast_to(precision.astype(samples.dtype), samples.shape)
-    mean, epistemic, aleatoric = samples.mean(0), samples.var(0), (1 / precision).mean(0)
+    (mean, epistemic), aleatoric = means.mean_and_variance(samples), means.mean(1 / precision)
     likelihood = None if targets is None else _log_likelihood(samples, precision, targets)
     return Regression(mean, epistemic, aleatoric, epistemic + aleatoric, likelihood)
 
@@ -139,4 +141,4 @@ def _log_likelihood(samples: Array, precision: Array, targets: ArrayLike) -> Arr
     targets = predictions.check_targets(targets, samples.shape[1:]).astype(samples.dtype)
     squares = precision * jnp.square(targets[None] - samples)
     terms = (jnp.log(precision) - jnp.log(2 * jnp.pi) - squares) / 2
-    return jax.nn.logsumexp(terms, axis=0) - jnp.log(len(samples))
+    return means.log_mean_exp(terms)

@@ -40,7 +40,8 @@ from jaxdrop.nnx.catalogue import Zoneout as Zoneout
 from jaxdrop.nnx.wrappers import DropConnect as DropConnect  # around any module
 from jaxdrop.nnx.recurrent import VariationalRNN as VariationalRNN  # locked masks in recurrence
 
-# Looking at models, and changing them.
+# Sampling models, looking at them, and changing them.
+from jaxdrop.nnx.predict import predict as predict  # a model as a function of a key
 from jaxdrop.modules import Site as Site
 from jaxdrop.nnx.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode
 from jaxdrop.nnx.surgery import Place as Place  # what a rule of your own returns
