@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -156,7 +157,7 @@ def test_what_jax_prints_here_is_read():
     assert max(turns) == 7
 
 
-def comparison(program="forward", candidates=("copy", "jaxdrop-16", "flax-nnx", "torch")):
+def comparison(program: Any = "forward", candidates=("copy", "jaxdrop-16", "flax-nnx", "torch")):
     return Comparison("v5e", program, (64, 64), "bfloat16", 0.1, candidates)
 
 
