@@ -74,7 +74,7 @@ def drop(
     apply: Callable[..., Inexact[Array, "..."]],
     broadcast_dims: Sequence[int],
     bits: int,
-    *others: Array,
+    *others: ArrayLike,
 ) -> Inexact[Array, "*shape"]:
     """Checks what every operator with a Bernoulli mask takes; then draws and applies the mask.
 
@@ -91,7 +91,7 @@ def draw_and_apply(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
     rate: checks.Rate,
-    *others: Array,
+    *others: ArrayLike,
     apply: Callable[..., Inexact[Array, "..."]],
     drawn: tuple[int, ...],
     bits: int,

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float32, UInt32
 from jaxdrop import checks
 
 Steps = np.ndarray | Array
-Words = tuple[UInt32[Array, "..."], UInt32[Array, "..."]]
+Words = tuple[UInt32[Steps, "..."], UInt32[Steps, "..."]]
 
 
 def steps_before(limit: ArrayLike, step: ArrayLike) -> Float32[Array, "..."]:

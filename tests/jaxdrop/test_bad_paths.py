@@ -116,10 +116,10 @@ BAD: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: connect(PAIR, 0.5, where=1), TypeError, "where to be a function .* got 1"),
     (lambda: connect(PAIR, KEY), TypeError, "a real number .* as rate; got a key"),
     (
-        lambda: jaxdrop.drop_connect(PAIR, KEY, 0.5),
+        lambda: jaxdrop.drop_connect(PAIR, KEY, 0.5),  # pyright: ignore
         TypeError,
-        r"drop_connect\(key, weights, rate\)",
-    ),  # pyright: ignore
+        r"comes first: drop_connect\(key, weights, rate\)",
+    ),
     (lambda: embed(jnp.ones((2, 2)), [[1], [1, 2]]), TypeError, r"a real number .*\[1, 2\]"),
     (lambda: derive(step=1, layer="\ud800"), ValueError, r"Unicode characters; got '\\ud800'"),
     (lambda: derive(step=1, layer=b"a"), TypeError, "an integer as layer; got b'a'. A name"),

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -151,7 +152,7 @@ def test_steps_and_shards_combine():
 
 
 @pytest.mark.parametrize("parts", [{}, {"layer": 2}, {"layer": "a", "microbatch": 3}], ids=str)
-def test_a_key_is_derived_in_one_call_however_many_its_parts(parts: dict[str, int | str]):
+def test_a_key_is_derived_in_one_call_however_many_its_parts(parts: dict[str, Any]):
     """Each further one would be dispatched on its own in an eager call."""
     program = jax.make_jaxpr(lambda key: jaxdrop.derive(key, step=1, **parts))(KEY)
     assert len(program.eqns) == 1

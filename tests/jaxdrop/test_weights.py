@@ -10,6 +10,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxdrop
+from tests.test_laws import traces
 
 KEY = jax.random.key(6)
 MODEL = {"dense": {"kernel": jnp.ones((16, 16)), "bias": jnp.ones(16)}, "out": jnp.ones((16, 16))}
@@ -120,3 +121,15 @@ def test_sharded_weights(kind: AxisType):
     sharded = jax.device_put(x, NamedSharding(mesh, P("a", "b")))
     for op in (jaxdrop.drop_connect, jaxdrop.embedding_dropout, jaxdrop.attention_dropout):
         np.testing.assert_array_equal(jax.jit(op)(KEY, sharded, 0.5), op(KEY, x, 0.5))
+
+
+def test_leaves_of_one_shape_are_traced_once():
+    leaves = {name: jnp.ones((3, 41)) for name in "abcd"}
+    assert traces(lambda: jaxdrop.drop_connect(KEY, {"a": leaves["a"]}, 0.5))
+    assert not traces(lambda: jaxdrop.drop_connect(KEY, leaves, 0.5))
+
+
+def test_a_second_gradient_of_a_model_traces_nothing():
+    gradient = jax.grad(lambda tree: jaxdrop.drop_connect(KEY, tree, 0.5)["out"].sum())
+    gradient(MODEL)
+    assert not traces(lambda: gradient(MODEL))
