@@ -34,7 +34,7 @@ def token_dropout(
     keeps `n - round(rate * n)` of its `n` tokens, at least one below rate 1, chosen uniformly, in
     their order and unscaled: the layers that follow work on a shorter sequence. Position
     embeddings must be added before; what belongs to the tokens goes the same way under the same
-    key.
+    key. On an explicit mesh every device ends with whole sequences; shards of them are gathered.
 
     Args:
       key: one key, typed or legacy.
