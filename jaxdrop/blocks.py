@@ -89,7 +89,7 @@ class Blocks:
         """The share of each example that is kept."""
         own = tuple(axis for axis in range(mask.ndim) if axis != self.batch)
         kept = mask.sum(own, dtype=jnp.int32, keepdims=True).astype(jnp.float32)
-        return kept / np.float32(mask.size / mask.shape[self.batch])
+        return kept / np.float32(math.prod(mask.shape[axis] for axis in own))
 
 
 def _all_of(kept: Bool[Array, "..."], axis: int, side: int) -> Bool[Array, "..."]:
@@ -122,6 +122,8 @@ def plan_blocks(
             f"{shape}, batch_dim={batch_dim}, channel_dim={channel_dim}. "
             "Give x the axes that are missing, of size 1."
         )
+    for axis in axes:
+        checks.check_known("spatial axes", shape[axis])
     sides = _check_sides(block_size, len(axes))
     cut = tuple(min(side, max(shape[axis], 1)) for axis, side in zip(axes, sides, strict=True))
     return Blocks(shape, batch, axes, cut, bool(shared_channels))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import export
 from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Key
@@ -157,16 +158,31 @@ def check_real_data(x: ArrayLike) -> Array:
     return x
 
 
+def is_symbolic(size: object) -> bool:
+    """Whether a size is a symbol, as in a program that is exported for many sizes."""
+    return export.is_symbolic_dim(size)
+
+
+def check_known(what: str, size: int) -> int:
+    """Takes a size that is a number, not a symbol of a program that is exported."""
+    if not isinstance(size, int | np.integer):
+        raise ValueError(
+            f"Expected {what} of a known size; got the symbolic size {size}. "
+            "Export the program with a number there."
+        )
+    return int(size)
+
+
 def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """Takes a shape of non-negative sizes."""
+    """Takes a shape of non-negative sizes; symbolic ones are left to JAX."""
     try:
         several = shape if isinstance(shape, Iterable) else (shape,)
-        sizes = tuple(operator.index(size) for size in several)
+        sizes = tuple(n if is_symbolic(n) else operator.index(n) for n in several)
     except TypeError:
         raise TypeError(
             f"Expected a shape, one integer or a sequence of them; got {shape!r}."
         ) from None
-    if any(size < 0 for size in sizes):
+    if any(size < 0 for size in sizes if not is_symbolic(size)):
         raise ValueError(f"Expected a shape of sizes 0 or more; got {sizes}.")
     return sizes
 

@@ -28,10 +28,15 @@ def dropout(
     is no mode flag: a function that is called drops. The backward pass keeps the key and draws the
     mask again, so no mask is held in memory.
 
-    A sharded `x` costs no communication. The exception: on an automatic mesh, where XLA alone sees
-    the shards, those whose last axis is no multiple of 8 exchange words of the mask (at 32 bits
-    none do). On an explicit mesh such shards hash up to eight times as much instead. The result is
-    the same everywhere.
+    A sharded `x` costs no communication where every shard holds whole groups of lanes, mostly
+    eight elements along the second-last axis (`jaxdrop.lanes.Layout` has the rule). Others give the
+    same result. On an explicit mesh they hash up to eight times as much; on an automatic one, where
+    XLA alone sees the shards, powers of two are free, and counts such as 24 rows on 8 devices make
+    every device draw the mask of all rows, or pass a few rows on: give each device a multiple of
+    eight rows, or use an explicit mesh. At 32 bits no shard needs another.
+
+    A program can be exported for a symbolic batch: it draws the mask of each concrete shape, with
+    the hash of a word for every element.
 
     Args:
       key: one key, typed or legacy, of any PRNG implementation; threefry2x32 is the fast one.

@@ -41,9 +41,12 @@ def untied(sharding: NamedSharding | None, drawn: tuple[int, ...]) -> NamedShard
 
 def stride(size: int | Words, last: bool) -> int | Words:
     """How many words lie in a row before the next lane begins."""
-    if last:
-        return 1 + 127 * (size >= 1024)
-    return 1 + 7 * (((size & (size - 1) == 0) & (size >= 1024)) | (size % 4096 == 0))
+    far = 128 if last else 8
+    tall = ((size & (size - 1)) == 0) & (size >= 1024) | (size % 4096 == 0)
+    is_far = size >= 1024 if last else tall
+    if isinstance(size, int):
+        return far if is_far else 1
+    return jnp.where(is_far, jnp.uint32(far), jnp.uint32(1))
 
 
 @dataclass(frozen=True)

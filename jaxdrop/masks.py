@@ -122,6 +122,11 @@ def draw(
     key, limit = checks.check_key(key), threshold(keep, bits)
     if sharding is not None and not is_threefry(key):
         return jax.sharding.reshard(draw(key, keep, shape=shape, bits=bits), sharding)
+    if bits != 32 and not is_threefry(key) and any(map(checks.is_symbolic, shape)):
+        raise ValueError(
+            f"Expected a threefry2x32 key where a size is symbolic; got {key.dtype}. "
+            "Pass one, or bits=32."
+        )
     if bits == 32:
         return random_words(key, shape, sharding) >> 9 < limit
     return Layout(shape, sharding).keeps(key, limit, bits)

@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Int32
 
+from jaxdrop.checks import check_known
 from jaxdrop.probability import align, at_least_float32
 
 _SLACK = 1e-9  # relative: of a share in float64, for instance of 1 - 0.9
@@ -60,6 +61,7 @@ def settle(asked: Count, size: int, rule: Rule, rank: int) -> Int32[Array, "..."
 
 def _apply(rule: Rule, share: Any, size: int) -> Any:
     """The rule for the product in the share's own precision, float32 at least."""
+    size = check_known("an axis to count along", size)
     dtype = share.dtype if jnp.issubdtype(share.dtype, jnp.floating) else jnp.dtype("float32")
     product = share.astype(at_least_float32(dtype))
     return rule(

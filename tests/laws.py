@@ -189,8 +189,8 @@ TABLE |= {
         exempt=frozenset({"mean"}),
     ),
     # Rates are per example; something stays only where a whole block has no seed; the mean holds
-    # per example.
-    "drop_block": Row(lifted(jaxdrop.drop_block, 3, block_size=2), exempt=FEW | {"mean"}),
+    # per example; a map of unknown size has no plan of blocks.
+    "drop_block": Row(lifted(jaxdrop.drop_block, 3, block_size=2), exempt=FEW | {"mean", "export"}),
     # Issue 4 names its data `weights`.
     "drop_connect": Row(jaxdrop.drop_connect, exempt=frozenset({"signature"})),
     # Issue 4 names its data `table`.

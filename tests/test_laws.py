@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 from jax.ad_checkpoint import print_saved_residuals
 
 from tests.laws import TABLE, Row
@@ -242,6 +243,16 @@ def test_forward_reverse_and_second_derivatives_agree(row: Row):
     _, bend = jax.jvp(jax.grad(loss), (x,), (tangent,))
     hessian = jax.hessian(loss)(x).reshape(18, 18)
     np.testing.assert_allclose(hessian @ tangent.ravel(), bend.ravel(), rtol=1e-5)
+
+
+@rows("export")
+def test_a_program_exported_for_any_batch_draws_what_each_batch_would(row: Row):
+    op = jax.jit(lambda key, x: row.op(key, x, 0.3))
+    batch = jax.ShapeDtypeStruct(export.symbolic_shape("b, 6"), jnp.float32)
+    program = export.export(op)(KEY, batch)
+    for size in (3, 8, 100, 1024):  # lanes along all, along rows, along rows by eights
+        x = data((size, 6))
+        assert_same(row, program.call(KEY, x), op(KEY, x), rtol=1e-6)
 
 
 @rows("rate gradient")

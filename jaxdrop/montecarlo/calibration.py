@@ -168,9 +168,7 @@ def reliability(
     return diagram._replace(confidence=confidence, accuracy=accuracy)
 
 
-def _bins(
-    probabilities: Probabilities, labels: Labels, bins: int, binning: Binning
-) -> Reliability:
+def _bins(probabilities: Probabilities, labels: Labels, bins: int, binning: Binning) -> Reliability:
     """The diagram, with 0 in empty bins."""
     p, labels = predictions.check_classified(probabilities, labels)
     check_positive("bins", bins)

@@ -94,9 +94,7 @@ def _in_order(parts: list[PyTree[Array]], count: int) -> PyTree[Array]:
     if len(parts) == 1:
         return jax.tree.map(lambda leaf: leaf[:count], parts[0])
     whole, last = parts
-    return jax.tree.map(
-        lambda a, b: jnp.concatenate([a, b[: count - len(a)]]), whole, last
-    )
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b[: count - len(a)]]), whole, last)
 
 
 def in_blocks(indices: Int[Array, " n"], size: int) -> tuple[Array, Array]:
@@ -161,7 +159,10 @@ def _if(wanted: Array, run: Callable[..., PyTree[Array]], *arguments: Array) -> 
     """Runs where wanted; elsewhere zeros."""
     shapes = jax.eval_shape(run, *arguments)
     return lax.cond(
-        wanted, run, lambda *_: jax.tree.map(lambda leaf: lax.full_like(leaf, 0), shapes), *arguments
+        wanted,
+        run,
+        lambda *_: jax.tree.map(lambda leaf: lax.full_like(leaf, 0), shapes),
+        *arguments,
     )
 
 
