@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float32, Inexact, Key
@@ -128,7 +129,9 @@ def draw(
             "Pass one, or bits=32."
         )
     if bits == 32:
-        return random_words(key, shape, sharding) >> 9 < limit
+        mask = random_words(key, shape, sharding) >> 9 < limit
+        # A TPU would hash again in every matrix product that reads the mask.
+        return lax.platform_dependent(mask, tpu=lax.optimization_barrier, default=lambda mask: mask)
     return Layout(shape, sharding).keeps(key, limit, bits)
 
 
