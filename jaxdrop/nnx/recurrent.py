@@ -58,6 +58,8 @@ class VariationalRNN(nnx.RNN):
 
     """
 
+    cell: Any  # a _MaskedCell
+
     def __init__(
         self,
         cell: RNNCellBase,

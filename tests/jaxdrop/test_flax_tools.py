@@ -183,7 +183,8 @@ class Holds(nn.Module):
 @every_linen
 def test_linens_tabulate_shows_the_call_alone(name):
     keys = {"params": KEY, "dropout": KEY}
-    for model in (linen(name), Holds(name)):
+    models: tuple[Any, ...] = (linen(name), Holds(name))
+    for model in models:
         text = model.tabulate(keys, X, console_kwargs={"width": 400, "force_terminal": False})
         assert name in text
         assert "(_" not in text
@@ -232,7 +233,8 @@ def test_a_round_trip_keeps_streams_and_outputs(build, through):
 @ways
 @pytest.mark.parametrize("name", [*LINEN, "array of rates"])
 def test_a_round_trip_of_a_linen_module(name, through):
-    model = linen(name) if name in LINEN else jaxdrop.linen.Dropout(np.full(8, 0.4), (), False)
+    held = jaxdrop.linen.Dropout(np.full(8, 0.4), deterministic=False)
+    model: Any = linen(name) if name in LINEN else held
     other = through(model)
     assert other == model
     np.testing.assert_array_equal(*(m.apply({}, X, rngs={"dropout": KEY}) for m in (other, model)))

@@ -24,6 +24,7 @@ WRONG: dict[str, tuple[Any, ...]] = NOT_AXES | {
     "deterministic": ("yes", 0.5, ()),
     "rng_collection": (3, None, nnx.Rngs(0)),
 }
+UNTYPED: Any = jaxdrop.nnx  # for calls that a type checker refuses too
 SAID = re.compile(r"(?s)Expected .*; got .*")
 ADAPTERS = {"nnx": (jaxdrop.nnx, TABLE), "linen": (jaxdrop.linen, LINEN)}
 adapters = pytest.mark.parametrize(("adapter", "names"), ADAPTERS.values(), ids=ADAPTERS.keys())
@@ -104,9 +105,13 @@ def test_the_message_is_the_functions(adapter, call, error, message):
             ValueError,
             r"in \[0, 1\]; got 1.5",
         ),
-        (lambda: jaxdrop.nnx.DropConnect(3, 0.5), TypeError, "NNX module .* as layer; got 3"),
-        (lambda: jaxdrop.nnx.VariationalRNN(3), TypeError, "recurrent cell .*; got 3"),
-        (lambda: jaxdrop.linen.DropPath(0.5, np.array([0])), ValueError, "Expected no broadcast"),
+        (lambda: UNTYPED.DropConnect(3, 0.5), TypeError, "NNX module .* as layer; got 3"),
+        (lambda: UNTYPED.VariationalRNN(3), TypeError, "recurrent cell .*; got 3"),
+        (
+            lambda: jaxdrop.linen.DropPath(0.5, broadcast_dims=[0]),
+            ValueError,
+            r"Expected no broadcast_dims for DropPath, .*; got \[0\]",
+        ),
     ],
 )
 def test_what_one_adapter_alone_has(call, error, message):
