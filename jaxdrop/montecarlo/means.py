@@ -12,9 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Bool, Float, Int
 
 
-def share(
-    flags: Bool[Array, "n *shape"], dtype: DTypeLike = jnp.float32
-) -> Float[Array, "*shape"]:
+def share(flags: Bool[Array, "n *shape"], dtype: DTypeLike = jnp.float32) -> Float[Array, "*shape"]:
     """How many of them are true, divided by how many there are."""
     return count(flags).astype(dtype) / len(flags)
 

@@ -94,9 +94,7 @@ def _in_order(parts: list[PyTree[Array]], count: int) -> PyTree[Array]:
     if len(parts) == 1:
         return jax.tree.map(lambda leaf: leaf[:count], parts[0])
     whole, last = parts
-    return jax.tree.map(
-        lambda a, b: jnp.concatenate([a, b[: count - len(a)]]), whole, last
-    )
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b[: count - len(a)]]), whole, last)
 
 
 def in_blocks(indices: Int[Array, " n"], size: int) -> tuple[Array, Array]:
@@ -161,14 +159,17 @@ def _if(wanted: Array, run: Callable[..., PyTree[Array]], *arguments: Array) -> 
     """Runs where wanted; elsewhere zeros."""
     shapes = jax.eval_shape(run, *arguments)
     return lax.cond(
-        wanted, run, lambda *_: jax.tree.map(lambda leaf: lax.full_like(leaf, 0), shapes), *arguments
+        wanted,
+        run,
+        lambda *_: jax.tree.map(lambda leaf: lax.full_like(leaf, 0), shapes),
+        *arguments,
     )
 
 
 def check_call(
     key: Key[Array, ""], predict: Predict, num_samples: int, mesh: Mesh | None
 ) -> tuple[Key[Array, ""], int]:
-    """Takes a key, a function of one, a number of samples that have a spread, and a mesh or none."""
+    """Takes a key, a function of one, samples enough to have a spread, and a mesh or none."""
     key = checks.check_key(key)
     if not callable(predict):
         raise TypeError(
