@@ -49,7 +49,7 @@ from importlib import import_module as _import_module
 import sys as _sys
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ADAPTERS = {"linen", "nnx"}
 _OPERATORS = {name for name, value in globals().items() if callable(value) and name[0] != "_"}

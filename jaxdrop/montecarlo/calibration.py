@@ -198,7 +198,8 @@ def _fill(confidences: Array, hits: Array, edges: Array) -> Reliability:
         return means.mean(confidences, inside), share, examples
 
     lower, upper = edges[:-1].at[0].set(-jnp.inf), edges[1:].at[-1].set(jnp.inf)
-    return Reliability(*lax.map(of_bin, (lower, upper)), edges)
+    confidence, accuracy, examples = lax.map(of_bin, (lower, upper))
+    return Reliability(confidence, accuracy, examples, edges)
 
 
 def ece(
@@ -235,5 +236,5 @@ def ece(
 
     """
     diagram = _bins(probabilities, labels, bins, binning)
-    shares = diagram.examples.astype(diagram.edges.dtype) / diagram.examples.sum()
-    return (shares * abs(diagram.accuracy - diagram.confidence)).sum()
+    weights = diagram.examples.astype(diagram.edges.dtype) / jnp.size(labels)
+    return (weights * abs(diagram.accuracy - diagram.confidence)).sum()

@@ -99,7 +99,7 @@ def _check_labels(labels: ArrayLike, probabilities: Array) -> Array:
         wrong = np.asarray(labels)[(np.asarray(labels) < 0) | (np.asarray(labels) >= classes)]
         if wrong.size:
             raise ValueError(
-                f"Expected labels from 0 to {classes - 1}; got {wrong[0]}. Number the classes from 0."
+                f"Expected labels from 0 to {classes - 1}; got {wrong[0]}. Number classes from 0."
             )
     return labels.astype(jnp.int32)  # narrower ones may not hold the number of classes
 

@@ -169,7 +169,7 @@ def _if(wanted: Array, run: Callable[..., PyTree[Array]], *arguments: Array) -> 
 def check_call(
     key: Key[Array, ""], predict: Predict, num_samples: int, mesh: Mesh | None
 ) -> tuple[Key[Array, ""], int]:
-    """Takes a key, a function of one, a number of samples that have a spread, and a mesh or none."""
+    """Takes a key, a function of one, samples enough to have a spread, and a mesh or none."""
     key = checks.check_key(key)
     if not callable(predict):
         raise TypeError(

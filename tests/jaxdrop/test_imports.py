@@ -17,8 +17,9 @@ import jaxdrop
 
 PACKAGE = Path(jaxdrop.__file__).parent
 ADAPTERS = {"jaxdrop.nnx", "jaxdrop.linen"}
-LAZY = {"jaxdrop.montecarlo.models"}  # loads flax where a Flax model is sampled, and not before
 CHAIN = [("jaxdrop.masks", "jaxdrop.bits"), ("jaxdrop.dropout", "jaxdrop.masks")]
+CHAIN += [("jaxdrop.linen.predict", "jaxdrop.montecarlo.sampling")]
+CHAIN += [("jaxdrop.nnx.predict", "jaxdrop.montecarlo.sampling")]
 CHAIN += [("jaxdrop.linen.catalogue", "jaxdrop"), ("jaxdrop.nnx.catalogue", "jaxdrop")]
 ALLOWED = {"jaxdrop", "jax", "numpy", "jaxtyping", *sys.stdlib_module_names}
 Graph = dict[str, set[str]]
@@ -64,22 +65,6 @@ def _is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
     return isinstance(node, ast.If) and ast.unparse(node.test).strip("_") == "TYPE_CHECKING"
 
 
-def loaded_at_once(file: Path) -> set[str]:
-    """What a module imports as soon as it is loaded: outside functions and TYPE_CHECKING."""
-    found, nodes = set(), list(ast.parse(file.read_text()).body)
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        if isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
-        if not _is_for_type_checkers(node) and not isinstance(
-            node, ast.FunctionDef | ast.AsyncFunctionDef
-        ):
-            nodes += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
-    return found
-
-
 def _resolve(imported: str, files: dict[str, Path]) -> str:
     """The module that is loaded for an imported name, which may be a thing inside it."""
     while imported not in files and imported.startswith("jaxdrop."):
@@ -93,7 +78,7 @@ def bent_arrows(graph: Graph) -> list[str]:
         f"{above} does not import {below}" for above, below in CHAIN if below not in graph[above]
     ]
     for name, imported in graph.items():
-        allowed = ALLOWED | ({"flax"} if _adapter(name) or name in LAZY else set())
+        allowed = ALLOWED | ({"flax"} if _adapter(name) else set())
         roots = {target.partition(".")[0] for target in imported}
         bent += [f"{name} imports {root}" for root in sorted(roots - allowed)]
         others = {_adapter(target) for target in imported} - {_adapter(name), None}
@@ -116,25 +101,6 @@ def test_arrows_hold():
     assert bent_arrows(import_graph(PACKAGE)) == []
 
 
-def eager(package: Path) -> set[str]:
-    """The packages that the lazy modules load at once."""
-    files = (package.joinpath(*name.split(".")[1:]).with_suffix(".py") for name in LAZY)
-    return {name.partition(".")[0] for file in files for name in loaded_at_once(file)}
-
-
-def test_lazy_modules_load_flax_in_functions_alone():
-    assert "flax" not in eager(PACKAGE)
-
-
-@pytest.mark.parametrize("line", ["import flax", "if True:\n    from flax import nnx"])
-def test_an_eager_import_is_seen(tmp_path, line):
-    package = tmp_path / "jaxdrop"
-    shutil.copytree(PACKAGE, package)
-    with (package / "montecarlo" / "models.py").open("a") as source:
-        source.write(f"\n\n{line}\n")
-    assert "flax" in eager(package)
-
-
 @pytest.mark.parametrize(
     ("file", "line", "message"),
     [
@@ -155,7 +121,12 @@ def test_an_eager_import_is_seen(tmp_path, line):
         ("lanes", "import optax", "jaxdrop.lanes imports optax"),
         ("modules", "import flax.nnx", "jaxdrop.modules imports flax"),
         ("montecarlo/sampling", "import flax", "jaxdrop.montecarlo.sampling imports flax"),
-        ("montecarlo/models", "import jaxdrop.nnx", "imports the adapter jaxdrop.nnx"),
+        (
+            "montecarlo/streaming",
+            "def late():\n    from flax import nnx",
+            "jaxdrop.montecarlo.streaming imports flax",
+        ),
+        ("montecarlo/sampling", "import jaxdrop.nnx", "imports the adapter jaxdrop.nnx"),
         ("checks", "import jaxdrop.montecarlo.sampling", "a cycle"),
     ],
 )

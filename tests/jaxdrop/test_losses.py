@@ -52,6 +52,31 @@ def test_a_class_that_is_absent_from_both_adds_nothing():
     assert jnp.isfinite(jax.grad(jaxdrop.r_drop_loss)(a, b)).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("absent", [[3], [0, 1, 5], list(range(9)), list(range(10))])
+def test_absent_classes_make_no_nan_on_the_way(absent: list[int], dtype: str):
+    a, b = jax.random.normal(KEY, (2, 4, 10)).astype(dtype)
+    a, b = (logits.at[:, jnp.array(absent)].set(-jnp.inf) for logits in (a, b))
+    with jax.debug_nans(True):
+        loss = jaxdrop.r_drop_loss(a, b)
+        slope = jax.grad(lambda a: jaxdrop.r_drop_loss(a, b).sum())(a)
+        jax.jit(jax.grad(lambda b: jaxdrop.r_drop_loss(a, b).sum()))(b)
+    assert (loss >= 0).all()
+    assert (slope[:, jnp.array(absent)] == 0).all()
+    assert ((loss > 0) == (len(absent) < 9)).all()
+
+
+def test_a_class_that_is_absent_from_one_is_infinitely_far():
+    a, b = jax.random.normal(KEY, (2, 10))
+    with jax.debug_nans(True):
+        assert jnp.isposinf(jaxdrop.r_drop_loss(a.at[3].set(-jnp.inf), b))
+
+
+def test_complex_logits_are_refused():
+    with pytest.raises(TypeError, match="Expected real floating-point data; got complex64"):
+        jaxdrop.r_drop_loss(jnp.ones(3, complex), jnp.ones(3, complex))
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_the_dtype_stays_and_the_sum_is_taken_in_float32(dtype: str):
     a, b = jax.random.normal(KEY, (2, 4, 100)).astype(dtype)

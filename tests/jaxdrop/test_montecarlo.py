@@ -5,12 +5,14 @@ probability of 6e-7, and there are fewer than 100 of them.
 """
 
 import itertools
+from collections import Counter
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.tree_util import Partial
+from jax import lax
 from jax.typing import ArrayLike
 
 import jaxdrop
@@ -35,7 +37,7 @@ def tiny(mask, rate=0.5):
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_a_linear_layer_has_the_variance_of_the_closed_form(rate):
     n, terms = 20_000, np.asarray(WEIGHTS * X, np.float64)
-    samples = np.asarray(montecarlo.sample(KEY, Partial(linear, rate=rate), n), np.float64)
+    samples = np.asarray(montecarlo.sample(KEY, partial(linear, rate=rate), n), np.float64)
     keep = round((1 - rate) * 2**16) / 2**16  # what 16 bits realise
     variance = (1 - keep) / keep * np.square(terms).sum()
     assert abs(samples.mean() - terms.sum()) < LIMIT * np.sqrt(variance / n)
@@ -47,8 +49,8 @@ def test_samples_agree_with_all_masks_of_a_tiny_network():
     masks = jnp.array(list(itertools.product([False, True], repeat=4)))
     exact = np.asarray(jax.vmap(tiny)(masks), np.float64)  # equally likely at rate 0.5
     n = 20_000
-    fn = Partial(lambda key: tiny(jaxdrop.keep_mask(key, 0.5, (4,))))
-    samples = np.asarray(montecarlo.sample(KEY, fn, n), np.float64)
+    predict = lambda key: tiny(jaxdrop.keep_mask(key, 0.5, (4,)))  # noqa: E731
+    samples = np.asarray(montecarlo.sample(KEY, predict, n), np.float64)
     assert abs(samples.mean() - exact.mean()) < LIMIT * exact.std() / np.sqrt(n)
     for value, count in zip(*np.unique(exact.round(4), return_counts=True), strict=True):
         share = count / len(exact)
@@ -80,21 +82,28 @@ def test_pytrees_and_jit():
     np.testing.assert_allclose(inside["a"], montecarlo.sample(KEY, linear, 5), rtol=1e-6)
 
 
-def test_a_partial_is_compiled_once_for_all_its_arguments():
+def test_the_caller_compiles_once():
     traces = []
 
-    def counted(x, key):
+    @jax.jit
+    def drawn(key, x):
         traces.append(1)
-        return jaxdrop.dropout(key, x, 0.5).sum()
+        return montecarlo.sample(key, lambda key: jaxdrop.dropout(key, x, 0.5).sum(), 8)
 
-    first = montecarlo.sample(KEY, Partial(counted, X), 8)
-    traced = len(traces)
-    other = montecarlo.sample(KEY, Partial(counted, 2 * X), 8)
-    assert len(traces) == traced
-    np.testing.assert_allclose(other, 2 * first, rtol=1e-6)
+    first = drawn(KEY, X)
+    np.testing.assert_allclose(drawn(KEY, 2 * X), 2 * first, rtol=1e-6)
+    assert len(traces) == 1
 
 
-@pytest.mark.parametrize("count", [16, 13])
+def test_what_a_function_holds_may_change():
+    held = {"x": X}
+    predict = lambda key: jaxdrop.dropout(key, held["x"], 0.5)  # noqa: E731
+    first = montecarlo.sample(KEY, predict, 4)
+    held["x"] = 2 * X
+    np.testing.assert_allclose(montecarlo.sample(KEY, predict, 4), 2 * first, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [16, 13, 5])
 @pytest.mark.parametrize("chunk", [None, 2])
 def test_samples_are_shared_over_devices(count, chunk):
     mesh = jax.make_mesh((8,), ("samples",))
@@ -135,26 +144,67 @@ def test_low_precision_is_widened():
     assert found.mean.dtype == found.variance.dtype == jnp.float32
 
 
-def test_equal_samples_are_refused():
-    forgetful = lambda key: X @ WEIGHTS  # noqa: E731
-    frozen = lambda key: linear(jax.random.key(0))  # noqa: E731
-    never = lambda key: linear(key, jnp.float32(0))  # noqa: E731
-    for draw in (montecarlo.sample, montecarlo.moments):
-        for fn, reason in ((forgetful, "depend"), (frozen, "depend"), (never, "key is used")):
-            with pytest.raises(ValueError, match=rf"differ from sample.*{reason}.*no dropout site"):
-                draw(KEY, fn, 5)
-    with pytest.raises(ValueError, match="do not depend on the key"):
-        jax.jit(lambda key: montecarlo.sample(key, forgetful, 5))(KEY)
+@pytest.mark.parametrize("devices", [0, 8])
+@pytest.mark.parametrize("chunk", [1, 3, 64])
+@pytest.mark.parametrize("count", [2, 13])
+@pytest.mark.parametrize("draw", [montecarlo.sample, montecarlo.moments])
+def test_no_more_passes_are_run_than_asked_for(draw, count, chunk, devices):
+    mesh = jax.make_mesh((devices,), ("samples",)) if devices else None
+    passes, found = Counter(), []
+
+    def counted(key):
+        jax.debug.callback(lambda _: passes.update(["run"]), jax.random.key_data(key))
+        return linear(key)
+
+    found = draw(KEY, counted, count, chunk=chunk, mesh=mesh)
+    jax.block_until_ready(found)
+    jax.effects_barrier()
+    assert passes["run"] == count
 
 
-def test_equal_samples_at_a_low_rate_are_no_reason_to_refuse():
-    """Two samples of one unit at rate 0.05 agree nine times in ten; some later one differs."""
-    fn = Partial(lambda key: jaxdrop.dropout(key, jnp.ones(1), 0.05))
-    equal = 0
-    for seed in range(5):
-        samples = montecarlo.sample(jax.random.key(seed), fn, 2)
-        equal += int(samples[0, 0] == samples[1, 0])
-    assert equal > 0
+@pytest.mark.parametrize("devices", [0, 8])
+@pytest.mark.parametrize("chunk", [1, 32, 5000])
+@pytest.mark.parametrize("large", [1e7, -3e6])
+def test_moments_of_large_predictions(large, chunk, devices):
+    """Against float64, of what float32 could hold of them."""
+    mesh = jax.make_mesh((devices,), ("samples",)) if devices else None
+    predict = lambda key: large + jax.random.normal(key, (3,))  # noqa: E731
+    samples = np.asarray(montecarlo.sample(KEY, predict, 500), np.float64)
+    found = montecarlo.moments(KEY, predict, 500, chunk=chunk, mesh=mesh)
+    np.testing.assert_array_equal(found.mean, samples.mean(0).astype(np.float32))
+    np.testing.assert_allclose(found.variance, samples.var(0), rtol=1e-5)
+
+
+def test_moments_of_many_samples():
+    """Two values, so that a serial sum in float32 would round the same way at every step."""
+    predict = lambda key: jnp.where(jax.random.bits(key, dtype=jnp.uint8) < 128, 0.1, 0.9)  # noqa: E731
+    count = 2_000_000
+    high = jax.jit(lambda key: (montecarlo.sample(key, predict, count) > 0.5).sum())(KEY)
+    share, gap = float(high) / count, float(np.float32(0.9)) - float(np.float32(0.1))
+    found = montecarlo.moments(KEY, predict, count, chunk=4)
+    np.testing.assert_allclose(found.mean, float(np.float32(0.1)) + share * gap, rtol=2e-7)
+    np.testing.assert_allclose(found.variance, share * (1 - share) * gap**2, rtol=2e-6)
+
+
+def test_integers_and_flags_have_moments():
+    predict = lambda key: {"n": jax.random.randint(key, (), 0, 9, jnp.uint8),  # noqa: E731
+                           "b": jax.random.bernoulli(key)}  # fmt: skip
+    samples = jax.tree.map(np.asarray, montecarlo.sample(KEY, predict, 200))
+    found = montecarlo.moments(KEY, predict, 200)
+    for name in "nb":
+        np.testing.assert_allclose(found.mean[name], samples[name].mean(), rtol=1e-6)
+        np.testing.assert_allclose(found.variance[name], samples[name].var(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["complex", "key"])
+def test_moments_of_what_is_no_real_number_are_refused(kind):
+    predict = {
+        "complex": lambda key: lax.complex(linear(key), linear(key)),
+        "key": jax.random.split,
+    }
+    with pytest.raises(TypeError, match=f"Expected predictions that are real numbers; got {kind}"):
+        montecarlo.moments(KEY, predict[kind], 5)
+    assert len(montecarlo.sample(KEY, predict[kind], 5)) == 5
 
 
 BAD = {
@@ -164,6 +214,10 @@ BAD = {
     "chunk": ({"chunk": 0}, ValueError, "chunk of 1 or more; got 0"),
     "chunk kind": ({"chunk": 1.5}, TypeError, "integer as chunk"),
     "key": ({"key": 3}, TypeError, "Expected a key; got 3"),
+    "no function": ({"predict": None}, TypeError, "Expected a function of a key.*got None"),
+    "array": ({"predict": np.ones(2)}, TypeError, "Expected a function of a key"),
+    "mesh": ({"mesh": "a"}, TypeError, r"Expected a jax\.sharding\.Mesh as mesh; got 'a'"),
+    "swapped": ({"key": linear, "predict": KEY}, TypeError, "Expected a key; got <function"),
     "keys": ({"key": jax.random.split(KEY, 3)}, ValueError, "Expected one key"),
 }
 
@@ -172,4 +226,4 @@ BAD = {
 @pytest.mark.parametrize(("change", "error", "message"), BAD.values(), ids=BAD)
 def test_bad_input(draw, change, error, message):
     with pytest.raises(error, match=message):
-        draw(**{"key": KEY, "fn": linear, "num_samples": 5, **change})
+        draw(**{"key": KEY, "predict": linear, "num_samples": 5, **change})

@@ -1,5 +1,7 @@
 """Decomposition and metrics: against scikit-learn, SciPy and closed forms."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -113,6 +115,108 @@ def test_a_bin_holds_its_upper_edge():
     assert found.examples.tolist() == [0, 1, 1, 1]
 
 
+def calibrated(n):
+    """Seven in ten right, at a confidence of 0.7."""
+    p = np.tile(np.array([0.7, 0.3], np.float32), (n, 1))
+    return p, (np.arange(n) % 10 >= 7).astype(np.uint8)
+
+
+@pytest.mark.parametrize("n", [3_000_000, pytest.param(20_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("traced", [False, True])
+def test_many_examples_are_counted_and_summed_without_loss(n, traced):
+    p, labels = calibrated(n)
+    jit = jax.jit if traced else lambda measure: measure
+    for binning in ("width", "mass"):
+        assert jit(partial(montecarlo.ece, binning=binning))(p, labels) < 1e-6
+    diagram = jit(montecarlo.reliability)(p, labels)
+    full = np.asarray(diagram.examples) > 0
+    assert np.asarray(diagram.examples)[full] == n
+    np.testing.assert_allclose(np.asarray(diagram.confidence)[full], 0.7, rtol=2e-7)
+    np.testing.assert_allclose(np.asarray(diagram.accuracy)[full], 0.7, rtol=2e-7)
+    nll = -(0.7 * np.log(0.7) + 0.3 * np.log(0.3))
+    for measure, exact in (("accuracy", 0.7), ("nll", nll), ("brier", 0.7 * 0.18 + 0.3 * 0.98)):
+        np.testing.assert_allclose(jit(getattr(montecarlo, measure))(p, labels), exact, rtol=3e-7)
+
+
+def test_many_confidences_agree_with_float64():
+    n, rng = 2_000_000, np.random.default_rng(1)
+    top = np.sort(rng.random(n, np.float32) / 2 + 0.5)
+    labels = (rng.random(n) > top).astype(np.int8)
+    found = montecarlo.reliability(np.stack([top, 1 - top], 1), labels)
+    index = np.searchsorted(np.asarray(found.edges)[1:-1], top)
+    counts = np.bincount(index, minlength=15)
+    np.testing.assert_array_equal(found.examples, counts)
+    used = counts > 0
+    for part, of_example in ((found.confidence, top), (found.accuracy, labels == 0)):
+        exact = np.bincount(index, of_example.astype(float), 15)[used] / counts[used]
+        np.testing.assert_allclose(np.asarray(part)[used], exact, rtol=2e-7)
+
+
+def test_many_scores_are_ranked():
+    n, rng = 400_000, np.random.default_rng(2)
+    scores, positive = rng.normal(size=n).astype(np.float32), rng.random(n) < 0.3
+    exact = roc_auc_score(positive, scores)
+    np.testing.assert_allclose(montecarlo.auroc(scores, positive), exact, rtol=3e-7)
+
+
+def test_many_large_samples_have_their_moments():
+    """Rounded to float32, in which neighbours of 1e7 are 1 apart."""
+    samples = (1e7 + np.random.default_rng(3).normal(size=(100_000, 2))).astype(np.float32)
+    found = montecarlo.regression(samples, 0.5, np.full(2, 1e7, np.float32))
+    doubles = samples.astype(np.float64)
+    np.testing.assert_array_equal(found.mean, doubles.mean(0).astype(np.float32))
+    np.testing.assert_allclose(found.epistemic, doubles.var(0), rtol=1e-6)
+    density = stats.norm.pdf(1e7, doubles, np.sqrt(2)).mean(0)
+    assert found.log_likelihood is not None
+    np.testing.assert_allclose(found.log_likelihood, np.log(density), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "uint32", "int32"])
+def test_labels_of_narrow_types_do_not_wrap(dtype):
+    classes, labels = 300, np.array([0, 3, 45, 100, 127])
+    p = np.eye(classes, dtype=np.float32)[labels]
+    narrow = labels.astype(dtype)
+    assert montecarlo.brier(p, narrow) == 0
+    assert montecarlo.nll(p, narrow) == 0
+    assert montecarlo.ece(p, narrow) == 0
+    assert montecarlo.accuracy(p, narrow) == 1
+    assert jax.jit(montecarlo.brier)(p, narrow) == 0
+
+
+def test_quantiles_are_those_of_numpy():
+    found = montecarlo.reliability(P, LABELS, bins=7, binning="mass")
+    exact = np.quantile(P.max(1).astype(np.float64), np.linspace(0, 1, 8))
+    np.testing.assert_allclose(found.edges, exact, rtol=1e-6)
+
+
+def test_empty_bins_are_no_nan_in_the_error():
+    with jax.debug_nans(True):
+        assert montecarlo.ece(P, LABELS) < 1
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_examples_may_be_sharded(kind):
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(getattr(jax.sharding.AxisType, kind),))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    with jax.set_mesh(mesh):
+        p, labels = jax.device_put(P, sharding), jax.device_put(LABELS, sharding)
+        for measure in (montecarlo.accuracy, montecarlo.nll, montecarlo.brier, montecarlo.ece):
+            np.testing.assert_allclose(measure(p, labels), measure(P, LABELS), rtol=1e-6)
+
+
+def test_scores_have_gradients():
+    logits = jnp.log(P)
+    for measure in (montecarlo.nll, montecarlo.brier):
+        found = jax.grad(lambda x, measure=measure: measure(jax.nn.softmax(x), LABELS))(logits)
+        assert jnp.isfinite(found).all()
+    exact = (jax.nn.softmax(logits) - jax.nn.one_hot(LABELS, 4)) / 300
+    found = jax.grad(lambda x: montecarlo.nll(jax.nn.softmax(x), LABELS))(logits)
+    np.testing.assert_allclose(found, exact, atol=1e-7)
+    samples = jnp.asarray(SAMPLES[:, 0, 0])
+    found = jax.grad(lambda x: montecarlo.regression(x, 1.0).epistemic)(samples)
+    np.testing.assert_allclose(found, 2 * (samples - samples.mean()) / 50, atol=1e-7)
+
+
 def test_equal_mass_bins_hold_about_the_same():
     assert np.ptp(montecarlo.reliability(P, LABELS, bins=10, binning="mass").examples) <= 1
 
@@ -168,6 +272,15 @@ BAD = {
     "nan": ("classification", (TWO * NAN,), ValueError, "without NaN; got 4 NaN among 4"),
     "rank": ("classification", (TWO[0],), ValueError, r"\(samples, ..., classes\)"),
     "integers": ("classification", (np.eye(2, dtype=int),), TypeError, "floating-point"),
+    "no samples": ("classification", (None,), TypeError, "Expected floating-point data; got None"),
+    "words": ("classification", (["cat", "dog"],), TypeError, "Expected floating-point data; got"),
+    "no labels": ("accuracy", (TWO, None), TypeError, "Expected integer labels; got None"),
+    "word": ("ece", (TWO, "ab"), TypeError, "Expected integer labels; got 'ab'"),
+    "names": ("brier", (TWO, np.array(["a", "b"])), TypeError, "Expected integer labels; got arr"),
+    "ragged": ("nll", (TWO, [[0], [0, 1]]), TypeError, "Expected integer labels; got"),
+    "no flags": ("auroc", (TWO[0], None), TypeError, "Expected bool positive; got None"),
+    "no scores": ("auroc", (None, TWO[0] > 0), TypeError, "Expected floating-point data; got None"),
+    "no bins": ("ece", (TWO, np.array([0, 1]), {"bins": None}), TypeError, "integer as bins"),
     "one": ("regression", (TWO[:1], 1.0), ValueError, "Expected 2 samples or more.*got 1"),
     "nan sample": ("regression", (TWO * NAN, 1.0), ValueError, "samples without NaN"),
     "precision 0": ("regression", (TWO, 0.0), ValueError, r"precision above 0.*got 0\.0"),
