@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -158,7 +158,7 @@ def check_real_data(x: ArrayLike) -> Array:
     return x
 
 
-def is_symbolic(size: object) -> bool:
+def is_symbolic(size: Any) -> bool:
     """Whether a size is a symbol, as in a program that is exported for many sizes."""
     return export.is_symbolic_dim(size)
 

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,8 +40,8 @@ def untied(sharding: NamedSharding | None, drawn: tuple[int, ...]) -> NamedShard
     return NamedSharding(sharding.mesh, PartitionSpec(*spec))
 
 
-def stride(size: int | Words, last: bool) -> int | Words:
-    """How many words lie in a row before the next lane begins."""
+def stride(size: Any, last: bool) -> Any:
+    """How many words lie in a row before the next lane begins, on an axis of this size."""
     far = 128 if last else 8
     tall = ((size & (size - 1)) == 0) & (size >= 1024) | (size % 4096 == 0)
     is_far = size >= 1024 if last else tall
@@ -117,9 +118,11 @@ class Layout:
     @cached_property
     def shards(self) -> int:
         """How many shards that axis has on an explicit mesh."""
-        names = self.sharding.spec[self.axis] if self.sharding and self.shape else None
+        if self.sharding is None or not self.shape:
+            return 1
+        names = self.sharding.spec[self.axis]
         names = names if isinstance(names, tuple) else (names,) if names else ()
-        return math.prod(self.sharding.mesh.shape[name] for name in names) if names else 1
+        return math.prod(self.sharding.mesh.shape[name] for name in names)
 
     @cached_property
     def whole(self) -> bool:
@@ -152,7 +155,7 @@ class Layout:
         """The word, by its counter, and the lane of each element."""
         *unsure, sure = self.axes
         placed = self._place(sure)
-        for axis in reversed(unsure):
+        for axis in [axis for axis in reversed(unsure) if axis is not None]:
             along = sizes(self.shape)[axis] >= LANES
             placed = jax.tree.map(partial(jnp.where, along), self._place(axis), placed)
         return placed

@@ -81,7 +81,7 @@ class VariationalRNN(nnx.RNN):
             "rng_collection": rng_collection,
             "rngs": rngs,
         }
-        time_dim = 0 if self.time_major else -(cell.num_feature_axes + 1)
+        time_dim = self._time_dim(cell)
         self.input_dropout = LockedDropout(input_rate, time_dim=time_dim, **site)
         self.state_dropout = Dropout(state_rate, **site)
         self.output_dropout = LockedDropout(output_rate, time_dim=time_dim, **site)
@@ -134,8 +134,12 @@ class VariationalRNN(nnx.RNN):
         wanted = self.return_carry if return_carry is None else return_carry
         return (carry, outputs) if wanted else outputs
 
+    def _time_dim(self, cell: Any) -> int:
+        return 0 if self.time_major else -(cell.num_feature_axes + 1)
+
     def _first_carry(self, inputs: Float[Array, "..."]) -> Any:
-        time, cell = range(inputs.ndim)[self.input_dropout.time_dim], self.cell.cell
+        cell = self.cell.cell
+        time = range(inputs.ndim)[self._time_dim(cell)]  # also where `remove` took the sites
         shape = inputs.shape[:time] + inputs.shape[time + 1 :]
         if "rngs" in parameters(cell.initialize_carry):
             return cell.initialize_carry(shape, rngs=self.rngs)

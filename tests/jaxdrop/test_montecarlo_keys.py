@@ -57,7 +57,7 @@ BLIND = {
     "function": lambda key: 2 * X,
     "another key": lambda key: linear(jax.random.key(0)),
     "rate 0": partial(linear, rate=0.0),
-    "rates 0": partial(linear, rate=np.zeros(4)),
+    "rates 0": lambda key: jaxdrop.dropout(key, X, np.zeros(4)),
     "jit": jax.jit(lambda key: jax.jit(both)(key, X)[1]),
     "remat": lambda key: jax.checkpoint(both)(key, X)[1],
     "scan": lambda key: scanned(key)[2],

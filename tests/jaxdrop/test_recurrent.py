@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 import jaxdrop
-from jaxdrop.nnx import DropConnect, VariationalRNN, dropout_sites
+from jaxdrop.nnx import DropConnect, VariationalRNN, dropout_sites, remove
 from tests.jaxdrop.loops import HASH, loop_bodies
 
 KEY, X = jax.random.key(7), jax.random.normal(jax.random.key(3), (4, 6, 8))
@@ -221,3 +221,10 @@ def test_one_key_gives_masks_apart():
 def test_what_flaxs_call_takes_and_a_mask_cannot_bear_is_refused():
     with pytest.raises(TypeError, match="time_major"):
         build()(X, time_major=True)  # pyright: ignore
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+def test_without_its_sites_it_is_flaxs_rnn(time_major: bool):
+    model = build(time_major=time_major)
+    plain = nnx.RNN(cell_of(model), time_major=time_major)
+    np.testing.assert_array_equal(remove(model)(X), plain(X))
