@@ -135,21 +135,23 @@ class Layout:
         return self.shards == 1 or self.folded[self.axis] % (self.shards * group) == 0
 
     def pairs(self, key: Key[Array, ""]) -> Pair:
-        """The pairs of all words; the axis of the lanes is in groups, words of a group."""
-        return random_pairs(key, self._split(self.folded), self._sharding(1))
+        """The pairs of all words."""
+        rows = self.groups * self.stride
+        shape = (*self.folded[: self.axis], rows, *self.folded[self.axis + 1 :])
+        return random_pairs(key, shape, self._sharding(0))
 
     def limits(self, limit: UInt32[Array, "..."]) -> Limits:
         """The limits of the eight lanes of every word, or one for all lanes."""
-        if limit.ndim == 0:
-            return [limit]
-        if self.axes[0] is None:
+        if limit.ndim and self.axes[0] is None:
             limit = jnp.broadcast_to(limit, self.shape).reshape(self.folded)
-        if limit.shape[self.axis] == 1:
-            return [lax.expand_dims(limit, (self.axis,))]
+        if limit.ndim == 0 or limit.shape[self.axis] == 1:
+            return [limit]
         padding = [(0, 0)] * limit.ndim
         padding[self.axis] = (0, self._length - limit.shape[self.axis])
-        split = self._split(limit.shape, LANES)
-        return list(jnp.moveaxis(jnp.pad(limit, padding).reshape(split), self.axis + 1, 0))
+        lanes = jnp.pad(limit, padding).reshape(self._split(limit.shape, LANES))
+        lanes = jnp.moveaxis(lanes, self.axis + 1, 0)
+        before, after = limit.shape[: self.axis], limit.shape[self.axis + 1 :]
+        return list(lanes.reshape(LANES, *before, self.groups * self.stride, *after))
 
     def place(self) -> tuple[Pair, Words]:
         """The word, by its counter, and the lane of each element."""
@@ -176,6 +178,7 @@ class Layout:
         """Whether the bit of each element is clear."""
         split, axis = self._split(self.folded, LANES), self.axis
         others = [dim for dim in range(len(split)) if dim != axis + 1]
+        words = lax.reshape(words, self._split(self.folded), out_sharding=self._sharding(1))
         words = lax.broadcast_in_dim(words, split, others, out_sharding=self._sharding(2))
         whole = (*self.folded[:axis], self._length, *self.folded[axis + 1 :])
         words = lax.reshape(words, whole, out_sharding=self._sharding(0))

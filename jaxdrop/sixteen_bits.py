@@ -27,7 +27,9 @@ def dropped(pair: Pair, limits: Limits, bits: int) -> Words:
     lower = low_bytes(pair) if bits == 16 else (jnp.uint32(0),) * 2
     limits = [limit << (16 - bits) for limit in limits]
     even, odd = (limits[::2], limits[1::2]) if len(limits) > 1 else (limits, limits)
-    return (_reached(pair[0], lower[0], even) >> 4) | _reached(pair[1], lower[1], odd)
+    first, flip = _reached(pair[0], lower[0], even)
+    second, other_flip = _reached(pair[1], lower[1], odd)
+    return ((first >> 4) | second) ^ ((flip >> 4) | other_flip)
 
 
 def low_bytes(pair: Pair) -> Pair:
@@ -62,8 +64,8 @@ def _bound(bytes_: Limits, plus: int) -> _Bound:
     )
 
 
-def _reached(own: Words, low: Words, limits: Limits) -> Words:
-    """The highest bit of each byte: whether its draw has its limit, of 0 to 2^16."""
+def _reached(own: Words, low: Words, limits: Limits) -> Pair:
+    """The highest bit of each byte: whether its draw has its limit, of 0 to 2^16, and its flip."""
     upper = _bound([limit >> 8 for limit in limits], plus=1)
     lower = _bound([limit & 0xFF for limit in limits], plus=0)
     low = low ^ lower.flip
@@ -71,4 +73,4 @@ def _reached(own: Words, low: Words, limits: Limits) -> Words:
     carry = ((carry ^ lower.flip ^ upper.flip) >> 7) & jnp.uint32(_ONES)
     own = own ^ upper.flip
     reached = own | ((own | jnp.uint32(_HIGH)) - upper.less + carry)
-    return (reached ^ upper.flip) & jnp.uint32(_HIGH)
+    return reached & jnp.uint32(_HIGH), upper.flip & jnp.uint32(_HIGH)
