@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh
 from jaxtyping import Array, Int, Key, PyTree, Shaped
 
 from jaxdrop import checks
+from jaxdrop.montecarlo.devices import on_devices
 
-AXIS = "samples"  # of the devices that share them
 Predict = Callable[[Key[Array, ""]], PyTree[Array]]
 
 
@@ -30,8 +30,8 @@ def sample(
     $$y_t = f(k_t), \qquad k_t = \mathrm{fold\_in}(key, t), \qquad t = 0, \dots, T - 1$$
 
     Sample `t` depends on `key` and `t` alone: a larger `num_samples` adds to the first ones, and
-    `chunk` and `mesh` change them by rounding at most. `jaxdrop.nnx.predict` and
-    `jaxdrop.linen.predict` make such a function of a Flax model.
+    `chunk` and `mesh` change them by rounding at most (with JAX's default kind of keys).
+    `jaxdrop.nnx.predict` and `jaxdrop.linen.predict` make such a function of a Flax model.
 
     All samples run in one program, which is compiled at each call, because `predict` may hold what
     has changed since, such as a model in training. To compile once, make the call in a function of
@@ -127,43 +127,6 @@ def passes(predict: Predict, key: Key[Array, ""], indices: Int[Array, " n"]) -> 
             "keys are not split: let every random choice come from the key that predict is given."
         )
     return samples
-
-
-def on_devices(
-    run: Callable[..., PyTree[Array]],
-    mesh: Mesh,
-    key: Key[Array, ""],
-    count: int,
-    join: Callable[..., PyTree[Array]] | None = None,
-) -> PyTree[Array]:
-    """Runs equal shares of the indices on all devices, and what is left on the first of them.
-
-    Without `join` the parts of all devices, behind each other; else what it makes of a device's.
-    """
-    mesh, over = Mesh(mesh.devices.ravel(), AXIS), PartitionSpec(AXIS)  # any axes, of any kind
-    whole = count - count % mesh.size
-
-    def of_device(key: Key[Array, ""], own: Array, last: Array) -> PyTree[Array]:
-        parts = [run(key, own)] if len(own) else []
-        if whole < count:
-            parts.append(_if(last[0] < count, run, key, last))
-        return parts if join is None else join(parts)
-
-    out = over if join is None else PartitionSpec()
-    specs = {"in_specs": (PartitionSpec(), over, over), "out_specs": out}
-    shared = jax.shard_map(of_device, mesh=mesh, check_vma=False, **specs)
-    return shared(key, jnp.arange(whole), whole + jnp.arange(mesh.size))
-
-
-def _if(wanted: Array, run: Callable[..., PyTree[Array]], *arguments: Array) -> PyTree[Array]:
-    """Runs where wanted; elsewhere zeros."""
-    shapes = jax.eval_shape(run, *arguments)
-    return lax.cond(
-        wanted,
-        run,
-        lambda *_: jax.tree.map(lambda leaf: lax.full_like(leaf, 0), shapes),
-        *arguments,
-    )
 
 
 def check_call(

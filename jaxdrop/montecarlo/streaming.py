@@ -10,7 +10,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from jaxdrop.montecarlo import means, predictions, sampling
+from jaxdrop.montecarlo import devices, means, predictions, sampling
 from jaxdrop.montecarlo.means import Spread
 from jaxdrop.montecarlo.sampling import Predict
 
@@ -91,7 +91,7 @@ def moments(
         if mesh is None:
             spreads = run(key, jnp.arange(count)).spreads
         else:
-            spreads = sampling.on_devices(run, mesh, key, count, _over_devices)
+            spreads = devices.on_devices(run, mesh, key, count, _over_devices)
         return _each(Spread.mean, spreads), _each(partial(Spread.variance, number=count), spreads)
 
     return Moments(count, *jax.jit(program)(key))
@@ -137,7 +137,7 @@ def _merge(a: _Part, b: _Part) -> _Part:
 def _over_devices(parts: list[_Part]) -> PyTree[Spread]:
     """Of the samples of all devices, on each of them."""
     number, spreads = reduce(_merge, parts)
-    return _each(partial(means.over_devices, sampling.AXIS, number), spreads)
+    return _each(partial(means.over_devices, devices.AXIS, number), spreads)
 
 
 def _each(function: Callable[..., Any], *spreads: PyTree[Spread]) -> PyTree[Any]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.typing import ArrayLike
 
 import jaxdrop
 from jaxdrop import montecarlo
@@ -15,7 +16,7 @@ KEY = jax.random.key(3)
 X = jnp.array([0.5, 1.0, -2.0, 1.5])
 
 
-def linear(key, rate=0.3):
+def linear(key, rate: ArrayLike = 0.3):
     return jaxdrop.dropout(key, X, rate).sum()
 
 

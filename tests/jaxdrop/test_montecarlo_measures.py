@@ -171,6 +171,15 @@ def test_many_large_samples_have_their_moments():
     np.testing.assert_allclose(found.log_likelihood, np.log(density), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(33, 3), (500, 1000), (5000, 50)])
+def test_means_are_those_of_float64(shape):
+    """To a unit in the last place; one sum is two to six away."""
+    for samples in (np.full(shape, 0.7, np.float32), RNG.random(shape, np.float32)):
+        exact = samples.mean(0, np.float64).astype(np.float32)
+        mean = np.asarray(montecarlo.regression(samples, 1.0).mean)
+        np.testing.assert_array_max_ulp(mean, exact, maxulp=1)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "uint32", "int32"])
 def test_labels_of_narrow_types_do_not_wrap(dtype):
     classes, labels = 300, np.array([0, 3, 45, 100, 127])
