@@ -32,7 +32,7 @@ CHANGES = {
     "begin": 1.0,
     "end": 0.5,
 }
-HELD_OUT, EPOCHS, PATIENCE, RATES = 20, 6, (0, 1, 2, 3), (0.1, 0.03)
+HELD_OUT, EPOCHS, PATIENCE, RATES = 20, 6, (0, 1, 2, 3), (1.0, 0.03)
 NETWORK = Perceptron((64, 8, 10), "tanh")
 
 
