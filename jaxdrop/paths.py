@@ -55,7 +55,7 @@ def drop_path(
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> y = jaxdrop.drop_path(jax.random.key(2), jnp.ones((4, 2)), 0.5)
       >>> y.tolist()
-      [[2.0, 2.0], [0.0, 0.0], [0.0, 0.0], [2.0, 2.0]]
+      [[2.0, 2.0], [2.0, 2.0], [0.0, 0.0], [2.0, 2.0]]
 
     References:
       Huang et al., Deep Networks with Stochastic Depth, 2016.

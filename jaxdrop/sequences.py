@@ -89,7 +89,7 @@ def zoneout(
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> previous, new = jnp.zeros(4), jnp.ones(4)
       >>> jaxdrop.zoneout(jax.random.key(2), previous, new, 0.5).tolist()
-      [1.0, 0.0, 0.0, 1.0]
+      [1.0, 1.0, 0.0, 1.0]
 
     References:
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.

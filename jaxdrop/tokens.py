@@ -59,7 +59,7 @@ def token_dropout(
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> key, x = jax.random.key(2), jnp.arange(1.0, 6.0)[:, None]
       >>> jaxdrop.token_dropout(key, x, 0.5, keep_first=1).ravel().tolist()
-      [1.0, 0.0, 0.0, 8.0, 10.0]
+      [1.0, 4.0, 0.0, 8.0, 0.0]
       >>> jaxdrop.token_dropout(key, x, 0.5, keep_first=1, mode="remove").ravel().tolist()
       [1.0, 3.0, 5.0]
 

@@ -147,7 +147,7 @@ def embedding_dropout(
       >>> import jax, jax.numpy as jnp, jaxdrop
       >>> table = jaxdrop.embedding_dropout(jax.random.key(8), jnp.ones((3, 2)), 0.5)
       >>> table[jnp.array([0, 1, 2, 1])].tolist()
-      [[2.0, 2.0], [0.0, 0.0], [2.0, 2.0], [0.0, 0.0]]
+      [[2.0, 2.0], [2.0, 2.0], [0.0, 0.0], [2.0, 2.0]]
 
     References:
       Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural

@@ -10,7 +10,7 @@ import jaxdrop
 import jaxdrop.linen
 import jaxdrop.nnx
 
-KEY, X = jax.random.key(7), jax.random.normal(jax.random.key(3), (4, 6, 6, 8))
+KEY, X = jax.random.key(0), jax.random.normal(jax.random.key(3), (4, 6, 6, 8))
 TABLE: dict[str, dict[str, Any]] = {
     "Dropout": {"broadcast_dims": (1,), "bits": 8},
     "SpatialDropout": {"channel_dim": 1, "batch_dim": None},
