@@ -7,16 +7,18 @@ from pathlib import Path
 import jax
 import tyro
 
-from experiments.atlas import atlas
 from experiments.bench.command import bench
 from experiments.bench.options import Bench, Output
-from experiments.cluster import Cluster, leave
-from experiments.compare import compare
-from experiments.config import CHECKPOINT_EVERY, Compare, Folder, check_seconds
 from experiments.errors import InputError
-from experiments.resume import resume
-from experiments.run import list_studies, run
-from experiments.verify import verify
+from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.runs.collect import collect
+from experiments.runs.resume import resume
+from experiments.runs.verify import verify
+from experiments.studies.command import list_studies, run
+from experiments.studies.compare.run import compare
+from experiments.studies.compare.settings import Compare, Folder
+from experiments.studies.prepared import prepared
+from experiments.training.devices import Cluster, leave
 
 app = tyro.extras.SubcommandApp()
 
@@ -67,7 +69,7 @@ def _report(
         output: Folder of the page, and of the same table as Markdown.
         overwrite: Replace the page that the folder holds.
     """
-    atlas(runs, output, overwrite)
+    collect(runs, output, overwrite)
 
 
 @app.command(name="resume")
@@ -86,7 +88,7 @@ def _resume(
         checkpoint_every: Seconds between checkpoints; they are written meanwhile.
     """
     check_seconds(checkpoint_every)
-    return resume(run, checkpoint_every, cluster)
+    return resume(run, checkpoint_every, cluster, prepared)
 
 
 @app.command(name="verify")
@@ -101,7 +103,7 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
         run: Folder of the run.
         cluster: Several processes.
     """
-    return verify(run, cluster)
+    return verify(run, cluster, prepared)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,10 +4,10 @@ import sys
 
 from rich.console import Console
 
-from experiments import runs
 from experiments.bench import record, report
 from experiments.bench.options import Bench, Output
 from experiments.bench.run import run
+from experiments.runs import folder as runs
 
 
 def bench(options: Bench, output: Output) -> None:

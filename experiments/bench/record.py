@@ -6,10 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments import runs
 from experiments.bench import plot, report
-from experiments.environment import environment as record
-from experiments.manifest import sha256
+from experiments.report.files import as_json
+from experiments.runs import folder as runs
+from experiments.runs.environment import environment as record
+from experiments.runs.manifest import sha256
 
 PEERS = ("flax", "dm-haiku", "equinox", "keras", "torch")
 PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", *PEERS, "libtpu", "jax-cuda12-plugin")
@@ -54,8 +55,8 @@ def files(results: Mapping[str, Any]) -> dict[str, bytes]:
     """Everything but the manifest."""
     sections, text = results["sections"], caption(results)
     content = {
-        "config.json": runs.as_json(results["config"]),
-        "bench.json": runs.as_json(results),
+        "config.json": as_json(results["config"]),
+        "bench.json": as_json(results),
         "table.md": report.markdown(sections, text).encode(),
     }
     if "dropout" in sections:

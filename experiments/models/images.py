@@ -14,8 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 import jaxdrop
-from experiments.convolution import conv_general_dilated
 from experiments.models.base import Architecture, Drop
+from experiments.models.convolution import conv_general_dilated
 
 MOMENTUM = 0.9
 """Of the running moments. At Flax's 0.99 they would still be fresh after the first epochs."""

@@ -5,7 +5,9 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from experiments.studies import (
+from experiments.report.verdict import Verdict
+from experiments.studies import run as study
+from experiments.studies.claims import (
     activation,
     alpha,
     batchnorm,
@@ -25,12 +27,10 @@ from experiments.studies import (
     spatial,
     stochastic_depth,
     transformer,
-    uci,
-    uncertainty,
     where,
 )
-from experiments.trials import study
-from experiments.verdict import Verdict
+from experiments.studies.uci import run as uci
+from experiments.studies.uncertainty import run as uncertainty
 
 
 class Study(NamedTuple):

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.augment import augment
-from experiments.recipe import recipe, stack
+from experiments.training.augment import augment
+from experiments.training.recipe import recipe, stack
 
 SHAPE, KEY = (5, 6, 2), jax.random.key(0)
 IMAGES = jax.random.uniform(jax.random.key(1), (40, 5 * 6 * 2), minval=0.5, maxval=2.0)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from experiments import cli, sweep
-from experiments.plan import Metrics
+from experiments import cli
+from experiments.training import sweep
+from experiments.training.task import Metrics
 from tests.experiments.tiny import ARGUMENTS, RATES
 
 

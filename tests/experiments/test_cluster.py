@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from experiments import cli, runs, tolerance
+from experiments import cli
+from experiments.runs import folder as runs
+from experiments.runs import tolerance
 from tests.experiments.tiny import ARGUMENTS
 
 COMPARE = ["compare", *ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "3"]

@@ -4,10 +4,10 @@ import shlex
 
 import tyro
 
-from experiments import report
-from experiments.comparison import command, comparison
-from experiments.config import Compare
-from experiments.statistics import summarise
+from experiments.studies.compare import tables as report
+from experiments.studies.compare.page import command, comparison
+from experiments.studies.compare.settings import Compare
+from experiments.studies.compare.summary import summarise
 from tests.experiments import tiny
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments.convolution import by_patches, conv_general_dilated
+from experiments.models.convolution import by_patches, conv_general_dilated
 
 conv: Any = nnx.Conv
 PATCHES: dict[str, Any] = {"conv_general_dilated": conv_general_dilated}

@@ -3,8 +3,8 @@ import urllib.error
 import numpy as np
 import pytest
 
-from experiments import data
-from experiments.data import load
+from experiments.data import images as data
+from experiments.data.images import load
 from experiments.errors import InputError
 
 LABELS = np.arange(60) % 3

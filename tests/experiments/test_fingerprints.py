@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.fingerprints import digest, fingerprints
+from experiments.training.fingerprints import digest, fingerprints
 
 RANDOM = np.random.default_rng(0)
 

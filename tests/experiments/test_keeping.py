@@ -11,17 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import cli, parts, prepared, runs, sweep, train
-from experiments import run as command
+from experiments import cli
 from experiments.errors import InputError
-from experiments.interrupts import Interrupts
-from experiments.keeping import Progress
-from experiments.studies import STUDIES, Study
-from experiments.trials import measure, study
-from experiments.trials.design import Arm, Case, Design, accuracy, more
-from experiments.trials.networks import perceptron
-from experiments.trials.settings import Settings
-from experiments.verdict import Verdict
+from experiments.report.verdict import Verdict
+from experiments.runs import folder as runs
+from experiments.runs import parts
+from experiments.runs.interrupts import Interrupts
+from experiments.runs.keeping import Progress
+from experiments.studies import STUDIES, Study, command, prepared
+from experiments.studies import results as measure
+from experiments.studies import run as study
+from experiments.studies.design import Arm, Case, Design, accuracy, more
+from experiments.studies.networks import perceptron
+from experiments.studies.settings import Settings
+from experiments.training import step, sweep
 from tests.experiments import tiny
 from tests.experiments.test_resume import contents, kill_when, press_after
 
@@ -91,8 +94,8 @@ def test_a_study_is_resumed_in_the_case_it_was_in(
         press_after(patch, calls)
         with pytest.raises(KeyboardInterrupt, match=f"Interrupted after {where}"):
             run(tmp_path)
-    trained, again = [], train.train
-    monkeypatch.setattr(train, "train", lambda *a: trained.append(1) or again(*a))
+    trained, again = [], step.train
+    monkeypatch.setattr(step, "train", lambda *a: trained.append(1) or again(*a))
     status = cli.main(["resume", str(tmp_path)])
     verdict = capsys.readouterr().out.splitlines()[-1].removeprefix("verdict: ")
     assert status == Verdict(verdict).status
@@ -110,7 +113,7 @@ def test_a_study_is_verified_by_all_of_its_cases(tmp_path, whole, monkeypatch, c
     for name, content in whole.items():
         (tmp_path / name).write_bytes(content)
     assert cli.main(["verify", str(tmp_path)]) == 0
-    monkeypatch.setattr(train, "train", nudged(train.train))
+    monkeypatch.setattr(step, "train", nudged(step.train))
     assert cli.main(["verify", str(tmp_path)]) == 1
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.endswith("first thing that differs: block 2 of 3 (epochs 2 to 2) of wide.")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.errors import InputError
-from experiments.layout import Layout, choose
+from experiments.training.chunks import Layout, choose
 
 CASES = [
     (arms, devices, pairs, group)

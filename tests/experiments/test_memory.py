@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cli, memory, runs, sweep, train
-from experiments.compare import task_of
+from experiments import cli
 from experiments.errors import InputError
-from experiments.layout import choose
 from experiments.models import Perceptron
-from experiments.placements import arms_of
-from experiments.plan import Plan
+from experiments.runs import folder as runs
+from experiments.studies.compare.placements import arms_of
+from experiments.studies.compare.run import task_of
+from experiments.training import memory, step, sweep
+from experiments.training.chunks import choose
+from experiments.training.task import Plan
 from tests.experiments import tiny
 from tests.experiments.test_resume import contents
 
@@ -46,7 +48,7 @@ def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
 
 @pytest.mark.parametrize("calls", [1, 5])
 def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, calls):
-    count, whole = [], train.train
+    count, whole = [], step.train
 
     def counted(*arguments):
         count.append(1)
@@ -54,7 +56,7 @@ def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, ca
             os.kill(os.getpid(), signal.SIGINT)
         return whole(*arguments)
 
-    monkeypatch.setattr(train, "train", counted)
+    monkeypatch.setattr(step, "train", counted)
     with pytest.raises(KeyboardInterrupt, match=f"after chunk {calls} of 8"):
         compare(tmp_path)
     assert cli.main(["resume", str(tmp_path)]) == 0
@@ -78,7 +80,7 @@ def swap(chunk, other):
 @pytest.mark.parametrize("damage", [flip, swap])
 def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, damage):
     with monkeypatch.context() as patch:
-        whole = train.train
+        whole = step.train
         count = []
 
         def third(*arguments):
@@ -87,7 +89,7 @@ def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, d
                 os.kill(os.getpid(), signal.SIGINT)
             return whole(*arguments)
 
-        patch.setattr(train, "train", third)
+        patch.setattr(step, "train", third)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
     chunks = tmp_path / runs.PROGRESS / "0" / "chunks"

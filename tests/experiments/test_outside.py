@@ -16,13 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from experiments import cases, cli, npz, parse, parts, runs, training, verify
-from experiments.config import Compare
+from experiments import cli
+from experiments.data import npz
 from experiments.errors import InputError
-from experiments.manifest import Head
-from experiments.trials.settings import Settings
-from experiments.uci.config import Uci
-from experiments.uncertainty.config import Uncertainty
+from experiments.runs import cases, parse, parts, verify
+from experiments.runs import execute as training
+from experiments.runs import folder as runs
+from experiments.runs.manifest import Head
+from experiments.studies.compare.settings import Compare
+from experiments.studies.settings import Settings
+from experiments.studies.uci.config import Uci
+from experiments.studies.uncertainty.config import Uncertainty
 from tests.experiments.test_verify import SMALL
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
@@ -255,7 +259,7 @@ def test_command_lines(tmp_path, command, words):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         patch.setattr(training, "train", lambda *_: None)
-        patch.setattr("experiments.compare.prepare", lambda *_: None)
+        patch.setattr("experiments.studies.compare.run.prepare", lambda *_: None)
         patch.setattr(jax.distributed, "initialize", refuse)
         assert status_of(command, *words) in (0, 2)
         assert list(tmp_path.iterdir()) == []

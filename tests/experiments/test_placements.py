@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.models.mlp import mlp_sites
-from experiments.placements import PLACEMENTS, Arm, arms_of, rate_rows, sites_of
+from experiments.studies.compare.placements import PLACEMENTS, Arm, arms_of, rate_rows, sites_of
 
 SITES = {
     "none": set(),

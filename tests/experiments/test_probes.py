@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import draws, probes
-from experiments.compare import task_of
-from experiments.fingerprints import fingerprint
 from experiments.models import Drop
-from experiments.placements import arms_of
+from experiments.studies.compare.placements import arms_of
+from experiments.studies.compare.run import task_of
+from experiments.training import inputs, keys
+from experiments.training.fingerprints import fingerprint
 from tests.experiments import tiny
 
 
@@ -20,7 +20,7 @@ def digests(**changes):
         "seeds": 2,
         "rates": np.array([0.3, 0.7], "f4"),
     }
-    return probes.digests(plan, **(arguments | changes))
+    return inputs.digests(plan, **(arguments | changes))
 
 
 def test_each_digest_changes_with_what_it_is_of():
@@ -37,9 +37,9 @@ def test_each_digest_changes_with_what_it_is_of():
 def test_masks_are_those_that_the_network_applies():
     config = tiny.config()
     plan = task_of(config, tiny.digits(), arms_of(("input",), (0.5,))).plan
-    key, zero = draws.streams(0, 1), jnp.int32(0)
-    key = draws.mask_key(key, zero, zero)
-    expected = probes._masks(plan, key, jnp.float32(0.5))
+    key, zero = keys.streams(0, 1), jnp.int32(0)
+    key = keys.mask_key(key, zero, zero)
+    expected = inputs._masks(plan, key, jnp.float32(0.5))
     seen = {}
 
     class Seeing(Drop):

@@ -8,13 +8,13 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import recipe as recipes
 from experiments.errors import InputError
-from experiments.layout import Layout
 from experiments.models import Perceptron
-from experiments.plan import Plan, Problem
-from experiments.recipe import DEFAULTS, rates_at, recipe, schedule, stack, with_rates
-from experiments.sweep import Task, run
+from experiments.training import recipe as recipes
+from experiments.training.chunks import Layout
+from experiments.training.recipe import DEFAULTS, rates_at, recipe, schedule, stack, with_rates
+from experiments.training.sweep import Task, run
+from experiments.training.task import Plan, Problem
 from tests.experiments import tiny
 
 SITES = ("input", "pre1", "post1", "pre2", "post2", "logits")

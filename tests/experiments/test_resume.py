@@ -15,7 +15,11 @@ from typing import Any
 import jax
 import pytest
 
-from experiments import checkpoints, cli, parse, resume, runs, sweep, train
+from experiments import cli
+from experiments.report.files import as_json
+from experiments.runs import checkpoints, parse, resume
+from experiments.runs import folder as runs
+from experiments.training import step, sweep
 from tests.experiments.tiny import ARGUMENTS
 
 EPOCHS = 6
@@ -64,7 +68,7 @@ def interrupted(monkeypatch):
 
 
 def press_after(patch, calls):
-    count, whole = [], train.train
+    count, whole = [], step.train
 
     def one_more(*arguments):
         count.append(1)
@@ -72,7 +76,7 @@ def press_after(patch, calls):
             os.kill(os.getpid(), signal.SIGINT)
         return whole(*arguments)
 
-    patch.setattr(train, "train", one_more)
+    patch.setattr(step, "train", one_more)
 
 
 @pytest.mark.parametrize("calls", [1, 4, EPOCHS])
@@ -83,8 +87,8 @@ def test_ctrl_c_takes_a_checkpoint_and_the_run_ends_as_if_nothing_had_been(
     folder, message = interrupted(tmp_path / "run", calls)
     after = f"epoch {calls} of {EPOCHS}" if calls < EPOCHS else "chunk 1 of 1"
     assert f"Interrupted after {after}" in message
-    trained, again = [], train.train
-    monkeypatch.setattr(train, "train", lambda *a: trained.append(1) or again(*a))
+    trained, again = [], step.train
+    monkeypatch.setattr(step, "train", lambda *a: trained.append(1) or again(*a))
     assert f"resume {folder}" in message
     assert (folder / runs.UNFINISHED).exists()
     assert go_on(folder) == 0
@@ -100,7 +104,7 @@ def test_a_second_ctrl_c_waits_for_nothing(tmp_path, monkeypatch, whole):
         pytest.fail("It went on.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(train, "train", twice)
+        patch.setattr(step, "train", twice)
         with pytest.raises(KeyboardInterrupt, match="resume"):
             compare(tmp_path)
     assert go_on(tmp_path) == 0
@@ -191,8 +195,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
 def test_without_any_good_checkpoint_it_begins_anew(tmp_path, whole, interrupted, monkeypatch):
     monkeypatch.setattr(sweep, "CALL", 0)
     folder, _ = interrupted(tmp_path, 4)
-    for step in (2, 3, 4):
-        flip(folder, step)
+    for at in (2, 3, 4):
+        flip(folder, at)
     assert go_on(folder) == 0
     assert contents(folder) == whole
 
@@ -337,7 +341,7 @@ def test_other_data_are_refused(tmp_path, interrupted, monkeypatch, capsys):
     folder, _ = interrupted(tmp_path, 1)
     head = parse.load(folder / runs.UNFINISHED)
     head["cases"]["networks"]["inputs"]["data"] = "other"
-    (folder / runs.UNFINISHED).write_bytes(runs.as_json(head))
+    (folder / runs.UNFINISHED).write_bytes(as_json(head))
     assert go_on(folder) == 2
     assert "what the run began with; got other: the data of networks" in capsys.readouterr().err
 

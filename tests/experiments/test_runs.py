@@ -3,8 +3,8 @@ import os
 
 import pytest
 
-from experiments import runs
 from experiments.errors import InputError
+from experiments.runs import folder as runs
 
 
 def test_a_run_is_written_whole(tmp_path):

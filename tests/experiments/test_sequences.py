@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import text
+from experiments.data import text
 from experiments.errors import InputError
-from experiments.layout import Layout
 from experiments.models import Drop, LanguageModel, VisionTransformer
-from experiments.plan import Plan, Problem
-from experiments.recipe import recipe, stack
-from experiments.sweep import Task, run
+from experiments.training.chunks import Layout
+from experiments.training.recipe import recipe, stack
+from experiments.training.sweep import Task, run
+from experiments.training.task import Plan, Problem
 from tests.experiments import sites, tiny
 from tests.experiments.sites import KEY, drop_at
 

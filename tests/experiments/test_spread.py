@@ -4,32 +4,32 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import probes, spread, sweep
-from experiments.compare import task_of
-from experiments.placements import arms_of
+from experiments.studies.compare.placements import arms_of
+from experiments.studies.compare.run import task_of
+from experiments.training import devices, inputs, sweep
 from tests.experiments import tiny
 
 ARMS = arms_of(("input", "logits"), (0.3, 0.6))
 CONFIG = tiny.config(rates=(0.3, 0.6), epochs=2)
 
 
-def on(devices, monkeypatch):
+def on(number, monkeypatch):
     """What three seeds and five arms come to on so many devices."""
-    chosen = jax.devices()[:devices]
-    monkeypatch.setattr(spread, "mesh", lambda: jax.sharding.Mesh(np.array(chosen), "rows"))
-    monkeypatch.setattr(jax, "device_count", lambda: devices)
+    chosen = jax.devices()[:number]
+    monkeypatch.setattr(devices, "mesh", lambda: jax.sharding.Mesh(np.array(chosen), "rows"))
+    monkeypatch.setattr(jax, "device_count", lambda: number)
     jax.clear_caches()  # a program knows its devices
     task = task_of(CONFIG, tiny.digits(), ARMS)
-    assert task.layout.chunk % devices == 0
-    return probes.cases({"": task})[""].inputs, sweep.run(task)
+    assert task.layout.chunk % number == 0
+    return inputs.of_task(task), sweep.run(task)
 
 
 @pytest.mark.parametrize("counts", [(8,), pytest.param((2, 4), marks=pytest.mark.slow)])
 def test_devices_change_nothing_but_rounding(monkeypatch, counts):
-    inputs, alone = on(1, monkeypatch)
-    for devices in counts:
-        others, shared = on(devices, monkeypatch)
-        assert others == inputs
+    drawn, alone = on(1, monkeypatch)
+    for number in counts:
+        others, shared = on(number, monkeypatch)
+        assert others == drawn
         np.testing.assert_array_equal(shared.fresh, alone.fresh)
         for one, other in zip(alone.metrics, shared.metrics, strict=True):
             np.testing.assert_allclose(other.train_nll, one.train_nll, rtol=1e-5)

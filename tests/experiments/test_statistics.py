@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.placements import Arm
-from experiments.plan import Metrics
-from experiments.statistics import interval, summarise
+from experiments.report.intervals import interval
+from experiments.studies.compare.placements import Arm
+from experiments.studies.compare.summary import summarise
+from experiments.training.task import Metrics
 
 ARMS = [Arm("none", 0.0), Arm("input", 0.5), Arm("logits", 0.5)]
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from experiments import cli, text
+from experiments import cli
+from experiments.data import text
 from experiments.errors import InputError
 
 WORDS = "the cat sat on the mat. " * 40

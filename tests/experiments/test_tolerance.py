@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.errors import InputError
-from experiments.tolerance import distance
+from experiments.runs.tolerance import distance
 
 
 def table(*rows):

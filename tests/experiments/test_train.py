@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from experiments import models
-from experiments.compare import task_of
-from experiments.draws import seed_key
-from experiments.layout import Layout
-from experiments.measuring import measure
 from experiments.models import ACTIVATIONS, Drop
-from experiments.placements import PLACEMENTS, arms_of
-from experiments.plan import block_ends
-from experiments.sweep import rows_of, run
-from experiments.train import start, train, weights
+from experiments.studies.compare.placements import PLACEMENTS, arms_of
+from experiments.studies.compare.run import task_of
+from experiments.training.chunks import Layout
+from experiments.training.evaluate import measure
+from experiments.training.keys import seed_key
+from experiments.training.step import start, train, weights
+from experiments.training.sweep import rows_of, run
+from experiments.training.task import block_ends
 from tests.experiments import tiny
 
 

@@ -12,20 +12,32 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import cases, cli, sweep
+from experiments import cli
 from experiments.errors import InputError
-from experiments.keeping import Keeping
 from experiments.models import Drop, Perceptron
-from experiments.plan import Metrics, Trained
-from experiments.recipe import recipe
-from experiments.statistics import Interval
-from experiments.studies import DESIGNED, DESIGNS, combine, convergence, ensemble
-from experiments.trials import claim, measure
-from experiments.trials.claim import Finding
-from experiments.trials.design import Arm, Case, Contrast, Design, accuracy, interaction, more, same
-from experiments.trials.networks import images, perceptron, shape
-from experiments.trials.settings import Settings
-from experiments.verdict import Verdict
+from experiments.report.intervals import Interval
+from experiments.report.verdict import Verdict
+from experiments.runs import cases
+from experiments.runs.keeping import Keeping
+from experiments.studies import DESIGNED, DESIGNS, claim
+from experiments.studies import results as measure
+from experiments.studies.claim import Finding
+from experiments.studies.claims import combine, convergence, ensemble
+from experiments.studies.design import (
+    Arm,
+    Case,
+    Contrast,
+    Design,
+    accuracy,
+    interaction,
+    more,
+    same,
+)
+from experiments.studies.networks import images, perceptron, shape
+from experiments.studies.settings import Settings
+from experiments.training import sweep
+from experiments.training.recipe import recipe
+from experiments.training.task import Metrics, Trained
 from tests.experiments import tiny
 from tests.experiments.test_page import looked_at
 

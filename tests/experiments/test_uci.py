@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 
 from experiments import cli
-from experiments import run as command
-from experiments.draws import seed_keys
 from experiments.errors import InputError
-from experiments.studies import STUDIES
-from experiments.uci import arms, compare, concrete, data, score, train
-from experiments.uci.network import DROPOUT, Numbers
-from experiments.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
-from experiments.verdict import Verdict
+from experiments.report.verdict import Verdict
+from experiments.studies import STUDIES, command
+from experiments.studies.uci import arms, compare, concrete, data, score, train
+from experiments.studies.uci.network import DROPOUT, Numbers
+from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+from experiments.training.keys import seed_keys
 from tests.experiments.test_resume import contents
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)

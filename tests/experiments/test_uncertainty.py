@@ -12,11 +12,11 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from experiments import cli
-from experiments.draws import seed_keys
 from experiments.errors import InputError
-from experiments.uncertainty import claim, data, measure, regression, train
-from experiments.uncertainty.measure import Passes, Scores
-from experiments.verdict import Verdict, together
+from experiments.report.verdict import Verdict, together
+from experiments.studies.uncertainty import claim, data, measure, regression, train
+from experiments.studies.uncertainty.measure import Passes, Scores
+from experiments.training.keys import seed_keys
 from tests.experiments.test_resume import contents
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from experiments import recipe, sweep
-from experiments.layout import Layout
 from experiments.models import Drop, Residual
-from experiments.plan import Plan, Problem, Trained
-from experiments.variance import variance_ratio
+from experiments.studies.claims.batchnorm import variance_ratio
+from experiments.training import recipe, sweep
+from experiments.training.chunks import Layout
+from experiments.training.task import Plan, Problem, Trained
 from tests.experiments import tiny
 
 ARCHITECTURE = Residual((8, 8, 1), 10, (4,))

@@ -12,7 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import cases, cli, probes, train
+from experiments import cli
+from experiments.runs import cases
+from experiments.training import inputs, step
 from tests.experiments.tiny import ARGUMENTS
 
 SMALL = [*ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "2"]
@@ -133,15 +135,15 @@ def test_another_data_file(run, capsys, monkeypatch, original):
 @pytest.mark.parametrize("name", ["keys", "batches", "masks"])
 def test_other_draws(run, capsys, monkeypatch, name):
     untrained(monkeypatch)
-    draw = probes.digests
-    monkeypatch.setattr(probes, "digests", lambda *a: draw(*a) | {name: "other"})
+    draw = inputs.digests
+    monkeypatch.setattr(inputs, "digests", lambda *a: draw(*a) | {name: "other"})
     assert cli.main(["verify", str(run)]) == 1
     assert f"first thing that differs: the {name}" in capsys.readouterr().out
 
 
 def test_other_initial_parameters(run, capsys, monkeypatch):
-    start = train.start
-    monkeypatch.setattr(train, "start", lambda *a: nudge(start(*a)))
+    start = step.start
+    monkeypatch.setattr(step, "start", lambda *a: nudge(start(*a)))
     assert cli.main(["verify", str(run)]) == 1
     assert "first thing that differs: the initial parameters" in capsys.readouterr().out
 
@@ -152,13 +154,13 @@ def nudge(state, factor=1.0001):
 
 def divert(monkeypatch, factor):
     """Training goes another way from the second block on."""
-    whole = train.train
+    whole = step.train
 
     def other(plan, state, problem, rows, first, stop):
         state = whole(plan, state, problem, rows, first, stop)
         return nudge(state, factor) if stop == 2 else state
 
-    monkeypatch.setattr(train, "train", other)
+    monkeypatch.setattr(step, "train", other)
 
 
 def test_the_first_block_that_diverges(run, capsys, monkeypatch):
@@ -189,14 +191,14 @@ def test_another_version_excuses_no_more_than_the_tolerance(run, capsys, monkeyp
     assert "by more than tolerated" in capsys.readouterr().out
 
 
-def inputs(manifest):
+def inputs_of(manifest):
     return manifest["cases"]["networks"]["inputs"]
 
 
 def test_another_version_excuses_no_other_masks(run, capsys, monkeypatch):
     untrained(monkeypatch)
     edit(run, another_jax)
-    edit(run, lambda manifest: inputs(manifest).update(masks="other"))
+    edit(run, lambda manifest: inputs_of(manifest).update(masks="other"))
     assert cli.main(["verify", str(run)]) == 1
     assert "the masks" in capsys.readouterr().out
 

@@ -4,13 +4,13 @@ import functools
 
 import numpy as np
 
-from experiments.compare import task_of
-from experiments.config import Arms, Compare, Data, Network, Training
-from experiments.data import load
+from experiments.data.images import load
 from experiments.models import Activation
-from experiments.placements import Arm, arms_of
-from experiments.plan import Metrics
-from experiments.sweep import run
+from experiments.studies.compare.placements import Arm, arms_of
+from experiments.studies.compare.run import task_of
+from experiments.studies.compare.settings import Arms, Compare, Data, Network, Training
+from experiments.training.sweep import run
+from experiments.training.task import Metrics
 
 ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-size 20".split()
 RATES = (0.3, 0.7)

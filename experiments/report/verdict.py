@@ -1,0 +1,49 @@
+"""What a study can answer, the exit status that says so, and what a run concludes."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from experiments.report.files import Files, as_json
+
+FILE = "verdict.json"
+
+
+class Verdict(Enum):
+    """Its words; `not decided` means that more seeds or data could still bring either answer."""
+
+    AGREE = "agree"
+    DISAGREE = "disagree"
+    SUPPORTED = "supported"
+    REFUTED = "refuted"
+    UNDECIDED = "not decided at this size"
+    UNPUBLISHED = "nothing published to compare with"
+
+    @property
+    def status(self) -> int:
+        """0 it holds, 1 it does not, 3 that cannot be told."""
+        if self in (Verdict.AGREE, Verdict.SUPPORTED):
+            return 0
+        return 3 if self in (Verdict.UNDECIDED, Verdict.UNPUBLISHED) else 1
+
+
+def together(verdicts: Iterable[Verdict]) -> int:
+    """The status of several: 1 if any says no; else 3 if any is open, or if there are none."""
+    statuses = {verdict.status for verdict in verdicts}
+    return next((status for status in (1, 3) if status in statuses), 0 if statuses else 3)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """All text: the claim or question, the verdict, the numbers behind it, how to run it again."""
+
+    study: str
+    claim: str
+    verdict: str
+    words: str
+    command: str
+
+    def file(self) -> Files:
+        """As it is written."""
+        return {FILE: as_json(dataclasses.asdict(self))}

@@ -1,0 +1,142 @@
+"""What a run depends on and what came out, in one file: `manifest.json`.
+
+It is all that another run needs to say whether it is the same, and where it first is not.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from experiments.errors import InputError, expect
+from experiments.report.files import as_json
+from experiments.runs import folder as runs
+from experiments.runs import parse
+from experiments.runs.environment import Environment, environment
+from experiments.training.chunks import Layout
+from experiments.training.fingerprints import digest
+from experiments.training.inputs import Inputs
+from experiments.training.keys import PRNG
+from experiments.training.sweep import History
+
+
+@dataclass(frozen=True)
+class Case:
+    """One architecture on one data set: how its work is cut up, and what it starts from."""
+
+    layout: Layout | None
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Digests of all networks: fresh, and with their metrics at the end of every block."""
+
+    parameters: str
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is known of a run before it trains."""
+
+    command: str
+    seed: int
+    prng: str
+    config: dict[str, Any]
+    environment: Environment
+    cases: dict[str, Case]
+
+    @classmethod
+    def of(cls, command: str, seed: int, config: Any, cases: dict[str, Case]) -> Self:
+        """Of a run that begins here and now."""
+        return cls(command, seed, PRNG, dataclasses.asdict(config), environment(), cases)
+
+
+@dataclass(frozen=True)
+class Manifest(Head):
+    """What is known of a run after it."""
+
+    outcomes: dict[str, Outcome]
+    """Of each case."""
+    sha256: dict[str, str]
+    """Of each file of the run, by its name."""
+
+
+def outcome(history: History) -> Outcome:
+    """The digests of a history."""
+    ends = (digest(*block.measured.values(), block.states) for block in history.blocks)
+    return Outcome(digest(history.fresh), tuple(ends))
+
+
+def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The digest of each file."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def complete(
+    head: Head, outcomes: Mapping[str, Outcome], files: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """The manifest of a run that is done, as it is written."""
+    ends = {title: dataclasses.asdict(outcome) for title, outcome in outcomes.items()}
+    return as_dict(head) | {"outcomes": ends, "sha256": sha256(files)}
+
+
+def as_dict(head: Head) -> dict[str, Any]:
+    """As it is written: plain dictionaries."""
+    return dataclasses.asdict(head)
+
+
+def read(run: Path) -> Manifest:
+    """The manifest in a run folder, checked."""
+    manifest = parse.read(Manifest, run / runs.MANIFEST)
+    check_names(run, manifest.sha256)
+    return manifest
+
+
+def check_names(run: Path, names: Mapping[str, str]) -> None:
+    """Refuses the name of a file that is not in the folder itself."""
+    for name in names:
+        wanted = f"names of files in {run} under sha256 in {runs.MANIFEST}"
+        expect(runs.plain(name), wanted, ascii(name)[:80])
+        expect(
+            not (run / name).is_symlink(), f"{name} in {run} to be a file", "a link to elsewhere"
+        )
+
+
+def first_input_that_differs(one: Head, other: Head) -> str:
+    """Its name, and of which case it is; nothing if all are the same."""
+    for name in ("command", "seed", "prng", "config"):
+        before, now = (as_json({name: getattr(head, name)}) for head in (one, other))
+        if before != now:
+            return f"the {name} in {runs.MANIFEST}"
+    expect(one.cases.keys() == other.cases.keys(), f"cases {[*other.cases]}", [*one.cases])
+    for title in other.cases:
+        before, now = (vars(head.cases[title].inputs) for head in (one, other))
+        for name in now:
+            if before[name] != now[name]:
+                return f"the {name} of {title} (of another digest than the manifest's)"
+    return ""
+
+
+def first_layout_that_differs(one: Head, other: Head) -> str:
+    """Of which case it is; nothing if all are the same, as in one environment they have to be."""
+    for title, case in other.cases.items():
+        if one.cases[title].layout != case.layout:
+            return f"the layout of {title} in {runs.MANIFEST}"
+    return ""
+
+
+def first_file_that_differs(run: Path, sha256: Mapping[str, str]) -> str | None:
+    """The name of a file that is missing or has another digest; the results come first."""
+    for name in sorted(sha256, key=lambda name: (not name.endswith(".csv"), name)):
+        try:
+            there = (run / name).is_file()  # and no pipe, which could make wait
+            same = there and hashlib.sha256((run / name).read_bytes()).hexdigest() == sha256[name]
+        except OSError as error:
+            raise InputError(f"Expected to read {run / name}; got: {error.strerror}.") from None
+        if not same:
+            return name
+    return None

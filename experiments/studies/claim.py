@@ -1,0 +1,71 @@
+"""The claim against the numbers: each contrast with its interval, and what follows."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.report.intervals import LEVEL, Interval, interval
+from experiments.report.verdict import Verdict
+from experiments.studies.design import Contrast, Design, Term
+from experiments.studies.results import Result
+
+
+class Finding(NamedTuple):
+    """A contrast and its interval over seeds."""
+
+    contrast: Contrast
+    interval: Interval
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the whole interval lies within the bounds, outside of them, or neither."""
+        mean, half = self.interval
+        low, high = mean - half, mean + half
+        if low > self.contrast.low and high < self.contrast.high:
+            return Verdict.SUPPORTED
+        if high <= self.contrast.low or low >= self.contrast.high:
+            return Verdict.REFUTED
+        return Verdict.UNDECIDED
+
+
+def level(contrasts: int) -> float:
+    """Of each interval, so that all hold together at 95 %."""
+    return 1 - (1 - LEVEL) / contrasts
+
+
+def findings(design: Design, results: Mapping[str, Result]) -> list[Finding]:
+    """What came out of each part of the claim, seed by seed."""
+
+    def values(term: Term) -> np.ndarray:
+        case, arm, measure = term
+        column = list(design.cases[case].arms).index(arm)
+        return np.asarray(results[case].final[measure], np.float64)[:, column]
+
+    def find(contrast: Contrast) -> Finding:
+        sums = sum(weight * values(term) for term, weight in contrast.weights.items())
+        return Finding(contrast, interval(np.asarray(sums), level(len(design.contrasts))))
+
+    return [find(contrast) for contrast in design.contrasts]
+
+
+def verdict(found: Sequence[Finding]) -> Verdict:
+    """Supported if every part is; refuted as soon as one is."""
+    words = {finding.verdict for finding in found}
+    if Verdict.REFUTED in words:
+        return Verdict.REFUTED
+    return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.UNDECIDED
+
+
+def in_words(found: Sequence[Finding]) -> str:
+    """Each part of the claim with its interval."""
+    return "; ".join(
+        f"{finding.contrast.words} {shown(finding.interval)} ({finding.verdict.value})"
+        for finding in found
+    )
+
+
+def shown(interval: Interval) -> str:
+    """Signed, as it is a difference."""
+    half = "n/a" if np.isnan(interval.half) else f"{interval.half:.3g}"
+    return f"{interval.mean:+.3g} ± {half}"

@@ -1,0 +1,103 @@
+"""Does dropout before batch norm hurt?
+
+Claim: the norm learns the variance of dropped activations and meets another one in use, so that
+accuracy falls (Li et al. 2019); dropout behind the last norm does not.
+
+Arms: a residual network with none, dropout 0.5 before each norm, behind each norm's activation, and
+behind the last norm alone. Measured too: the variance of what enters the norms in use, over the one
+they learnt in training; it should be 1.
+
+Minutes: 2 to 3 on two cores.
+
+Came out (8 seeds): supported. Dropout before the norms costs 2.8 ± 1.2 points against none, and 3.1
+± 1.3 against dropout behind the last norm, which costs nothing. In use the norms meet 0.64 of the
+variance that they learnt (1.00 without dropout). Behind each activation, which is before the next
+norm, the mean falls by 4.7 points, at 0.78 of the variance.
+"""
+
+from functools import partial
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float, Key
+
+from experiments.data.images import Dataset
+from experiments.models import Drop, Residual
+from experiments.models.images import Norm
+from experiments.studies.design import Arm, Case, Contrast, Design, accuracy, more
+from experiments.studies.networks import images, shape
+from experiments.studies.settings import Settings
+from experiments.training.evaluate import MEASURED_AT_ONCE
+from experiments.training.task import Trained
+
+CLAIM = "dropout before batch norm hurts"
+DEFAULTS = Settings(train_size=300, epochs=60)
+RATIO = "variance_ratio"
+ARMS = {
+    "none": Arm(),
+    "before norm": Arm({"before_norm*": 0.5}),
+    "after norm": Arm({"after_norm*": 0.5}),
+    "last": Arm({"last": 0.5}),
+}
+
+
+def design(settings: Settings) -> Design:
+    """One residual network."""
+    data = images(settings)
+    none, before, last = (accuracy("resnet", arm) for arm in ("none", "before norm", "last"))
+    shift = {("resnet", "none", RATIO): 1.0, ("resnet", "before norm", RATIO): -1.0}
+    contrasts = [
+        more("none over before norm", none, before),
+        more("behind the last norm over before norm", last, before),
+        Contrast("variance shift: ratio of none over that of before norm", shift),
+    ]
+    network = Residual(shape(data), data.classes)
+    case = Case(network, data, ARMS, {"probe": variance_ratio})
+    return Design({"resnet": case}, contrasts)
+
+
+def variance_ratio(trained: Trained, data: Dataset, key: Key[Array, ""]) -> dict[str, Array]:
+    """Variance with dropout off over the variance learnt with it on, the mean over channels.
+
+    The one is that of each norm's input, on the training images and with the network as it is
+    tested; the other is its running variance. Both are taken as the norm takes them, with its
+    epsilon added. Dropout before a norm makes the ratio smaller than 1; without dropout it is near
+    1, for the running variance lags. The mean over the norms is returned.
+
+    References:
+      Li et al., Understanding the Disharmony between Dropout and Batch Normalization by Variance
+      Shift, 2019.
+
+    """
+    del key
+    images, at_once = jnp.asarray(data.x_train), min(len(data.x_train), MEASURED_AT_ONCE)
+    mean, square = lax.map(lambda x: _moments(trained, x), images, batch_size=at_once)
+    model = trained.architecture.bind(trained.params, trained.rest)
+    ratios = [_ratio(*found) for found in zip(_norms(model), mean, square, strict=True)]
+    return {"variance_ratio": jnp.stack(ratios).mean()}
+
+
+def _moments(trained: Trained, x: Array) -> tuple[list[Array], list[Array]]:
+    """Of one image: the mean and mean square of each channel, before each norm."""
+    model, seen = trained.architecture.bind(trained.params, trained.rest), {}
+    norms = _norms(model)
+    for norm in norms:
+        norm.watch = partial(seen.__setitem__, norm)
+    model(x, Drop(trained.architecture.sites))
+    inputs = [seen[norm] for norm in norms]
+    return [x.mean((0, 1, 2)) for x in inputs], [(x**2).mean((0, 1, 2)) for x in inputs]
+
+
+def _norms(model: nnx.Module) -> list[Norm]:
+    """Those that are on."""
+    modules = (module for _, module in nnx.iter_modules(model))
+    return [module for module in modules if isinstance(module, Norm) and module.norm is not None]
+
+
+def _ratio(
+    norm: Norm, mean: Float[Array, "images channels"], square: Float[Array, "images channels"]
+) -> Float[Array, ""]:
+    assert norm.norm is not None, "those are left out"
+    variance, epsilon = square.mean(0) - mean.mean(0) ** 2, norm.norm.epsilon
+    return jnp.mean((variance + epsilon) / (norm.norm.var[...] + epsilon))

@@ -1,0 +1,33 @@
+"""Is more dropout always better?
+
+Claim: it is not. Some dropout helps, and 0.9 underfits: it generalises worse than 0.5, and does not
+even fit what it was trained on as well as no dropout.
+
+Arms: none and 0.1 to 0.95 on all hidden layers.
+
+Minutes: 1 on two cores.
+
+Came out (16 seeds): supported. 0.3 gains 0.54 ± 0.15 points on none; 0.9 is 6.5 ± 0.6 points below
+0.5, and fits its own training images 6.4 ± 0.5 points worse than no dropout.
+"""
+
+from experiments.studies.design import Arm, Case, Design, accuracy, more
+from experiments.studies.networks import images, perceptron
+from experiments.studies.settings import Settings
+
+CLAIM = "more dropout is not always better: 0.9 underfits"
+DEFAULTS = Settings(epochs=100, seeds=16)
+RATES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
+FIT = "train accuracy"
+
+
+def design(settings: Settings) -> Design:
+    """One network."""
+    data = images(settings)
+    arms = {"none": Arm()} | {str(rate): Arm({"post*": rate}) for rate in RATES}
+    contrasts = [
+        more("0.3 over none", accuracy("mlp", "0.3"), accuracy("mlp", "none")),
+        more("0.5 over 0.9", accuracy("mlp", "0.5"), accuracy("mlp", "0.9")),
+        more("fit of none over that of 0.9", ("mlp", "none", FIT), ("mlp", "0.9", FIT)),
+    ]
+    return Design({"mlp": Case(perceptron(data), data, arms)}, contrasts)

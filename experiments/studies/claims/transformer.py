@@ -1,0 +1,46 @@
+"""Does dropout help transformers?
+
+Claim: little (by less than a point in either direction, wherever it stands), and stochastic depth
+helps more.
+
+Arms: a small vision transformer; none, 0.1 on patches, on attention weights, in the MLPs, on the
+residual branches, on all of these, and whole branches dropped at 0.1 and 0.2.
+
+Minutes: 3 to 5 on two cores.
+
+Came out (8 seeds): refuted, the other way round. Dropout of 0.1 on attention, MLPs and branches
+gains 1.7 ± 1.3 points on none, so whether that is little is open; stochastic depth at 0.1 is 1.5 ±
+1.3 points below that, and its gain on none is open (+0.2 ± 1.6).
+"""
+
+from experiments.models import VisionTransformer
+from experiments.studies.design import Arm, Case, Design, accuracy, more, same
+from experiments.studies.networks import images, shape
+from experiments.studies.settings import Settings
+
+CLAIM = "dropout helps transformers little, stochastic depth more"
+DEFAULTS = Settings(train_size=500, epochs=40)
+USUAL = {"attention*": 0.1, "mlp*": 0.1, "residual*": 0.1}
+ARMS = {
+    "none": Arm(),
+    "patches": Arm({"patches": 0.1}),
+    "attention": Arm({"attention*": 0.1}),
+    "mlp": Arm({"mlp*": 0.1}),
+    "residual": Arm({"residual*": 0.1}),
+    "usual": Arm(USUAL),
+    "depth 0.1": Arm({"path*": 0.1}),
+    "depth 0.2": Arm({"path*": 0.2}),
+}
+
+
+def design(settings: Settings) -> Design:
+    """One transformer."""
+    data = images(settings)
+    none, usual = accuracy("vit", "none"), accuracy("vit", "usual")
+    contrasts = [
+        same("attention, MLPs and branches against none", usual, none, 1.0),
+        more("stochastic depth 0.1 over these", accuracy("vit", "depth 0.1"), usual),
+        more("stochastic depth 0.1 over none", accuracy("vit", "depth 0.1"), none),
+    ]
+    network = VisionTransformer(shape(data), data.classes)
+    return Design({"vit": Case(network, data, ARMS)}, contrasts)

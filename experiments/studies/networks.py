@@ -1,0 +1,31 @@
+"""What the studies' designs begin with: images, and networks that fit them."""
+
+import math
+from typing import Any
+
+from experiments.data.images import Dataset, load
+from experiments.errors import expect
+from experiments.models import Perceptron
+from experiments.studies.settings import Settings
+
+WIDTHS = (256, 128)
+
+
+def images(settings: Settings, train_size: int | None = None) -> Dataset:
+    """The data set asked for, or a part of it."""
+    return load(settings.dataset, train_size or settings.train_size, settings.test_size)
+
+
+def perceptron(data: Dataset, widths: tuple[int, ...] = WIDTHS, **options: Any) -> Perceptron:
+    """A multilayer perceptron for these images."""
+    return Perceptron((data.inputs, *widths, data.classes), **options)
+
+
+def shape(data: Dataset) -> tuple[int, int, int]:
+    """Height, width and channels of square images: grey ones, or else in colour."""
+    for channels in (1, 3):
+        side = math.isqrt(data.inputs // channels)
+        if side * side * channels == data.inputs:
+            return side, side, channels
+    expect(False, "square images, grey or in three colours", f"{data.inputs} numbers each")
+    raise AssertionError

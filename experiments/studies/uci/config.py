@@ -1,0 +1,115 @@
+"""What the study of the UCI sets is asked to do."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from experiments.errors import expect
+from experiments.runs import folder as runs
+from experiments.studies.uci.arms import Arm
+from experiments.studies.uci.protocol import (
+    ALL,
+    HYPERPARAMETERS,
+    PROTOCOLS,
+    SMALL,
+    Hyperparameters,
+    Name,
+)
+
+DATA_DIR = Path("data", "uci")
+UNPUBLISHED = Hyperparameters(math.nan, math.nan, 1e-4)  # before the search
+
+
+@dataclass(frozen=True)
+class Uci:
+    """Gal & Ghahramani 2016's regression table, on the published splits."""
+
+    data_dir: Path = DATA_DIR
+    """Folder that holds a folder for each set."""
+    sets: tuple[str, ...] = SMALL
+    """Which sets; `all` adds power-plant to the four small ones."""
+    protocol: Name = "original"
+    """original: 400 epochs; 10x: 4,000; 2layers: 20,000 and a second hidden layer."""
+    rate: float | None = None
+    """Probability to drop, instead of the published one."""
+    precision: float | None = None
+    """Inverse variance of the noise in the target's unit, instead of the published one."""
+    weight_reg: float | None = None
+    """Weight of the regulariser, instead of the published one."""
+    search: bool = False
+    """Search rate and precision inside each training split, instead of taking published ones."""
+    seeds: int = 1
+    """Trainings of each split."""
+    seed: int = 0
+    """Where all randomness comes from."""
+    samples: int = 10_000
+    """Monte-Carlo samples."""
+    epochs: int | None = None
+    """Passes over the training data, instead of the protocol's."""
+    arms: tuple[Arm, ...] = ()
+    """What is run beside it, without a part in the verdict: dropout off; rate and precision
+    searched inside each training split; rates that are learned (concrete dropout). Minutes."""
+    smoke: bool = False
+    """The smallest set alone, with 1,000 samples: some seconds, and a verdict nevertheless."""
+    output: Path = Path("runs", "uci")
+    """Folder of the run."""
+    overwrite: bool = False
+    """Replace the run that the folder holds."""
+
+    def __post_init__(self) -> None:
+        """Checks the numbers; the data are checked on loading."""
+        for flag, most in (("seeds", 1000), ("epochs", 10**9)):
+            value = getattr(self, flag)
+            expect(value is None or 1 <= value <= most, f"--{flag} of 1 to {most:,}", value)
+        expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
+        expect(self.samples >= 2, "--samples of 2 or more", self.samples)
+        expect(len(self.sets) > 0, "a set in --sets", "nothing")
+        for name in self.sets:
+            expect(runs.plain(name), "names of folders in --data-dir as --sets", repr(name))
+        fix = "A rate is the probability to drop; 0 turns dropout off."
+        expect(self.rate is None or 0 <= self.rate < 1, "a --rate in [0, 1)", self.rate, fix)
+        for flag in ("precision", "weight_reg"):
+            value, name = getattr(self, flag), f"--{flag.replace('_', '-')}"
+            expect(value is None or 0 < value < float("inf"), f"a {name} above 0", value)
+
+        free = self.rate is None and self.precision is None
+        fix = "The search finds both: leave them out."
+        expect(free or not self.search, "--search without --rate and --precision", "both ways", fix)
+
+    @property
+    def anywhere(self) -> "Uci":
+        """What has a part in what comes out."""
+        return replace(self, output=Uci.output, overwrite=False)
+
+    @property
+    def length(self) -> int:
+        """How many epochs."""
+        return self.epochs or PROTOCOLS[self.protocol].epochs
+
+    @property
+    def drawn(self) -> int:
+        """How many samples."""
+        return 1_000 if self.smoke else self.samples
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sets, spelled out."""
+        if self.smoke:
+            return SMALL[:1]
+        return tuple(dict.fromkeys(n for name in self.sets for n in _spelled(name)))
+
+    def hyperparameters(self, name: str) -> Hyperparameters:
+        """The published ones, and what was passed instead."""
+        given = {
+            field: getattr(self, field)
+            for field in Hyperparameters._fields
+            if getattr(self, field) is not None
+        }
+        all_given = self.search or len(given) == len(Hyperparameters._fields)
+        fix = "Nothing is published for it: pass --rate, --precision and --weight-reg, or --search."
+        expect(name in HYPERPARAMETERS or all_given, f"a set among {', '.join(ALL)}", name, fix)
+        return HYPERPARAMETERS.get(name, UNPUBLISHED)._replace(**given)
+
+
+def _spelled(name: str) -> tuple[str, ...]:
+    return ALL if name == "all" else (name,)

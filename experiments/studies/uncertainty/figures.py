@@ -1,0 +1,155 @@
+"""The figures: reliability, entropies, rejection, number of samples, regression."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.special import entr
+
+from experiments.report.figures import GREY, as_png
+from experiments.report.intervals import interval
+from experiments.studies.uncertainty.claim import PRIMARY, TITLES, ByArm
+from experiments.studies.uncertainty.measure import ARMS, Passes
+from experiments.studies.uncertainty.regression import GRID, Curves
+from jaxdrop import montecarlo
+
+COLOURS: dict[str, str] = dict(zip(ARMS, (GREY, "C0", "C1"), strict=True))
+SETS = ("test", "corrupted", "unseen")
+SET_COLOURS = ("C2", "C4", "C3")
+BINS = 10
+SHOWN = 95  # percent rejected: of what is kept beyond, too little is left to tell
+Seeds = Sequence[Mapping[str, Passes]]  # of each seed and arm the mean over passes
+
+
+def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
+    """Accuracy against confidence: below the diagonal a network is too sure."""
+    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2, sharey=True), SETS[:2], strict=True):
+        axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
+        for arm in ARMS:
+            _reliability(axes, arm, np.concatenate([getattr(s[arm], name)[0] for s in seeds]),
+                         np.tile(labels, len(seeds)))  # fmt: skip
+        axes.set(title=f"{name} digits", xlabel="confidence", xlim=(0, 1.02), ylim=(0, 1.02))
+        axes.grid(alpha=0.25)
+    figure.axes[0].set_ylabel("accuracy")
+    figure.axes[0].legend()
+    figure.suptitle("Reliability")
+    return as_png(
+        figure,
+        f"{BINS} bins of equal width, all seeds pooled; areas of points tell how many images a bin "
+        f"holds, and bins of less than 20 are left out. {caption}",
+    )
+
+
+def _reliability(axes: Axes, arm: str, probabilities: np.ndarray, labels: np.ndarray) -> None:
+    found = montecarlo.reliability(probabilities, labels, bins=BINS)
+    confidence, accuracy, examples = (np.asarray(part) for part in found[:3])
+    enough = examples >= 20
+    x, y, share = confidence[enough], accuracy[enough], examples[enough] / len(labels)
+    axes.plot(x, y, color=COLOURS[arm], label=arm)
+    axes.scatter(x, y, s=8 + 400 * share, color=COLOURS[arm], alpha=0.6, linewidth=0)
+
+
+def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> bytes:
+    """How unsure each arm is of what it knows and of what it does not."""
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    grid = figure.subplots(2, 2)
+    for axes, arm in zip(grid.flat, ARMS, strict=False):
+        parts = [np.concatenate([getattr(s[arm], name)[0] for s in seeds]) for name in SETS]
+        _histograms(axes, [entr(part).sum(-1) for part in parts])
+        axes.set(title=f"{arm}: predictive entropy")
+    _histograms(grid[1, 1], [np.concatenate([getattr(s, name)[0] for s in information])
+                             for name in SETS])  # fmt: skip
+    grid[1, 1].set(title="MC dropout: mutual information")
+    grid[0, 0].legend()
+    figure.supylabel("share of images (%)")
+    return as_png(figure, f"In nats, all seeds pooled. {caption}")
+
+
+def _histograms(axes: Axes, values: Sequence[np.ndarray]) -> None:
+    edges = np.linspace(0, max(part.max() for part in values), 41)
+    for part, name, colour in zip(values, SETS, SET_COLOURS, strict=True):
+        weights = np.full(len(part), 100 / len(part))
+        style = {"histtype": "stepfilled", "alpha": 0.25, "color": colour}
+        axes.hist(part, edges, weights=weights, **style)
+        axes.hist(part, edges, weights=weights, histtype="step", color=colour, label=name)
+    axes.set_yscale("log")
+    axes.set(xlabel="nats")
+
+
+def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
+    """Accuracy on what is kept when the most unsure are left to somebody else."""
+    figure = Figure(figsize=(8, 5.6), layout="constrained")
+    axes = figure.subplots()
+    for arm in ARMS:
+        found = [_rejection(seed[arm], np.tile(labels, 2)) for seed in seeds]
+        spread = interval(100 * np.stack([np.asarray(one.accuracy) for one in found]))
+        _band(axes, 100 * np.asarray(found[0].rejected), spread, arm)
+    axes.set(xlabel="rejected (%)", ylabel="accuracy of what is kept (%)")
+    lowest = min(line.get_ydata()[x <= SHOWN].min() for line, x in _lines(axes))
+    axes.set(title="Rejection by predictive entropy", xlim=(0, SHOWN), ylim=(lowest - 5, 100.5))
+    axes.grid(alpha=0.25)
+    axes.legend()
+    return as_png(
+        figure, f"Test and corrupted digits together; bands are 95 % intervals. {caption}"
+    )
+
+
+def _lines(axes: Axes) -> list[tuple[Any, np.ndarray]]:
+    return [(line, np.asarray(line.get_xdata())) for line in axes.lines]
+
+
+def _rejection(passes: Passes, labels: np.ndarray) -> montecarlo.Rejection:
+    pooled = np.concatenate([passes.test[0], passes.corrupted[0]])
+    return montecarlo.rejection(pooled, labels, entr(pooled).sum(-1))
+
+
+def samples(table: ByArm, caption: str) -> bytes:
+    """The measures of the claim against the number of passes."""
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    for axes, name in zip(figure.subplots(2, 2).flat, PRIMARY, strict=True):
+        for arm in ARMS:
+            _by_count(axes, table, arm, name)
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:.0f}")
+        axes.set(title=TITLES[name], xlabel="passes")
+        axes.grid(alpha=0.25)
+    figure.axes[0].legend()
+    return as_png(figure, f"Means over seeds and their 95 % intervals. {caption}")
+
+
+def _by_count(axes: Axes, table: ByArm, arm: str, name: str) -> None:
+    rows = [row for row in table if row[0] == arm]
+    counts = [count for _, count in rows]
+    if len(rows) == 1:  # the deterministic network has one pass: a line to compare with
+        counts, rows = [1, max(count for _, count in table)], rows * 2
+    _band(axes, counts, interval(np.stack([table[row][name] for row in rows], axis=1)), arm)
+
+
+def _band(axes: Axes, x: Any, spread: Any, arm: str) -> None:
+    half = np.nan_to_num(spread.half)
+    axes.plot(x, spread.mean, color=COLOURS[arm], label=arm)
+    low, high = spread.mean - half, spread.mean + half
+    axes.fill_between(x, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
+
+
+def regression(found: Curves, caption: str) -> bytes:
+    """Functions as lines, and twice their standard deviation as a band."""
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, (arm, functions) in zip(panels, found.functions.items(), strict=True):
+        mean, spread = functions.mean(0), functions.std(0)
+        band = {"color": COLOURS[arm], "alpha": 0.25, "linewidth": 0}
+        axes.fill_between(GRID, mean - 2 * spread, mean + 2 * spread, **band)
+        axes.plot(GRID, functions[:16].T, color=COLOURS[arm], linewidth=0.4, alpha=0.7)
+        axes.plot(GRID, mean, color=COLOURS[arm])
+        axes.plot(found.x, found.y, "k.", markersize=4)
+        axes.set(title=arm, xlabel="x")
+    figure.axes[0].set_ylabel("y")
+    return as_png(
+        figure,
+        "A regression in one dimension. Dots: the data; thick: the mean; thin: 16 functions; band: "
+        f"two standard deviations of the functions. {caption}",
+    )

@@ -1,0 +1,67 @@
+"""The classic picture: a regression in one dimension, sure at its data and unsure away from them.
+
+Masks are tied over the inputs, so that a sample is a function, and its plot a line.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from experiments.studies.uncertainty import train
+from experiments.studies.uncertainty.train import Params, Plan
+from jaxdrop import montecarlo
+
+EDGES = (-2.5, -0.7, 0.7, 2.5)  # there are data from the first to the second, and third to fourth
+GRID = np.linspace(-6, 6, 241, dtype=np.float32)
+RATE, POINTS, NOISE = 0.1, 80, 0.1
+_SAMPLING = 0x5341_4D50  # "SAMP"
+
+
+class Curves(NamedTuple):
+    """Data, and for each arm the functions on `GRID`."""
+
+    x: Float[np.ndarray, " points"]
+    y: Float[np.ndarray, " points"]
+    functions: dict[str, Float[np.ndarray, "functions grid"]]
+
+
+def curves(key: Key[Array, ""], members: int, samples: int, epochs: int) -> Curves:
+    """Trains `members` networks; the first is sampled, all are the ensemble."""
+    x, y = _data()
+    plan = Plan((1, 100, 100, 1), epochs, 20, train.squared_error)
+    keys = jax.random.split(key, members)
+    networks = train.fit(plan, keys, x[:, None], y, jnp.float32(RATE))
+    first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
+    drawn = montecarlo.sample(
+        jax.random.fold_in(key, _SAMPLING), partial(_function, first, grid), samples
+    )
+    each = jax.vmap(_function, (0, None))(networks, grid)
+    return Curves(x, y, {"MC dropout": np.asarray(drawn), "ensemble": np.asarray(each)})
+
+
+def growth(functions: Float[np.ndarray, "functions grid"]) -> float:
+    """How many times wider the functions spread two units away from all data than among them."""
+    spread = functions.std(0)
+    away = abs(abs(GRID) - EDGES[-1] - 2) < 0.1
+    return float(spread[away].mean() / spread[_among(GRID)].mean())
+
+
+def _function(
+    params: Params, grid: Array, key: Key[Array, ""] | None = None
+) -> Float[Array, " grid"]:
+    return train.predict(params, grid, jnp.float32(RATE), key, tied=True)[:, 0]
+
+
+def _data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(EDGES[2], EDGES[3], POINTS) * np.where(np.arange(POINTS) % 2, 1, -1)
+    y = np.sin(2 * x) + 0.3 * x + NOISE * rng.normal(size=POINTS)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def _among(x: np.ndarray) -> np.ndarray:
+    return (EDGES[2] <= abs(x)) & (abs(x) <= EDGES[3])

@@ -1,0 +1,162 @@
+"""The devices that there are, as one axis: rows are shared out over it, all else is replicated.
+
+They may belong to several processes, perhaps on several machines, which JAX connects; process 0
+prints and writes.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+import jax
+import numpy as np
+from jax import lax
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from experiments.errors import InputError, expect
+
+ROWS = PartitionSpec("rows")
+ALL = PartitionSpec()
+T = TypeVar("T")
+SECONDS = 30
+"""After which a process that is not heard of counts as dead."""
+
+
+def leads() -> bool:
+    """Whether this is the process that prints and writes."""
+    return jax.process_index() == 0
+
+
+def warn(message: str) -> None:
+    """Says so, once for all processes."""
+    if leads():
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def mesh() -> Mesh:
+    """All devices, those of other processes among them."""
+    return Mesh(np.array(jax.devices()), "rows")
+
+
+def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
+    """Maps a function of what is shared and of one row, on all devices.
+
+    On a CPU each core is a device, for XLA multiplies small matrices on one core alone.
+    """
+
+    def one_by_one(shared: Any, leaves: Any) -> T:
+        return lax.map(lambda leaves: of_row(shared, *leaves), leaves)
+
+    specs = {"in_specs": (ALL, ROWS), "out_specs": ROWS}
+    return jax.shard_map(one_by_one, mesh=mesh(), check_vma=False, **specs)(shared, leaves)
+
+
+def over_devices(tree: T) -> T:
+    """Arrays whose first axis is shared out over the devices."""
+    return jax.device_put(tree, NamedSharding(mesh(), ROWS))
+
+
+def on_every_device(tree: T) -> T:
+    """Arrays of which every device has a copy."""
+    return jax.device_put(tree, NamedSharding(mesh(), ALL))
+
+
+def gathered(tree: Any) -> Any:
+    """Numpy arrays of what the devices hold, the same in every process."""
+    if jax.process_count() > 1:
+        tree = multihost_utils.process_allgather(tree, tiled=True)
+    return jax.tree.map(np.asarray, tree)
+
+
+def most(number: int) -> int:
+    """The largest of what the processes say, so that they all do the same."""
+    if jax.process_count() == 1:
+        return number
+    return int(np.max(multihost_utils.process_allgather(np.int32(number))))
+
+
+def least(number: int) -> int:
+    """The smallest of what the processes say."""
+    return -most(-min(number, 2**31 - 1))
+
+
+def meet(name: str) -> None:
+    """Waits until all processes are here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Several processes: start the same command in each of them."""
+
+    distributed: bool = False
+    """Spread over the processes of a cluster that JAX knows by itself: SLURM, Kubernetes, TPU."""
+    coordinator: str | None = None
+    """Address (host:port) of process 0, where JAX does not know it by itself."""
+    processes: int | None = None
+    """How many there are; with --coordinator."""
+    process_id: int | None = None
+    """Which one this is, from 0 up; with --coordinator."""
+
+    def __post_init__(self) -> None:
+        """Checks that all three are there or none is."""
+        given = (self.coordinator, self.processes, self.process_id)
+        names = "--coordinator, --processes and --process-id"
+        whole = given.count(None) in (0, 3)
+        expect(whole, f"all of {names}, or none", f"{3 - given.count(None)} of them")
+        if self.processes is not None and self.process_id is not None:
+            expect(self.processes >= 1, "--processes of 1 or more", self.processes)
+            inside = 0 <= self.process_id < self.processes
+            expect(inside, f"a --process-id from 0 to {self.processes - 1}", self.process_id)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is more than this process."""
+        return self.distributed or self.coordinator is not None
+
+    def join(self) -> None:
+        """Connects the processes; to be called before JAX starts."""
+        if not self.wanted:
+            return
+        # Without this a death elsewhere aborts this process, from a thread of the runtime, before
+        # Python hears of it from the collective that fails.
+        jax.config.update("jax_enable_recoverability", True)
+        try:
+            jax.distributed.initialize(
+                self.coordinator,
+                self.processes,
+                self.process_id,
+                initialization_timeout=2 * SECONDS,
+                heartbeat_timeout_seconds=SECONDS,
+                shutdown_timeout_seconds=SECONDS,
+            )
+        except Exception as error:  # no cluster, no such address, a missing process: of every kind
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            fix = "Pass --coordinator, --processes and --process-id, the same command in each."
+            raise InputError(f"Expected to join a cluster; got: {reason}. {fix}") from error
+
+
+def lead(action: Callable[[], object]) -> None:
+    """Process 0 does this; where it is refused, all stop."""
+    refusal = None
+    try:
+        if leads():
+            action()
+    except InputError as error:
+        refusal = error
+    if most(int(refusal is not None)):
+        raise refusal or InputError("Expected process 0 to begin; got a refusal, see its message.")
+
+
+def leave(status: int) -> NoReturn:
+    """Ends this process at once, process 0 last: JAX would wait for others, which may be dead."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if leads():
+        time.sleep(1)  # the others would take its end for a failure
+    os._exit(status)

@@ -1,0 +1,133 @@
+"""What the arms of a seed share, as digests: data, keys, batches, masks, as training draws them.
+
+Drawn for every seed, of the first epoch; masks of its first step, at every rate: for each site the
+keep mask of its shape, where sites of one draw count once, and of a loop only its first step.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int, Key, UInt32
+
+from experiments.models import Drop
+from experiments.training import keys
+from experiments.training.fingerprints import digest, fingerprint
+from experiments.training.sweep import Task
+from experiments.training.task import Plan
+from jaxdrop import keep_mask
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Digests of what a run starts from."""
+
+    data: str
+    keys: str
+    batches: str
+    masks: str
+
+
+def of_task(task: Task) -> Inputs:
+    """Those of a case."""
+    plan, (data, seed), rates = task.plan, task.problem, np.unique(task.recipes.rates)
+    drawn = digests(plan, len(data.y_train), np.asarray(seed), task.layout.seeds, rates)
+    return Inputs(digest(*map(np.asarray, data)), **drawn)
+
+
+def of_networks(
+    data: Iterable[Any],
+    keys: Key[Array, " networks"],
+    images: int,
+    batch: int,
+    widths: Sequence[int],
+) -> Inputs:
+    """The same of networks that split their key in three: for weights, batches and masks.
+
+    The masks are those of layers of these widths, at rate 0.5.
+    """
+
+    def of_network(key: Key[Array, ""]) -> dict[str, Array]:
+        _, batches, masks = jax.random.split(key, 3)
+        step = jax.random.fold_in(jax.random.fold_in(masks, 0), 0)
+        drawn = [
+            fingerprint(keep_mask(jax.random.fold_in(step, layer), 0.5, (batch, width)))
+            for layer, width in enumerate(widths)
+        ]
+        order = jax.random.permutation(jax.random.fold_in(batches, 0), images)
+        known = jax.random.key_data(key), fingerprint(order.astype(jnp.int32)), jnp.stack(drawn)
+        return dict(zip(("keys", "batches", "masks"), known, strict=True))
+
+    drawn = jax.jit(lambda keys: lax.map(of_network, keys))(keys)
+    found = {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
+    return Inputs(digest(*map(np.asarray, data)), **found)
+
+
+def digests(
+    plan: Plan, images: int, seed: np.ndarray, seeds: int, rates: np.ndarray
+) -> dict[str, str]:
+    """A digest each of keys, batches and masks."""
+    drawn = _drawn(plan, images, jnp.asarray(seed), jnp.arange(seeds), jnp.asarray(rates))
+    return {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _drawn(
+    plan: Plan,
+    images: int,
+    seed: UInt32[Array, ""],
+    seeds: Int[Array, " seeds"],
+    rates: Float[Array, " rates"],
+) -> dict[str, UInt32[Array, "..."]]:
+    def of_seed(index: Int[Array, ""]) -> dict[str, Array]:
+        key = keys.seed_key(seed, index)
+        streams, first = keys.streams(seed, index), jnp.int32(0)
+        batches = keys.batches(plan, images - plan.held_out, streams, first)
+        masks = partial(_masks, plan, keys.mask_key(streams, first, first))
+        return {
+            "keys": jax.random.key_data(key),
+            "batches": fingerprint(batches.astype(jnp.int32)),
+            "masks": lax.map(masks, rates),
+        }
+
+    return lax.map(of_seed, seeds)
+
+
+def _masks(plan: Plan, key: Array, rate: Float[Array, ""]) -> UInt32[Array, " draws"]:
+    """Fingerprints of the masks of all draws."""
+    drawn = [
+        fingerprint(keep_mask(jax.random.fold_in(key, draw), rate, shape))
+        for draw, shape in _shapes(plan).items()
+    ]
+    return jnp.stack(drawn)
+
+
+class _Shapes(Drop):
+    """Drops nothing, and notes the shape of what each draw is for."""
+
+    found: dict[int, tuple[int, ...]]
+
+    def __call__(self, site: str, x: Array, *_: Any, draw: Any = None, **options: Any) -> Array:
+        number: Any = self.draw(site) if draw is None or isinstance(draw, Tracer) else draw
+        self.found.setdefault(number, x.shape)
+        return x
+
+
+def _shapes(plan: Plan) -> dict[int, tuple[int, ...]]:
+    """Of each draw of a step, in their order."""
+    sites, one = plan.architecture.sites, plan.architecture.example()
+    drop = _Shapes(sites, jnp.zeros(len(sites)), jax.random.key(0), training=True)
+    drop.found = {}
+
+    def step(x: Array) -> Array:
+        model: Any = plan.architecture.build(jax.random.key(0))
+        return model(x, drop)
+
+    jax.eval_shape(step, jax.ShapeDtypeStruct((plan.batch_size, *one.shape), one.dtype))
+    return drop.found

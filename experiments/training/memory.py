@@ -1,0 +1,95 @@
+"""How many networks fit in memory at once, by an estimate; and how much was used in the end.
+
+On the whole a chunk may be small: rows are mapped one after the other, so that a larger one is not
+faster, as long as every device has a row. So a part of the memory will do.
+"""
+
+import resource
+import sys
+from pathlib import Path
+
+import jax
+
+from experiments.errors import expect
+from experiments.training.chunks import Layout, choose
+from experiments.training.evaluate import MEASURED_AT_ONCE
+from experiments.training.task import Plan
+
+GIB = 2**30
+MOST = 4 * GIB
+NETWORKS = 10_000_000
+"""Whose results are held in memory."""
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def limits(plan: Plan) -> tuple[int, int]:
+    """Networks at most in a chunk, and arms at most in a row; the same in all processes."""
+    local, there = jax.local_device_count(), available()
+    half = min(MOST, there // 2) // 2  # one for what is held, one for what is computed with
+    resting, working = held(plan), used(plan)
+    expect(
+        local * (resting + working) <= there,
+        f"networks that fit in the {there / GIB:.1f} GiB of memory there are",
+        f"some of {(resting + working) / GIB:.1f} GiB, {local} at once",
+        "Make --widths or --batch-size smaller.",
+    )
+    pairs, group = devices.least(half // resting), devices.least(half // (local * working))
+    return max(1, pairs) * jax.process_count(), max(1, group)
+
+
+def fitted(plan: Plan, seeds: int, arms: int, cut: Layout | int | None = None) -> Layout:
+    """The work cut up: as it was, in chunks of a size, or as memory has it."""
+    steps, fix = plan.steps_per_epoch * plan.epochs, "Lower --epochs, or raise --batch-size."
+    expect(steps < 2**31, "fewer than 2**31 steps", f"{steps:,}", fix)
+    expect(seeds * arms <= NETWORKS, f"at most {NETWORKS:,} networks", f"{seeds * arms:,}")
+    devices = jax.device_count()
+    pairs, group = limits(plan)
+    if not isinstance(cut, Layout):
+        cut = choose(seeds, arms, devices, cut or pairs, group)
+    fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
+    expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)
+    return cut.on(devices)
+
+
+def held(plan: Plan) -> int:
+    """Bytes of a network that waits: as input, output, checkpoint.
+
+    It has parameters, two moments, and where arms may stop early the best parameters so far.
+    """
+    copies = 4 if plan.held_out else 3
+    return 3 * copies * 4 * plan.architecture.parameters
+
+
+def used(plan: Plan) -> int:
+    """Bytes of a network that is trained or measured: gradients and updates, activations."""
+    units = plan.architecture.units
+    activations = 4 * units * (6 * plan.batch_size + 2 * MEASURED_AT_ONCE)
+    return 4 * 4 * plan.architecture.parameters + activations
+
+
+def available() -> int:
+    """Bytes that the devices, or this machine, can still give."""
+    first = jax.local_devices()[0]
+    if first.platform != "cpu":
+        known = first.memory_stats() or {}
+        return known.get("bytes_limit", MOST) * jax.local_device_count()
+    found = [int(limit) for limit in map(_text, LIMITS) if limit.strip().isdecimal()]
+    for line in _text("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            found.append(1024 * int(line.split()[1]))
+    return min(found, default=2 * MOST)
+
+
+def peak() -> int:
+    """Bytes at most that this process has had; on accelerators, the busiest device."""
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    known = [stat["peak_bytes_in_use"] for stat in stats if "peak_bytes_in_use" in stat]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return max(known, default=unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
