@@ -1,1 +1,1 @@
-"""."""
+"""Images, text and their splits, as arrays in memory."""

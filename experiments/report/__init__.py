@@ -1,1 +1,1 @@
-"""."""
+"""What came out, for people: tables, figures, intervals, pages."""

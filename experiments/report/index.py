@@ -37,7 +37,15 @@ def files(entries: Sequence[Entry], output: Path, folders: Sequence[Path]) -> Fi
     words = f"{len(entries)} runs: {', '.join(f'{n} {word}' for word, n in counts.items())}."
     command = f"python -m experiments report {' '.join(map(str, folders))} --output {output}"
     page = Page(TITLE, words, [replace(shown, title="Verdicts")], command=command)
-    return {"report.html": render(page), "atlas.md": shown.markdown().encode()}
+    return {"report.html": render(page), "atlas.md": _marked(entries).markdown().encode()}
+
+
+def _marked(entries: Sequence[Entry]) -> Table:
+    rows = [
+        (f"`{found.study}`", found.claim, f"**{found.verdict}**", found.words)
+        for _, found in entries
+    ]
+    return Table("", HEADER, rows)
 
 
 def _texts(found: Conclusion) -> tuple[str, str, str]:

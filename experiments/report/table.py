@@ -44,7 +44,7 @@ class Table:
         *,
         right: bool = True,
         no_wrap: bool = False,
-        padding: tuple[int, ...] = (0, 1, 0, 0),
+        padding: tuple[int, int, int, int] = (0, 1, 0, 0),
     ) -> Screen:
         """All columns or some; numbers to the right, or left under left."""
         shown = range(len(self.header)) if columns is None else columns

@@ -18,7 +18,7 @@ def collect(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
     runs.check_folder(output, overwrite)
     entries = [Entry(folder, concluded(folder)) for folder in folders if folder != output]
-    Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1)))
+    Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
     files = index.files(entries, output, folders)
     runs.write(output, files, {"command": "report", "sha256": manifest.sha256(files)})
     print(f"Written to {output}")

@@ -1,1 +1,1 @@
-"""."""
+"""From a task to metrics: keys, steps, evaluation, chunks, devices."""

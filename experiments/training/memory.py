@@ -12,6 +12,7 @@ import jax
 
 from experiments.errors import expect
 from experiments.training.chunks import Layout, choose
+from experiments.training.devices import least
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Plan
 
@@ -33,7 +34,7 @@ def limits(plan: Plan) -> tuple[int, int]:
         f"some of {(resting + working) / GIB:.1f} GiB, {local} at once",
         "Make --widths or --batch-size smaller.",
     )
-    pairs, group = devices.least(half // resting), devices.least(half // (local * working))
+    pairs, group = least(half // resting), least(half // (local * working))
     return max(1, pairs) * jax.process_count(), max(1, group)
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""Where dropout stands: every placement at every rate."""
