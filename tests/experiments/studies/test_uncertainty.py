@@ -17,7 +17,7 @@ from experiments.report.verdict import Verdict, together
 from experiments.studies.uncertainty import claim, data, measure, regression, train
 from experiments.studies.uncertainty.measure import Passes, Scores
 from experiments.training.keys import seed_keys
-from tests.experiments.test_resume import contents
+from tests.experiments.runs.test_resume import contents
 
 
 @pytest.fixture(scope="module")

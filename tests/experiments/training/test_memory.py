@@ -18,7 +18,7 @@ from experiments.training import memory, step, sweep
 from experiments.training.chunks import choose
 from experiments.training.task import Plan
 from tests.experiments import tiny
-from tests.experiments.test_resume import contents
+from tests.experiments.runs.test_resume import contents
 
 MANY = "--train-size 20 --test-size 20 --widths 2 --epochs 1 --batch-size 20 --placements input"
 COMPARE = ["compare", *MANY.split(), "--rates", "0.2", "0.4", "0.6", "--seeds", "60"]

@@ -26,7 +26,7 @@ from experiments.studies.networks import perceptron
 from experiments.studies.settings import Settings
 from experiments.training import step, sweep
 from tests.experiments import tiny
-from tests.experiments.test_resume import contents, kill_when, press_after
+from tests.experiments.runs.test_resume import contents, kill_when, press_after
 
 EPOCHS = 3
 

@@ -19,7 +19,7 @@ from experiments.studies.uci import arms, compare, concrete, data, score, train
 from experiments.studies.uci.network import DROPOUT, Numbers
 from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
 from experiments.training.keys import seed_keys
-from tests.experiments.test_resume import contents
+from tests.experiments.runs.test_resume import contents
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)

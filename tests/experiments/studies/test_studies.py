@@ -39,7 +39,7 @@ from experiments.training import sweep
 from experiments.training.recipe import recipe
 from experiments.training.task import Metrics, Trained
 from tests.experiments import tiny
-from tests.experiments.test_page import looked_at
+from tests.experiments.report.test_page import looked_at
 
 SMOKE = Settings(smoke=True).used
 USUAL = {"test accuracy", "train accuracy", "test NLL", "train NLL"}

@@ -27,7 +27,7 @@ from experiments.studies.compare.settings import Compare
 from experiments.studies.settings import Settings
 from experiments.studies.uci.config import Uci
 from experiments.studies.uncertainty.config import Uncertainty
-from tests.experiments.test_verify import SMALL
+from tests.experiments.runs.test_verify import SMALL
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
 bounded = settings(
