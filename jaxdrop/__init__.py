@@ -5,7 +5,7 @@
 # The operators: units.
 from jaxdrop.alpha import alpha_dropout as alpha_dropout  # for SELU: mean and variance stay
 from jaxdrop.alpha import feature_alpha_dropout as feature_alpha_dropout  # the same, whole maps
-from jaxdrop.attention import attention_dropout as attention_dropout  # attention weights
+from jaxdrop.units import attention_dropout as attention_dropout  # attention weights
 from jaxdrop.dropout import dropout as dropout  # elements
 from jaxdrop.exact import exact_dropout as exact_dropout  # exactly so many along an axis
 from jaxdrop.targeted import targeted_dropout as targeted_dropout  # among the least in magnitude
@@ -28,13 +28,13 @@ from jaxdrop.noise import gaussian_dropout as gaussian_dropout  # multiplied
 from jaxdrop.noise import gaussian_noise as gaussian_noise  # added
 
 # The classical convention: dropout(..., scale=False) in training.
-from jaxdrop.classical import classical_inference as classical_inference  # shrink at inference
+from jaxdrop.dropout import classical_inference as classical_inference  # shrink at inference
 
 # Losses.
 from jaxdrop.losses import r_drop_loss as r_drop_loss  # how far two passes disagree
 
 # Masks as values.
-from jaxdrop.antithetic import complementary_masks as complementary_masks  # draw a pair
+from jaxdrop.masks import complementary_masks as complementary_masks  # draw a pair
 from jaxdrop.masks import apply_mask as apply_mask  # replay one, with its scale
 from jaxdrop.masks import keep_mask as keep_mask  # draw one
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Float32, Key
+from jaxtyping import Array, Float, Key
 
 from jaxdrop import checks
-from jaxdrop.dropout import drop
-from jaxdrop.probability import realised, widen
+from jaxdrop.dropout import redrawn
+from jaxdrop.masks import draw_for
+from jaxdrop.probability import keep_probability, realised, widen
 from jaxdrop.units import map_dims
 
 SATURATION = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # SELU(-inf)
@@ -58,14 +59,23 @@ def alpha_dropout(
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
 
     """
-    key = checks.check_key(key, "alpha_dropout(key, x, rate)")
-    return drop(key, checks.check_real_data(x), rate, _saturate, broadcast_dims, bits)
+    key, x = checks.as_key(key, "alpha_dropout(key, x, rate)"), checks.check_real_data(x)
+    drawn = checks.drawn_shape(x.shape, broadcast_dims)
+    checked, bits = checks.check_rate(rate, drawn), checks.check_bits(bits)
+    return x if checked.is_always(0) else _saturate(key, x, checked, drawn=drawn, bits=bits)
 
 
+@redrawn("drawn", "bits")
 def _saturate(
-    mask: Bool[Array, "..."], x: Float[Array, "..."], keep: Float32[Array, "..."], bits: int
-) -> Float[Array, "..."]:
-    wide = widen(x)
+    key: Key[Array, ""],
+    x: Float[Array, "*shape"],
+    rate: checks.Rate,
+    *,
+    drawn: tuple[int, ...],
+    bits: int,
+) -> Float[Array, "*shape"]:
+    keep, wide = keep_probability(rate, x.ndim), widen(x)
+    mask = draw_for(x, key, keep, drawn, bits)
     share = jnp.where(keep > 0, realised(keep, bits), 1)
     slope = 1 / jnp.sqrt(share * (1 + SATURATION**2 * (1 - share)))
     dropped = (slope * share * SATURATION).astype(wide.dtype)
@@ -114,7 +124,7 @@ def feature_alpha_dropout(
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
 
     """
-    key = checks.check_key(key, "feature_alpha_dropout(key, x, rate)")
+    key = checks.as_key(key, "feature_alpha_dropout(key, x, rate)")
     x = checks.check_real_data(x)
     dims = map_dims(x.shape, channel_dim, batch_dim)
     return alpha_dropout(key, x, rate, broadcast_dims=dims)

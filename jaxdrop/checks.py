@@ -92,7 +92,7 @@ def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple
         )
 
 
-def check_key(key: object, call: str = "") -> Key[Array, ""]:
+def as_key(key: object, call: str = "") -> Key[Array, ""]:
     """Takes one key, typed or legacy, and returns it typed; `call` shows where it belongs."""
     fix = f"The key comes first: {call}. " * bool(call) + "Make one with jax.random.key(seed)."
     if not isinstance(key, jax.Array | np.ndarray):
@@ -125,7 +125,8 @@ def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
         ) from None
 
 
-def _as_array(value: ArrayLike, wanted: str, fix: str) -> Array:
+def as_array(value: ArrayLike, wanted: str, fix: str) -> Array:
+    """Takes what JAX can hold."""
     try:
         if not isinstance(value, str | bytes):  # NumPy would read a dtype in it
             return jnp.asarray(value)
@@ -138,7 +139,7 @@ def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
     if _is_typed(x):
         raise TypeError("Expected floating-point data; got a key. The data come after the key.")
-    x = _as_array(x, "floating-point data", "Pass an array.")
+    x = as_array(x, "floating-point data", "Pass an array.")
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
             f"Expected floating-point data; got {x.dtype}. "
@@ -224,7 +225,7 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
 
 def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Takes a bool mask that broadcasts to `shape`."""
-    mask = _as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
+    mask = as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
     if mask.dtype != jnp.bool_:
         raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
     _check_broadcast("mask", mask.shape, "the data's shape", shape)

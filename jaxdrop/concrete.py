@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Float32, Key, PyTree
 
 from jaxdrop import checks
+from jaxdrop.dropout import redrawn
 from jaxdrop.noise import uniforms
 from jaxdrop.probability import align, widen
-from jaxdrop.redraw import redrawn
 
 _FAR = 80.0  # sigmoid(-80) is nearly the least float32
 
@@ -62,7 +62,7 @@ def concrete_dropout(
       Gal, Hron and Kendall, Concrete Dropout, 2017.
 
     """
-    key = checks.check_key(key, "concrete_dropout(key, x, logit)")
+    key = checks.as_key(key, "concrete_dropout(key, x, logit)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     asked, heat = _check_logit(logit, drawn), _check_positive("temperature", temperature)

@@ -1,14 +1,17 @@
-"""Element dropout."""
+"""Element dropout, and how every operator forgets its mask: it is drawn again in backward."""
 
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from typing import Any
 
+import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.masks import convention, draw_for
-from jaxdrop.probability import keep_probability
-from jaxdrop.redraw import redrawn
+from jaxdrop.masks import draw_for, select
+from jaxdrop.probability import keep_probability, shrink
 
 
 def dropout(
@@ -68,42 +71,94 @@ def dropout(
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
 
     """
-    key = checks.check_key(key, "dropout(key, x, rate)")
-    return drop(key, checks.check_data(x), rate, convention(scale), broadcast_dims, bits)
-
-
-def drop(
-    key: Key[Array, ""],
-    x: Inexact[Array, "*shape"],
-    rate: ArrayLike,
-    apply: Callable[..., Inexact[Array, "..."]],
-    broadcast_dims: Sequence[int],
-    bits: int,
-    *others: ArrayLike,
-) -> Inexact[Array, "*shape"]:
-    """Checks what every operator with a Bernoulli mask takes; then draws and applies the mask.
-
-    What `apply` needs besides (mask, x, keep probability, bits) comes last.
-    """
+    key, x = checks.as_key(key, "dropout(key, x, rate)"), checks.check_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked, bits = checks.check_rate(rate, drawn), checks.check_bits(bits)
     if checked.is_always(0):
         return x
-    return _drop(key, x, checked, *others, apply=apply, drawn=drawn, bits=bits)
+    return _drop(key, x, checked, drawn=drawn, scale=bool(scale), bits=bits)
 
 
-def draw_and_apply(
+def redrawn(*static: str) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
+    """Compiles a function, of a key and data, whose backward keeps its arguments alone.
+
+    The names are those of its keyword-only options. The outer `jit` is there for eager calls: JAX
+    remembers what differentiating and mapping make of a compiled function, so none is traced twice.
+    The inner one holds the function's constants, which backward would keep, too. `prevent_cse` is
+    off: no barrier may stand between the draw and what it fuses with.
+    """
+
+    def decorate(run: Callable[..., Array]) -> Callable[..., Array]:
+        inner = jax.jit(run, static_argnames=static)
+
+        @partial(jax.jit, static_argnames=static)
+        @wraps(run)
+        def compiled(*arguments: Any, **options: Any) -> Array:
+            return jax.checkpoint(partial(inner, **options), prevent_cse=False)(*arguments)
+
+        return compiled
+
+    return decorate
+
+
+@redrawn("drawn", "scale", "bits")
+def _drop(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
     rate: checks.Rate,
-    *others: ArrayLike,
-    apply: Callable[..., Inexact[Array, "..."]],
+    *,
     drawn: tuple[int, ...],
+    scale: bool,
     bits: int,
 ) -> Inexact[Array, "*shape"]:
-    """The function itself, of a checked rate."""
     keep = keep_probability(rate, x.ndim)
-    return apply(draw_for(x, key, keep, drawn, bits), x, keep, bits, *others)
+    return select(draw_for(x, key, keep, drawn, bits), x, keep, bits, scale)
 
 
-_drop = redrawn("apply", "drawn", "bits")(draw_and_apply)
+def classical_inference(x: Inexact[Array, "*shape"], rate: ArrayLike) -> Inexact[Array, "*shape"]:
+    r"""Shrinks activations to their mean under `dropout(..., scale=False)`.
+
+    $$y_i = (1 - rate) \, x_i$$
+
+    Today's convention is inverted: training divides by 1 - rate, and inference does nothing. Both
+    agree in expectation; only one of them may be used at a time.
+
+    Args:
+      x: floating-point data of any shape.
+      rate: the rate of training, in [0, 1]: a number, or an array that broadcasts to the shape of
+        `x`. A traced rate is clipped, and NaN counts as 1. No gradient flows to it.
+
+    Returns:
+      An array of the shape and dtype of `x`; zeros where the rate is 1, even for inf and NaN.
+
+    Raises:
+      ValueError: a rate outside [0, 1] or of a shape that does not broadcast.
+      TypeError: no number as rate, or data that is not floating-point.
+
+    Example:
+      A dense layer of three units in a classroom, at rate 0.5, with the mask [1, 0, 1]:
+
+      >>> import jax, jax.numpy as jnp, jaxdrop
+      >>> weights = jnp.array([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
+      ...                      [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+      ...                      [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]])
+      >>> h = jax.nn.relu(weights @ jnp.arange(1.0, 9.0) + jnp.array([0.1, 0.2, 0.3]))
+      >>> mask = jnp.array([True, False, True])
+      >>> def show(y):
+      ...     print([f"{value:.2f}" for value in y])
+      >>> show(jaxdrop.apply_mask(mask, h, 0.5, scale=False))  # classical, training
+      ['20.50', '0.00', '27.90']
+      >>> show(jaxdrop.classical_inference(h, 0.5))  # classical, inference
+      ['10.25', '12.10', '13.95']
+      >>> show(jaxdrop.apply_mask(mask, h, 0.5))  # inverted, training
+      ['41.00', '0.00', '55.80']
+      >>> show(h)  # inverted, inference
+      ['20.50', '24.20', '27.90']
+
+    References:
+      Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+
+    """
+    x = checks.check_data(x)
+    keep = keep_probability(checks.check_rate(rate, x.shape), x.ndim)
+    return jnp.where(keep > 0, shrink(x, keep), jnp.zeros((), x.dtype))

@@ -1,14 +1,16 @@
-"""An exact count of what is dropped."""
+"""An exact count of what is dropped: the least of random numbers along an axis."""
 
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
-from jaxtyping import Array, Inexact, Key
+from jaxtyping import Array, Bool, Inexact, Int32, Key
 
 from jaxdrop import checks, shares
 from jaxdrop.bits import random_words
-from jaxdrop.lanes import explicit_sharding
+from jaxdrop.dropout import redrawn
+from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.masks import select
-from jaxdrop.ranks import smallest, undivided
-from jaxdrop.redraw import redrawn
 
 
 def exact_dropout(
@@ -47,11 +49,11 @@ def exact_dropout(
       [2, 2, 2]
 
     """
-    key = checks.check_key(key, "exact_dropout(key, x, rate)")
+    key = checks.as_key(key, "exact_dropout(key, x, rate)")
     x = checks.check_data(x)
     axis = checks.check_axis("axis", axis, x.shape)
     checked = checks.check_rate(rate, checks.drawn_shape(x.shape, (axis,)))
-    asked = shares.count(rate, x.shape[axis], shares.nearest)
+    asked = shares.count_if_known(rate, x.shape[axis], shares.nearest)
     return x if checked.is_always(0) else _drop_exactly(key, x, asked, axis=axis)
 
 
@@ -60,7 +62,23 @@ def _drop_exactly(
     key: Key[Array, ""], x: Inexact[Array, "*shape"], asked: shares.Count, *, axis: int
 ) -> Inexact[Array, "*shape"]:
     sharding, size = explicit_sharding(x), x.shape[axis]
-    dropped = shares.settle(asked, size, shares.nearest, x.ndim)
+    dropped = shares.count(asked, size, shares.nearest, x.ndim)
     words = random_words(key, x.shape, undivided(sharding, x.shape, axis))
     mask = ~smallest(words, dropped, axis, sharding)
     return select(mask, x, (size - dropped) / max(size, 1), 32)
+
+
+def undivided(
+    sharding: NamedSharding | None, shape: tuple[int, ...], axis: int
+) -> NamedSharding | None:
+    """The sharding of `shape` with one axis whole on every device, as ranking needs it."""
+    return untied(sharding, checks.drawn_shape(shape, (axis,)))
+
+
+def smallest(
+    values: Array, count: Int32[Array, "..."], axis: int, sharding: NamedSharding | None
+) -> Bool[Array, "..."]:
+    """True at the `count` smallest along an axis that no shard divides; the first of equals."""
+    ranks = jnp.argsort(jnp.argsort(values, axis), axis)
+    chosen = ranks < count.astype(ranks.dtype)
+    return chosen if sharding is None else jax.sharding.reshard(chosen, sharding)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Int, Key
 
-from jaxdrop.checks import check_key
+from jaxdrop.checks import as_key
 
 _SHARD = 0x5348_4152  # "SHAR": keeps shard keys apart from keys folded with a step or a layer
 
@@ -51,7 +51,7 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
       (8, 4)
 
     """
-    key = check_key(key, "shard_key(key, axis_name)")
+    key = as_key(key, "shard_key(key, axis_name)")
     index = jax.lax.axis_index(axis_name)
     return jax.random.fold_in(jax.random.fold_in(key, _SHARD), index)
 
@@ -101,7 +101,7 @@ def derive(
       (2, 8)
 
     """
-    key = check_key(root, "derive(root, step=...)")
+    key = as_key(root, "derive(root, step=...)")
     words = [_STEP, _index("step", step)]
     if isinstance(layer, str):
         words += [_NAMED_LAYER, *_digest(layer)]

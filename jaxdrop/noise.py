@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Float32, Key
 
 from jaxdrop import checks
 from jaxdrop.bits import random_words
+from jaxdrop.dropout import redrawn
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.probability import align, keep_probability, widen
-from jaxdrop.redraw import redrawn
 
 
 def gaussian_dropout(
@@ -55,7 +55,7 @@ def gaussian_dropout(
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
 
     """
-    key = checks.check_key(key, "gaussian_dropout(key, x, rate)")
+    key = checks.as_key(key, "gaussian_dropout(key, x, rate)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked = check_noise_rate(rate, drawn)
@@ -119,7 +119,7 @@ def gaussian_noise(
       Bishop, Training with Noise is Equivalent to Tikhonov Regularization, 1995.
 
     """
-    key = checks.check_key(key, "gaussian_noise(key, x, stddev)")
+    key = checks.as_key(key, "gaussian_noise(key, x, stddev)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     return _add(key, x, check_stddev(stddev, drawn), drawn=drawn)

@@ -9,11 +9,10 @@ from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
 from jaxdrop.blocks import Blocks, plan_blocks
-from jaxdrop.dropout import dropout
+from jaxdrop.dropout import dropout, redrawn
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.masks import draw, select
 from jaxdrop.probability import keep_probability
-from jaxdrop.redraw import redrawn
 
 
 def drop_path(
@@ -61,7 +60,7 @@ def drop_path(
       Huang et al., Deep Networks with Stochastic Depth, 2016.
 
     """
-    key = checks.check_key(key, "drop_path(key, x, rate)")
+    key = checks.as_key(key, "drop_path(key, x, rate)")
     x = checks.check_data(x)
     tied = set(range(x.ndim))
     if checks.check_choice("mode", mode, ("row", "batch")) == "row":
@@ -124,7 +123,7 @@ def drop_block(
       Ghiasi et al., DropBlock: A regularization method for convolutional networks, 2018.
 
     """
-    key = checks.check_key(key, "drop_block(key, x, rate, block_size=...)")
+    key = checks.as_key(key, "drop_block(key, x, rate, block_size=...)")
     x = checks.check_data(x)
     blocks = plan_blocks(x.shape, block_size, batch_dim, channel_dim, shared_channels)
     checked = checks.check_rate(rate, blocks.rate_shape)

@@ -2,10 +2,11 @@
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Inexact, Key
+from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.dropout import drop, dropout
+from jaxdrop.dropout import dropout, redrawn
+from jaxdrop.masks import draw_for
 from jaxdrop.probability import at_least_float32, keep_probability
 
 
@@ -48,7 +49,7 @@ def locked_dropout(
       Networks, 2016.
 
     """
-    key = checks.check_key(key, "locked_dropout(key, x, rate, time_dim=...)")
+    key = checks.as_key(key, "locked_dropout(key, x, rate, time_dim=...)")
     x = checks.check_data(x)
     return dropout(key, x, rate, broadcast_dims=(checks.check_axis("time_dim", time_dim, x.shape),))
 
@@ -95,14 +96,21 @@ def zoneout(
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
 
     """
-    key = checks.check_key(key, "zoneout(key, previous, new, rate)")
+    key = checks.as_key(key, "zoneout(key, previous, new, rate)")
     previous, new = _check_states(previous, new)
-    return drop(key, new, rate, _update, (), 16, previous)
+    checked = checks.check_rate(rate, new.shape)
+    return new if checked.is_always(0) else _update(key, previous, new, checked)
 
 
-def _update(mask: Bool[Array, "..."], new: Array, keep: Array, bits: int, previous: Array) -> Array:
-    del bits  # nothing is rescaled
-    return jnp.where(mask & (keep > 0), new, previous)
+@redrawn()
+def _update(
+    key: Key[Array, ""],
+    previous: Inexact[Array, "*shape"],
+    new: Inexact[Array, "*shape"],
+    rate: checks.Rate,
+) -> Inexact[Array, "*shape"]:
+    mask = draw_for(new, key, keep_probability(rate, new.ndim), new.shape, 16)
+    return jnp.where(mask, new, previous)
 
 
 def zoneout_inference(

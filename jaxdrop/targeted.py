@@ -1,6 +1,6 @@
 """Dropout among the entries of least magnitude."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Inexact, Key
 
 from jaxdrop import checks, shares
+from jaxdrop.dropout import redrawn
+from jaxdrop.exact import smallest, undivided
 from jaxdrop.lanes import explicit_sharding
-from jaxdrop.masks import convention, draw_for
+from jaxdrop.masks import draw_for, select
 from jaxdrop.probability import keep_probability, widen
-from jaxdrop.ranks import smallest, undivided
-from jaxdrop.redraw import redrawn
 
 
 def targeted_dropout(
@@ -65,19 +65,18 @@ def targeted_dropout(
       Gomez et al., Learning Sparse Networks Using Targeted Dropout, 2019.
 
     """
-    key = checks.check_key(key, "targeted_dropout(key, x, rate, target_share=...)")
+    key = checks.as_key(key, "targeted_dropout(key, x, rate, target_share=...)")
     x = checks.check_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     axis = checks.check_apart("axis", axis, "broadcast_dims", broadcast_dims, x.shape)
     fix = "It is the part of the entries that may be dropped."
     share = checks.check_number("target_share", target_share, (), "in [0, 1]", checks.is_share, fix)
-    targets = shares.count(share, drawn[axis], shares.whole)
+    targets = shares.count_if_known(share, drawn[axis], shares.whole)
     checked = checks.check_rate(rate, drawn)
-    apply = convention(scale)
-    return _drop_targets(key, x, checked, targets, drawn=drawn, axis=axis, apply=apply)
+    return _drop_targets(key, x, checked, targets, drawn=drawn, axis=axis, scale=bool(scale))
 
 
-@redrawn("drawn", "axis", "apply")
+@redrawn("drawn", "axis", "scale")
 def _drop_targets(
     key: Key[Array, ""],
     x: Inexact[Array, "*shape"],
@@ -86,11 +85,11 @@ def _drop_targets(
     *,
     drawn: tuple[int, ...],
     axis: int,
-    apply: Callable[..., Inexact[Array, "..."]],
+    scale: bool,
 ) -> Inexact[Array, "*shape"]:
     targets = _targets(lax.stop_gradient(x), asked, drawn, axis)
     keep = jnp.where(targets, keep_probability(rate, x.ndim), 1)
-    return apply(draw_for(x, key, keep, drawn, 16), x, keep, 16)
+    return select(draw_for(x, key, keep, drawn, 16), x, keep, 16, scale)
 
 
 def _targets(
@@ -102,5 +101,5 @@ def _targets(
     sharding = explicit_sharding(norms)
     if sharding is not None:
         norms = jax.sharding.reshard(norms, undivided(sharding, drawn, axis))
-    count = shares.settle(asked, drawn[axis], shares.whole, 0)
+    count = shares.count(asked, drawn[axis], shares.whole, 0)
     return smallest(norms, count, axis, sharding)

@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Key, UInt32
 
 from jaxdrop import checks, shares
 from jaxdrop.bits import positions, random_words
-from jaxdrop.dropout import drop, dropout
+from jaxdrop.dropout import dropout, redrawn
+from jaxdrop.exact import undivided
 from jaxdrop.lanes import explicit_sharding
-from jaxdrop.masks import select
-from jaxdrop.ranks import undivided
-from jaxdrop.redraw import redrawn
+from jaxdrop.masks import draw_for, select
+from jaxdrop.probability import keep_probability
 
 
 def token_dropout(
@@ -67,7 +67,7 @@ def token_dropout(
       Liu et al., PatchDropout: Economizing Vision Transformers Using Patch Dropout, 2023.
 
     """
-    key = checks.check_key(key, "token_dropout(key, x, rate)")
+    key = checks.as_key(key, "token_dropout(key, x, rate)")
     x = checks.check_data(x)
     checks.check_rank("tokens", x, 2, "(..., tokens, features)")
     checks.check_count("keep_first", keep_first, x.shape[-2])
@@ -81,14 +81,26 @@ def _mask_tokens(
 ) -> Float[Array, "..."]:
     if keep_first == 0:
         return dropout(key, x, rate, broadcast_dims=(-1,))
-    return drop(key, x, rate, _spare_first, (-1,), 16, np.uint32(keep_first))
+    drawn = checks.drawn_shape(x.shape, (-1,))
+    checked = checks.check_rate(rate, drawn)
+    if checked.is_always(0):
+        return x
+    return _spare_first(key, x, checked, np.uint32(keep_first), drawn=drawn)
 
 
+@redrawn("drawn")
 def _spare_first(
-    mask: Bool[Array, "..."], x: Array, keep: Array, bits: int, keep_first: Array
-) -> Array:
+    key: Key[Array, ""],
+    x: Float[Array, "..."],
+    rate: checks.Rate,
+    keep_first: UInt32[Array, ""],
+    *,
+    drawn: tuple[int, ...],
+) -> Float[Array, "..."]:
+    keep = keep_probability(rate, x.ndim)
+    dropped = select(draw_for(x, key, keep, drawn, 16), x, keep, 16)
     token = positions(x.shape, explicit_sharding(x))[-2]
-    return jnp.where(token < keep_first, x, select(mask, x, keep, bits))
+    return jnp.where(token < keep_first, x, dropped)
 
 
 def _remove_tokens(
@@ -105,7 +117,7 @@ def _kept_count(rate: ArrayLike, tokens: int) -> int:
             'Close over it, make it static, or use mode="mask".'
         )
     checked = checks.check_rate(rate, ())
-    kept = tokens - int(shares.read(rate, tokens, shares.nearest))
+    kept = tokens - int(shares.count_known(rate, tokens, shares.nearest))
     return kept if checked.is_always(1) else max(kept, min(tokens, 1))
 
 

@@ -9,9 +9,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, Key, PyTree
 
 from jaxdrop import checks
-from jaxdrop.dropout import draw_and_apply, dropout
-from jaxdrop.masks import convention
-from jaxdrop.redraw import redrawn
+from jaxdrop.dropout import dropout, redrawn
+from jaxdrop.masks import draw_for, select
+from jaxdrop.probability import keep_probability
 
 _LEAF = 0x4C45_4146  # "LEAF": keeps the leaves' keys apart from keys folded with a step or a layer
 
@@ -64,7 +64,7 @@ def drop_connect(
       Wan et al., Regularization of Neural Networks using DropConnect, 2013.
 
     """
-    key = checks.check_key(key, "drop_connect(key, weights, rate)")
+    key = checks.as_key(key, "drop_connect(key, weights, rate)")
     if where is not None and not callable(where):
         raise TypeError(
             f"Expected where to be a function of a path and a leaf, or None; got {where!r}. "
@@ -100,20 +100,21 @@ def _drop_leaf(
     checked = checks.check_rate(rate, leaf.shape)
     if checked.is_always(0):
         return leaf
-    return _drop_under_own_key(key, leaf, checked, index, apply=convention(scale))
+    return _drop_under_own_key(key, leaf, checked, index, scale=bool(scale))
 
 
-@redrawn("apply")
+@redrawn("scale")
 def _drop_under_own_key(
     key: Key[Array, ""],
     leaf: Inexact[Array, "..."],
     rate: checks.Rate,
     index: np.uint32,
     *,
-    apply: Callable[..., Inexact[Array, "..."]],
+    scale: bool,
 ) -> Inexact[Array, "..."]:
     own = jax.random.fold_in(jax.random.fold_in(key, _LEAF), index)
-    return draw_and_apply(own, leaf, rate, apply=apply, drawn=leaf.shape, bits=16)
+    keep = keep_probability(rate, leaf.ndim)
+    return select(draw_for(leaf, own, keep, leaf.shape, 16), leaf, keep, 16, scale)
 
 
 def embedding_dropout(
@@ -154,7 +155,7 @@ def embedding_dropout(
       Networks, 2016.
 
     """
-    key = checks.check_key(key, "embedding_dropout(key, table, rate)")
+    key = checks.as_key(key, "embedding_dropout(key, table, rate)")
     table = checks.check_data(table)
     checks.check_rank("a table", table, 2, "(words, features)")
     return dropout(key, table, rate, broadcast_dims=range(1, table.ndim))

@@ -30,5 +30,5 @@ from jaxdrop.linen.catalogue import TokenDropout as TokenDropout
 
 # Sampling models, and looking at them.
 from jaxdrop.linen.predict import predict as predict  # a model as a function of a key
-from jaxdrop.modules import Site as Site
+from jaxdrop.flax_shared import Site as Site
 from jaxdrop.linen.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode

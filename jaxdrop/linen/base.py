@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.modules import (
+from jaxdrop.flax_shared import (
     Check,
     Operation,
     check_options,

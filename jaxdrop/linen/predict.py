@@ -77,7 +77,7 @@ def predict(
     _check(module, rng_collections, call)
 
     def of_key(key: Key[Array, ""]) -> PyTree[Array]:
-        key = checks.check_key(key)
+        key = checks.as_key(key)
         rngs = {name: jax.random.fold_in(key, index) for index, name in enumerate(rng_collections)}
 
         def of_inputs(x: PyTree[Array]) -> PyTree[Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from jaxdrop.modules import Site
+from jaxdrop.flax_shared import Site
 
 
 def dropout_sites(model: nn.Module, *inputs: Any, **keywords: Any) -> list[Site]:

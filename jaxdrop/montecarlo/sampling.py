@@ -133,7 +133,7 @@ def check_call(
     key: Key[Array, ""], predict: Predict, num_samples: int, mesh: Mesh | None
 ) -> tuple[Key[Array, ""], int]:
     """Takes a key, a function of one, samples enough to have a spread, and a mesh or none."""
-    key = checks.check_key(key)
+    key = checks.as_key(key)
     if not callable(predict):
         raise TypeError(
             f"Expected a function of a key as predict; got {predict!r}. Make one of a model with "

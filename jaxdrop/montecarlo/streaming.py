@@ -10,9 +10,10 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from jaxdrop.montecarlo import devices, means, predictions, sampling
+from jaxdrop.montecarlo import devices, means, sampling
 from jaxdrop.montecarlo.means import Spread
 from jaxdrop.montecarlo.sampling import Predict
+from jaxdrop.probability import widen
 
 _CHUNK = 32  # wide enough for the vector units of a core, small enough for a large model
 
@@ -125,7 +126,7 @@ def _real(prediction: Array) -> Array:
             f"Expected predictions that are real numbers; got {prediction.dtype}. Of complex ones, "
             "let predict return the real and the imaginary part."
         )
-    return predictions.widen(prediction)
+    return widen(prediction)
 
 
 def _merge(a: _Part, b: _Part) -> _Part:

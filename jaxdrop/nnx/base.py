@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.modules import Check, Operation, check_options, check_site, explain, options_of
+from jaxdrop.flax_shared import Check, Operation, check_options, check_site, explain, options_of
 from jaxdrop.nnx.options import OfClass, complete, signature
 
 KeySource = nnx.Rngs | nnx.RngStream | Key[Array, ""]

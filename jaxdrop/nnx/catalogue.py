@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, PyTree
 
 import jaxdrop
-from jaxdrop.modules import known_rate
+from jaxdrop.flax_shared import known_rate
 from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
 from jaxdrop.noise import check_noise_rate, check_stddev
 

@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from jaxdrop.modules import Operation, hashable, options_of
+from jaxdrop.flax_shared import Operation, hashable, options_of
 
 
 def complete(name: str, operation: Operation, given: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def predict(
     graph, state = nnx.split(_dropping(model))
 
     def of_key(key: Key[Array, ""]) -> PyTree[Array]:
-        key = checks.check_key(key)
+        key = checks.as_key(key)
 
         def of_inputs(x: PyTree[Array]) -> PyTree[Array]:
             own = jax.tree.map(lambda leaf: leaf, state)  # variables of this trace, free to change

@@ -180,4 +180,4 @@ def _sources(rngs: KeySource | None) -> list[Any]:
     """Keys apart for the three masks: under one key those of one shape would be the same."""
     if rngs is None or isinstance(rngs, nnx.Rngs | nnx.RngStream):
         return [rngs] * 3
-    return [*jax.random.split(checks.check_key(rngs), 3)]
+    return [*jax.random.split(checks.as_key(rngs), 3)]

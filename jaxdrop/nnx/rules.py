@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.attention import check_attention_rate
 from jaxdrop.nnx.branches import find_branches
 from jaxdrop.nnx.hooks import Applied

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
-from jaxdrop.modules import Path, Site
+from jaxdrop.flax_shared import Path, Site
 from jaxdrop.nnx.base import read
 from jaxdrop.nnx.catalogue import ConcreteDropout
 from jaxdrop.nnx.walk import check_module, walk

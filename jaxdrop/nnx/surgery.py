@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from flax import nnx
 
 from jaxdrop import checks
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.attention import check_attention, drop_inside, restore
 from jaxdrop.nnx.catalogue import Zoneout
 from jaxdrop.nnx.hooks import ATTRIBUTES, Applied, has_site, hook, unhook

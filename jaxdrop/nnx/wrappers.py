@@ -145,7 +145,7 @@ def _as_taken(layer: nnx.Module, rngs: KeySource | None) -> KeySource | None:
     if rngs is None or not any(isinstance(part, _OF_STREAMS) for part in parts):
         return rngs
     is_stream = isinstance(rngs, nnx.Rngs | nnx.RngStream)
-    return rngs if is_stream else nnx.RngStream(checks.check_key(rngs), tag="dropout")
+    return rngs if is_stream else nnx.RngStream(checks.as_key(rngs), tag="dropout")
 
 
 def _mode_of(module: Any) -> bool | None:

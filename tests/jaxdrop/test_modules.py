@@ -15,7 +15,7 @@ from flax.errors import InvalidRngError
 import jaxdrop
 import jaxdrop.linen
 import jaxdrop.nnx
-from jaxdrop.modules import options_of
+from jaxdrop.flax_shared import options_of
 from jaxdrop.nnx import DropConnect, DropModule, DropRate
 from tests.jaxdrop.catalogue import (
     KEY,
