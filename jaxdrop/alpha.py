@@ -32,11 +32,10 @@ def alpha_dropout(
     SELU's, and there is no option for others: behind another activation use `dropout`.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape, of mean 0 and variance 1.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the shape
-        of `x` with its tied axes at size 1. A traced rate is clipped, and NaN counts as 1. Rate 0
-        returns `x` bit for bit, rate 1 the limit, zeros. No gradient flows to it.
+      rate: the probability to drop: a number, or an array that broadcasts to the shape of `x` with
+        its tied axes at size 1. At rate 1 the limit, zeros.
       broadcast_dims: the axes along which elements share their fate.
       bits: 8, 16 or 32, as for `dropout`.
 
@@ -99,10 +98,10 @@ def feature_alpha_dropout(
     with the constants of `alpha_dropout` and the axes of `spatial_dropout`.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data with a channel axis and, unless `batch_dim` is None, a batch axis.
-      rate: the probability to drop a map, in [0, 1]: a number, or an array that broadcasts to the
-        shape of `x` with size 1 on the axes of a map. A traced rate is clipped, NaN counts as 1.
+      rate: the probability to drop a map: a number, or an array that broadcasts to the shape of `x`
+        with size 1 on the axes of a map.
       channel_dim: the axis of the maps.
       batch_dim: the axis of the examples; None for a single one.
 

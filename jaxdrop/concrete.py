@@ -35,7 +35,7 @@ def concrete_dropout(
     keeps `x` and the logit, never the noise. The logit wants `concrete_regularizer` in the loss.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape. The product is taken in at least float32.
       logit: log(p / (1 - p)), any real number, or an array that broadcasts to the shape of `x` with
         its tied axes at size 1. At -inf `x` returns bit for bit, at inf zeros.

@@ -42,11 +42,10 @@ def dropout(
     the hash of a word for every element.
 
     Args:
-      key: one key, typed or legacy, of any PRNG implementation; threefry2x32 is the fast one.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point data of any shape. The product is taken in at least float32.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the shape
-        of `x` with its tied axes at size 1. A traced rate cannot be checked; it is clipped, and NaN
-        drops everything. Rate 0 returns `x` bit for bit, rate 1 zeros. No gradient flows to it.
+      rate: the probability to drop: a number, or an array that broadcasts to the shape of `x` with
+        its tied axes at size 1.
       broadcast_dims: the axes along which elements share their fate.
       scale: False leaves what is kept as it is, the classical convention; then the mean shrinks,
         and inference calls `classical_inference`.
@@ -125,8 +124,8 @@ def classical_inference(x: Inexact[Array, "*shape"], rate: ArrayLike) -> Inexact
 
     Args:
       x: floating-point data of any shape.
-      rate: the rate of training, in [0, 1]: a number, or an array that broadcasts to the shape of
-        `x`. A traced rate is clipped, and NaN counts as 1. No gradient flows to it.
+      rate: the rate of training (see `jaxdrop`): a number, or an array that broadcasts to the shape
+        of `x`.
 
     Returns:
       An array of the shape and dtype of `x`; zeros where the rate is 1, even for inf and NaN.

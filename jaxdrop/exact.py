@@ -27,11 +27,11 @@ def exact_dropout(
     mesh each device ranks the whole axis for itself.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point data with at least one axis.
-      rate: the share to drop, in [0, 1]: a number, or an array that broadcasts to the shape of `x`
-        with size 1 on `axis`. A traced rate is clipped, and NaN drops everything. Its product
-        with n has its own dtype, float32 at least: a Python number gives `round(rate * n)`.
+      rate: the share to drop: a number, or an array that broadcasts to the shape of `x` with size 1
+        on `axis`. Its product with n has its own dtype, float32 at least: a Python number gives
+        `round(rate * n)`.
       axis: the axis along which the count is exact.
 
     Returns:

@@ -29,7 +29,7 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
     there a mask belongs to the whole array.
 
     Args:
-      key: one key, typed or legacy, the same on all shards.
+      key: one key, the same on all shards, see "Keys and rates" in `jaxdrop`.
       axis_name: the mesh axis, or several, over which the masks shall differ.
 
     Returns:
@@ -78,7 +78,7 @@ def derive(
     Inside `jax.shard_map` pass the result through `shard_key`.
 
     Args:
-      root: one key, typed or legacy, the same for the whole run.
+      root: one key, the same for the whole run, see "Keys and rates" in `jaxdrop`.
       step: the training step, an integer in [0, 2**32), which may be traced.
       layer: the layer's index, likewise, or its name.
       microbatch: the index of the micro-batch that gradients are accumulated over, likewise.

@@ -33,10 +33,9 @@ def keep_mask(
     nest: what is dropped at one rate is dropped at every higher one.
 
     Args:
-      key: one key, typed or legacy, of any PRNG implementation; threefry2x32 is the fast one.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to `shape`
-        with its tied axes at size 1. A traced rate cannot be checked; it is clipped, and NaN drops
-        everything.
+      key: one key, see "Keys and rates" in `jaxdrop`.
+      rate: the probability to drop: a number, or an array that broadcasts to `shape` with its tied
+        axes at size 1.
       shape: the shape of the mask.
       broadcast_dims: the axes along which elements share their fate.
       bits: 8, 16 or 32. At 8 the rate is a multiple of 1/256 (0.1 becomes 26/256). 32 gives the
@@ -85,9 +84,8 @@ def complementary_masks(
     linear function: an antithetic pair, for training on both or for Monte-Carlo samples.
 
     Args:
-      key: one key, typed or legacy.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to `shape`
-        with its tied axes at size 1. A traced rate is clipped, and NaN drops everything.
+      key: one key, see "Keys and rates" in `jaxdrop`.
+      rate: the probability to drop, as for `keep_mask`.
       shape: the shape of each mask.
       broadcast_dims: the axes along which elements share their fate.
       bits: 8, 16 or 32, as for `keep_mask`.

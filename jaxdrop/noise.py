@@ -30,11 +30,11 @@ def gaussian_dropout(
     Nothing is dropped, and all is perturbed. At rate 1 the variance has no limit, so there is none.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape. The product is taken in at least float32.
-      rate: the rate of the `dropout` that it stands for, in [0, 1): a number, or an array that
-        broadcasts to the shape of `x` with its tied axes at size 1. A traced rate is clipped to at
-        most 1 - 2**-24, NaN too. Rate 0 returns `x` bit for bit. No gradient flows to it.
+      rate: the rate, below 1, of the `dropout` that it stands for: a number, or an array that
+        broadcasts to the shape of `x` with its tied axes at size 1. A traced one is clipped to at
+        most 1 - 2**-24, NaN too.
       broadcast_dims: the axes along which elements share their noise.
 
     Returns:
@@ -94,11 +94,11 @@ def gaussian_noise(
     $$y_i = x_i + n_i, \qquad n_i \sim \mathcal{N}(0, stddev^2)$$
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape. The sum is taken in at least float32.
       stddev: the standard deviation, finite and at least 0: a number, or an array that broadcasts
-        to the shape of `x` with its tied axes at size 1. A traced one cannot be checked; below 0,
-        and NaN, count as 0. With 0 `x` returns bit for bit. No gradient flows to it.
+        to the shape of `x` with its tied axes at size 1. A traced one below 0 counts as 0, and so
+        does NaN. With 0 `x` returns bit for bit. No gradient flows to it.
       broadcast_dims: the axes along which elements share their noise.
 
     Returns:

@@ -32,11 +32,10 @@ def drop_path(
     shortcut. `rates.linear_depth` gives the paper's rates over the depth of a network.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: the branch's output, floating-point, of any shape that has a batch axis.
-      rate: the probability to drop the branch, in [0, 1]: a number, or in mode "row" an array of
-        one rate an example, of size 1 on all axes but `batch_dim`. A traced rate cannot be
-        checked; it is clipped, and NaN drops everything.
+      rate: the probability to drop the branch: a number, or in mode "row" an array of one rate an
+        example, of size 1 on all axes but `batch_dim`.
       mode: "row" draws for each example, "batch" once for all.
       scale: divide by `q`, so that the mean stays. The paper does not, and multiplies by `q` at
         inference instead.
@@ -93,11 +92,10 @@ def drop_block(
     kept counts, and each draws the seeds of whole maps.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point, with a batch axis, a channel axis and one to three spatial axes.
-      rate: the expected dropped share, in [0, 1]: a number, or an array of one rate an example, of
-        size 1 on all axes but `batch_dim`. A traced rate cannot be checked; it is clipped, and NaN
-        drops everything.
+      rate: the expected dropped share: a number, or an array of one rate an example, of size 1 on
+        all axes but `batch_dim`.
       block_size: the side of a block, or one side for each spatial axis. A side longer than the map
         is cut to it.
       batch_dim: the axis of the examples.

@@ -23,11 +23,10 @@ def locked_dropout(
     numbers.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point data of any shape that has a time axis.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the shape
-        of `x` with size 1 at `time_dim`. A traced rate cannot be checked; it is clipped, and NaN
-        drops everything.
+      rate: the probability to drop: a number, or an array that broadcasts to the shape of `x` with
+        size 1 at `time_dim`.
       time_dim: the axis of time, along which the mask is shared.
 
     Returns:
@@ -70,12 +69,11 @@ def zoneout(
     key each.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       previous: the state before the step, floating-point.
       new: the state after it, of the same shape and dtype.
-      rate: the probability that a unit keeps its previous value, in [0, 1]: a number, or an array
-        that broadcasts to the state. A traced rate cannot be checked; it is clipped, and NaN keeps
-        all previous values.
+      rate: the probability that a unit keeps its previous value: a number, or an array that
+        broadcasts to the state.
 
     Returns:
       An array of the shape and dtype of the states.
@@ -123,8 +121,8 @@ def zoneout_inference(
     Args:
       previous: the state before the step, floating-point.
       new: the state after it, of the same shape and dtype.
-      rate: the rate of training, in [0, 1]: a number, or an array that broadcasts to the state. A
-        traced rate cannot be checked; it is clipped, and NaN counts as 1.
+      rate: the rate of training (see `jaxdrop`): a number, or an array that broadcasts to the
+        state.
 
     Returns:
       An array of the shape and dtype of the states. Rates 0 and 1 give one of them bit for bit.

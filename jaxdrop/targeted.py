@@ -35,11 +35,10 @@ def targeted_dropout(
     is dropped whole. Rate 1 prunes. The backward pass keeps `x`, from which the targets follow.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: weights or activations, floating-point, with at least one axis.
-      rate: the probability to drop a target, in [0, 1]: a number, or an array that broadcasts to
-        the shape of `x` with its tied axes at size 1. A traced rate is clipped, and NaN counts
-        as 1.
+      rate: the probability to drop a target: a number, or an array that broadcasts to the shape of
+        `x` with its tied axes at size 1.
       target_share: the share of the entries that are targets, one number in [0, 1]. A product that
         is within 1e-9 of a whole number, relative, counts as that number, so 13/22 of 22 is 13; a
         share in float32 or shorter, traced ones too, is given two units in its last place.

@@ -37,11 +37,10 @@ def token_dropout(
     key. On an explicit mesh every device ends with whole sequences; shards of them are gathered.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point, of shape (..., tokens, features).
-      rate: the probability to drop a token, in [0, 1]: a number, or in mode "mask" an array of size
-        1 on the feature axis. In mode "remove" it decides a shape, so it may not be traced. A
-        traced rate cannot be checked; it is clipped, and NaN drops everything.
+      rate: the probability to drop a token: a number, or in mode "mask" an array of size 1 on the
+        feature axis. In mode "remove" it decides a shape, so it may not be traced.
       keep_first: how many first tokens (class token, registers) stay as they are. They do not count
         in `n`.
       mode: "mask" keeps the shape, "remove" shortens the token axis.

@@ -26,11 +26,10 @@ def spatial_dropout(
     on every axis but these two.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point data with a channel axis and, unless `batch_dim` is None, a batch axis.
-      rate: the probability to drop a map, in [0, 1]: a number, or an array that broadcasts to the
-        shape of `x` with size 1 on the axes of a map. A traced rate is clipped, and NaN drops
-        everything.
+      rate: the probability to drop a map: a number, or an array that broadcasts to the shape of `x`
+        with size 1 on the axes of a map.
       channel_dim: the axis of the maps; the last in JAX, 1 in data laid out for torch.
       batch_dim: the axis of the examples; None for a single one, as under `jax.vmap`.
 
@@ -82,12 +81,11 @@ def attention_dropout(
     gave no weight keeps none.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       weights: floating-point, of shape (..., queries, keys), for instance (batch, heads, queries,
         keys).
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the shape
-        of `weights` with its tied axes at size 1, for instance one rate a head. A traced rate
-        cannot be checked; it is clipped, and NaN drops everything.
+      rate: the probability to drop: a number, or an array that broadcasts to the shape of `weights`
+        with its tied axes at size 1, for instance one rate a head.
       broadcast_dims: the axes that share the mask.
 
     Returns:

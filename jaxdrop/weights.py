@@ -34,11 +34,10 @@ def drop_connect(
     leaves: masks do not depend on `where`. For recurrent weights call it once, outside the scan.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       weights: an array, or a pytree of them, for instance a model's parameters.
-      rate: the probability to drop, in [0, 1]: a number, an array that broadcasts to each leaf that
-        is dropped, or a pytree of these like `weights`. A traced rate cannot be checked; it is
-        clipped, and NaN drops everything.
+      rate: the probability to drop: a number, an array that broadcasts to each leaf that is
+        dropped, or a pytree of these like `weights`.
       where: takes a leaf's path (a tuple of JAX's path entries) and the leaf, and tells whether its
         weights are dropped; the others pass as they are. All leaves if None, biases too, as in the
         paper.
@@ -130,11 +129,10 @@ def embedding_dropout(
     `apply_mask(mask[ids], table[ids], rate)`.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       table: floating-point, of shape (words, features); there may be more feature axes.
-      rate: the probability to drop a word, in [0, 1]: a number, or an array of one rate a word, of
-        size 1 on the feature axes. A traced rate cannot be checked; it is clipped, and NaN drops
-        everything.
+      rate: the probability to drop a word: a number, or an array of one rate a word, of size 1 on
+        the feature axes.
 
     Returns:
       An array of the shape and dtype of `table`.

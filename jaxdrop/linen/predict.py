@@ -47,7 +47,7 @@ def predict(
       **call: further arguments of the module by name, likewise, or `method`.
 
     Returns:
-      A function of one key, typed or legacy, that returns what the module returns.
+      A function of one key that returns what the module returns.
 
     Raises:
       TypeError: no Linen module, no sequence of names, or `rngs` or `mutable` among the arguments.

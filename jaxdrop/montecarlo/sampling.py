@@ -38,7 +38,7 @@ def sample(
     your own under `jax.jit` (or `nnx.jit`), whose arguments are the key and all that changes.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       predict: takes a typed key, and returns an array or a pytree of them. It runs `num_samples`
         times.
       num_samples: how many, 2 or more.

@@ -52,7 +52,7 @@ def moments(
     entropy. As `sample`, it is compiled at each call, unless your own `jax.jit` is around it.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       predict: takes a typed key, and returns an array or a pytree of them, real numbers all. It
         runs `num_samples` times.
       num_samples: how many, 2 or more.

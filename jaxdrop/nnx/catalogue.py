@@ -1,6 +1,5 @@
 """The modules: each is an operator, and what differs from the common way of calling one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,7 +11,7 @@ from jaxtyping import Array, Float, Inexact, PyTree
 
 import jaxdrop
 from jaxdrop.flax_shared import known_rate
-from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
+from jaxdrop.nnx.base import DropModule, DropRate, DropSite, KeySource
 from jaxdrop.noise import check_noise_rate, check_stddev
 
 
@@ -64,26 +63,6 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
 
     """
 
-    def __init__(
-        self,
-        rate: ArrayLike | DropRate,
-        *,
-        broadcast_dims: Sequence[int] = (),
-        deterministic: bool | None = False,
-        rng_collection: str = "dropout",
-        rngs: Streams | None = None,
-        bits: int = 16,
-    ) -> None:
-        """Checks the rate, and forks a stream from `rngs`."""
-        super().__init__(
-            rate,
-            deterministic=deterministic,
-            rng_collection=rng_collection,
-            rngs=rngs,
-            broadcast_dims=broadcast_dims,
-            bits=bits,
-        )
-
 
 class SpatialDropout(DropModule, operator=jaxdrop.spatial_dropout):
     """`jaxdrop.spatial_dropout` as a module: whole feature maps."""
@@ -124,8 +103,6 @@ class TokenDropout(DropModule, operator=jaxdrop.token_dropout):
 class LockedDropout(DropModule, operator=jaxdrop.locked_dropout):
     """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
 
-    time_dim: int
-
 
 class EmbeddingDropout(DropModule, operator=jaxdrop.embedding_dropout):
     """`jaxdrop.embedding_dropout` as a module that is called on the table: whole words."""
@@ -137,9 +114,7 @@ class GaussianDropout(
     """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
 
 
-class GaussianNoise(
-    DropModule, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)
-):
+class GaussianNoise(DropSite, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)):
     """`jaxdrop.gaussian_noise` as a module: added noise. In the place of a rate it has `stddev`.
 
     It is held as `rate`, as what the other modules do is, and may be an array or traced.
@@ -149,7 +124,7 @@ class GaussianNoise(
         """Takes `broadcast_dims`, and what every module takes."""
         super().__init__(stddev, **options)
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         inputs: Float[Array, "*shape"],
         *,
@@ -158,16 +133,16 @@ class GaussianNoise(
         stddev: ArrayLike | nnx.Variable | None = None,
     ) -> Float[Array, "*shape"]:
         """Adds noise, unless deterministic; a `stddev` passed here precedes the constructor's."""
-        return super().__call__(inputs, deterministic=deterministic, rngs=rngs, rate=stddev)
+        return self._call(inputs, stddev, deterministic, rngs)
 
 
-class Zoneout(DropModule, operator=jaxdrop.zoneout):
+class Zoneout(DropSite, operator=jaxdrop.zoneout):
     """`jaxdrop.zoneout` as a module, called on the previous and the new state of a step.
 
     Deterministic, it gives the expectation, `jaxdrop.zoneout_inference`, as the paper does.
     """
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         previous: Inexact[Array, "*shape"],
         new: Inexact[Array, "*shape"],
@@ -177,14 +152,13 @@ class Zoneout(DropModule, operator=jaxdrop.zoneout):
         rate: ArrayLike | nnx.Variable | None = None,
     ) -> Inexact[Array, "*shape"]:
         """Keeps units as they were, at random; their expected mixture, if deterministic."""
-        held = self.rate if rate is None else rate
         if self._is_deterministic(deterministic):
-            return jaxdrop.zoneout_inference(previous, new, read(held))
-        key = self._key(self._known(held), rngs)
-        return self._operation.run(self, key, previous, new, read(held))
+            return jaxdrop.zoneout_inference(previous, new, self._read(rate))
+        key = self._key(self._known(rate), rngs)
+        return self._operation.run(self, key, previous, new, self._read(rate))
 
 
-class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
+class ConcreteDropout(DropSite, operator=jaxdrop.concrete_dropout):
     """`jaxdrop.concrete_dropout` as a module: its rate is learned, as `logit`, a `nnx.Param`.
 
     Add `regularizer` to the loss, or the rate falls to 0.
@@ -227,7 +201,7 @@ class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
         super().__init__(0.0, **options)
         self.logit = nnx.Param(jnp.log(start) - jnp.log1p(-start))
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         inputs: Float[Array, "*shape"],
         *,

@@ -43,7 +43,7 @@ def predict(
       **call: further arguments of the model by name, likewise.
 
     Returns:
-      A function of one key, typed or legacy, that returns what the model returns.
+      A function of one key that returns what the model returns.
 
     Raises:
       TypeError: no NNX model, or `rngs` among the arguments: streams that would repeat.

@@ -9,14 +9,14 @@ from jaxtyping import Array, Key
 
 import jaxdrop
 from jaxdrop import checks
-from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
+from jaxdrop.nnx.base import DropRate, DropSite, KeySource, Streams
 from jaxdrop.nnx.passing import parameters, taken_by
 from jaxdrop.weights import Where
 
 _OF_STREAMS = (nnx.MultiHeadAttention, nnx.RNN)
 
 
-class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
+class DropConnect(DropSite, operator=jaxdrop.drop_connect, options=()):
     r"""`jaxdrop.drop_connect` around any NNX module: its parameters are dropped at each call.
 
     $$y = f(x; m \odot W / q), \qquad m_{ij} \sim \mathrm{Bernoulli}(q)$$
@@ -79,7 +79,7 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
         )
         self.layer, self.where, self.scale = layer, where, scale
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         *arguments: Any,
         deterministic: bool | None = None,
@@ -114,19 +114,18 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
         if deterministic is None and "deterministic" not in placed and _lacks_mode(self.layer):
             keywords["deterministic"] = off
         keywords |= taken.among(given | {"rngs": _as_taken(self.layer, rngs)})
-        held = self.rate if asked["rate"] is None else asked["rate"]
-        if off or (known := self._known(held)) == 0:
+        if off or (known := self._known(asked["rate"])) == 0:
             return self.layer(*arguments, **keywords)
-        layer = self._dropped(self._key(known, asked["rngs"]), held)
+        layer = self._dropped(self._key(known, asked["rngs"]), self._read(asked["rate"]))
         result = layer(*arguments, **keywords)
         nnx.update(self.layer, nnx.state(layer, nnx.Not(nnx.Param)))
         return result
 
-    def _dropped(self, key: Key[Array, ""], rate: ArrayLike | nnx.Variable) -> Any:
+    def _dropped(self, key: Key[Array, ""], rate: ArrayLike) -> Any:
         """A copy of the layer whose parameters are dropped."""
         graph, weights, rest = nnx.split(self.layer, nnx.Param, ...)
         options: dict[str, Any] = {"where": self.where, "scale": self.scale}
-        dropped = jaxdrop.drop_connect(key, weights, read(rate), **options)
+        dropped = jaxdrop.drop_connect(key, weights, rate, **options)
         return nnx.merge(graph, dropped, rest)
 
 
