@@ -10,7 +10,9 @@ import numpy as np
 from jax import export
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float32, Key
+
+MOST = 2**31 - 1  # of what is counted in int32
 
 
 class Rate(NamedTuple):
@@ -36,6 +38,11 @@ def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
 def is_share(values: np.ndarray) -> np.ndarray:
     """Whether each is in [0, 1]; NaN is not."""
     return (values >= 0) & (values <= 1)
+
+
+def is_positive(values: np.ndarray) -> np.ndarray:
+    """Whether each is above 0 and finite."""
+    return (values > 0) & (values < np.inf)
 
 
 def check_number(
@@ -66,6 +73,13 @@ def check_number(
             article = "an" if what[0] in "aeiou" else "a"
             raise ValueError(f"Expected {article} {what} {wanted}; got {wrong[0]}. {fix}")
     return array
+
+
+def check_positive(what: str, value: ArrayLike) -> Float32[Array, ""]:
+    """Takes one number above 0."""
+    fix = "Pass one positive number."
+    number = check_number(what, value, (), "above 0", lambda values: values > 0, fix)
+    return jnp.asarray(number, jnp.float32)
 
 
 def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
@@ -190,13 +204,12 @@ def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
 
 def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
     """Takes an axis of `shape`, counted from either end, and returns it counted from the first."""
-    if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
-        raise TypeError(f"Expected an integer as {what}; got {axis!r}.")
+    axis = check_integer(what, axis)
     if not -len(shape) <= axis < len(shape):
         raise ValueError(
             f"Expected {what} among the {len(shape)} axes of shape {shape}; got {axis}."
         )
-    return int(axis) % len(shape)
+    return axis % len(shape)
 
 
 def check_apart(
@@ -265,10 +278,32 @@ def check_alike(name_a: str, a: Array, name_b: str, b: Array) -> None:
         )
 
 
-def check_count(name: str, count: int, most: int) -> int:
+def check_integer(name: str, value: int) -> int:
+    """Takes an integer."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"Expected an integer as {name}; got {value!r}.")
+    return int(value)
+
+
+def check_count(name: str, count: int, least: int = 0, most: int = MOST, fix: str = "") -> int:
     """Takes a number of things that there are."""
-    if not isinstance(count, int | np.integer) or isinstance(count, bool):
-        raise TypeError(f"Expected an integer as {name}; got {count!r}.")
-    if not 0 <= count <= most:
-        raise ValueError(f"Expected {name} between 0 and {most}; got {count}.")
-    return int(count)
+    count = check_integer(name, count)
+    if not least <= count <= most:
+        open_ended = most == MOST and count < least
+        wanted = f"of {least} or more" if open_ended else f"between {least} and {most}"
+        raise ValueError(f"Expected {name} {wanted}; got {count}. {fix}".rstrip())
+    return count
+
+
+def check_word(name: str, value: Any, fix: str) -> int | Array:
+    """Takes an integer of 32 bits without sign, which may be traced."""
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"Expected an integer as {name}; got {value!r}. {fix}")
+    if array.shape:
+        raise ValueError(f"Expected one {name}; got shape {array.shape}. Map with jax.vmap.")
+    if isinstance(value, Tracer):
+        return value
+    if not 0 <= int(array) < 2**32:
+        raise ValueError(f"Expected {name} in [0, 2**32); got {value}.")
+    return int(array)

@@ -65,7 +65,7 @@ def concrete_dropout(
     key = checks.as_key(key, "concrete_dropout(key, x, logit)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
-    asked, heat = _check_logit(logit, drawn), _check_positive("temperature", temperature)
+    asked, heat = _check_logit(logit, drawn), checks.check_positive("temperature", temperature)
     return _drop_softly(key, x, asked, heat, drawn=drawn)
 
 
@@ -74,13 +74,6 @@ def _check_logit(logit: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Trace
     return checks.check_number(
         "logit", logit, drawn, "that is no NaN", lambda values: ~np.isnan(values), fix
     )
-
-
-def _check_positive(what: str, value: ArrayLike) -> Array:
-    number = checks.check_number(
-        what, value, (), "above 0", lambda values: values > 0, "Pass one positive number."
-    )
-    return jnp.asarray(number, jnp.float32)
 
 
 @redrawn("drawn")
@@ -145,9 +138,9 @@ def concrete_regularizer(
 
     """
     asked = jnp.asarray(_check_logit(logit, ()), jnp.float32)
-    on_weights = _check_positive("weight_regularizer", weight_regularizer)
-    on_dropout = _check_positive("dropout_regularizer", dropout_regularizer)
-    features = _check_positive("input_dim", input_dim)
+    on_weights = checks.check_positive("weight_regularizer", weight_regularizer)
+    on_dropout = checks.check_positive("dropout_regularizer", dropout_regularizer)
+    features = checks.check_positive("input_dim", input_dim)
     logit = jnp.clip(asked, -_FAR, _FAR)
     kept, dropped = jax.nn.log_sigmoid(-logit), jax.nn.log_sigmoid(logit)
     entropy = -(jnp.exp(dropped) * dropped + jnp.exp(kept) * kept)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Int, Key
 
-from jaxdrop.checks import as_key
+from jaxdrop.checks import as_key, check_word
 
 _SHARD = 0x5348_4152  # "SHAR": keeps shard keys apart from keys folded with a step or a layer
 
@@ -102,13 +102,13 @@ def derive(
 
     """
     key = as_key(root, "derive(root, step=...)")
-    words = [_STEP, _index("step", step)]
+    words = [_STEP, check_word("step", step, "Pass an int.")]
     if isinstance(layer, str):
         words += [_NAMED_LAYER, *_digest(layer)]
     elif layer is not None:
-        words += [_LAYER, _index("layer", layer, "A name is a str.")]
+        words += [_LAYER, check_word("layer", layer, "A name is a str.")]
     if microbatch is not None:
-        words += [_MICROBATCH, _index("microbatch", microbatch)]
+        words += [_MICROBATCH, check_word("microbatch", microbatch, "Pass an int.")]
     return _fold(key, *(word if isinstance(word, Tracer) else np.uint32(word) for word in words))
 
 
@@ -130,16 +130,3 @@ def _digest(name: str) -> list[int]:
         ) from None
     words = hashlib.blake2b(text, digest_size=8).digest()
     return np.frombuffer(words, "<u4").tolist()
-
-
-def _index(name: str, value: Index, fix: str = "Pass an int.") -> int | Array:
-    array = value if isinstance(value, jax.Array) else np.asarray(value)
-    if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(f"Expected an integer as {name}; got {value!r}. {fix}")
-    if array.shape:
-        raise ValueError(f"Expected one {name}; got shape {array.shape}. Map with jax.vmap.")
-    if isinstance(value, Tracer):
-        return value
-    if not 0 <= int(array) < 2**32:
-        raise ValueError(f"Expected {name} in [0, 2**32); got {value}.")
-    return int(array)

@@ -151,7 +151,7 @@ def normals(key: Key[Array, ""], x: Array, drawn: tuple[int, ...]) -> Float32[Ar
 
 
 def uniforms(key: Key[Array, ""], x: Array, drawn: tuple[int, ...]) -> Float32[Array, "..."]:
-    """Numbers in the open interval (0, 1), as likely as what 1 lacks to them."""
+    """Numbers in the open interval (0, 1), symmetric: `u` and `1 - u` are equally likely."""
     sharding = explicit_sharding(x)
     words = random_words(key, drawn, untied(sharding, drawn))
     middle = ((words >> 9).astype(jnp.float32) + 0.5) * 2**-23

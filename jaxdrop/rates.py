@@ -47,7 +47,7 @@ def linear_depth(depth: int, max_rate: ArrayLike) -> Float32[Array, "depth"]:
 
     """
     checks.check_rate(max_rate, ())
-    fractions = np.arange(1, _check_depth(depth) + 1) / depth
+    fractions = np.arange(1, checks.check_count("number of blocks", depth, least=1) + 1) / depth
     return _float32(max_rate) * jnp.asarray(fractions, jnp.float32)
 
 
@@ -80,7 +80,7 @@ def stepwise_depth(
     checks.check_rate(start, ())
     checks.check_rate(cap, ())
     _check_not_negative("step", step, "It is what each block adds to the rate.")
-    index = jnp.arange(_check_depth(depth), dtype=jnp.float32)
+    index = jnp.arange(checks.check_count("number of blocks", depth, least=1), dtype=jnp.float32)
     return jnp.minimum(_float32(cap), _float32(start) + _float32(step) * index)
 
 
@@ -116,7 +116,7 @@ def by_stage(
             f"Expected a sequence of numbers of blocks, one for each stage; got {depths!r}. "
             "For one stage pass a tuple of one, such as (3,)."
         )
-    blocks = [_check_depth(depth) for depth in depths]
+    blocks = [checks.check_count("number of blocks", depth, least=1) for depth in depths]
     if not isinstance(stage_rates, Sequence | jax.Array | np.ndarray):
         raise TypeError(f"Expected a sequence of rates, one for each stage; got {stage_rates!r}.")
     own = list(stage_rates)
@@ -166,7 +166,7 @@ def early(
     """
     checks.check_rate(rate, ())
     fix = "It is the first step without dropout, and finite; to drop always, pass the rate itself."
-    checks.check_number("cutoff", cutoff, (), "above 0", _is_positive, fix)
+    checks.check_number("cutoff", cutoff, (), "above 0", checks.is_positive, fix)
     checks.check_choice("decay", decay, ("linear", "constant"))
 
     def schedule(step: ArrayLike) -> Float32[Array, "..."]:
@@ -218,17 +218,5 @@ def _float32(number: ArrayLike) -> Float32[Array, "..."]:
     return jnp.asarray(number, jnp.float32)
 
 
-def _check_depth(depth: int) -> int:
-    if not isinstance(depth, int | np.integer) or isinstance(depth, bool):
-        raise TypeError(f"Expected an integer as number of blocks; got {depth!r}.")
-    if depth < 1:
-        raise ValueError(f"Expected 1 block or more; got {depth}.")
-    return int(depth)
-
-
 def _check_not_negative(name: str, number: ArrayLike, fix: str) -> None:
     checks.check_number(name, number, (), "of 0 or more", lambda values: values >= 0, fix)
-
-
-def _is_positive(values: np.ndarray) -> np.ndarray:
-    return (values > 0) & (values < np.inf)

@@ -69,7 +69,7 @@ def token_dropout(
     key = checks.as_key(key, "token_dropout(key, x, rate)")
     x = checks.check_data(x)
     checks.check_rank("tokens", x, 2, "(..., tokens, features)")
-    checks.check_count("keep_first", keep_first, x.shape[-2])
+    checks.check_count("keep_first", keep_first, most=x.shape[-2])
     if checks.check_choice("mode", mode, ("mask", "remove")) == "mask":
         return _mask_tokens(key, x, rate, keep_first)
     return _remove_tokens(key, x, rate, keep_first)

@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, Int
 
 from jaxdrop import checks
 from jaxdrop.montecarlo import means, predictions
-from jaxdrop.montecarlo.sampling import check_positive
 
 Binning = Literal["width", "mass"]
 Probabilities = Float[ArrayLike, "examples classes"]
@@ -171,7 +170,7 @@ def reliability(
 def _bins(probabilities: Probabilities, labels: Labels, bins: int, binning: Binning) -> Reliability:
     """The diagram, with 0 in empty bins."""
     p, labels = predictions.check_classified(probabilities, labels)
-    check_positive("bins", bins)
+    checks.check_count("bins", bins, least=1)
     checks.check_choice("binning", binning, ("width", "mass"))
     confidences, hits = p.max(-1), correct(p, labels)
     even = jnp.linspace(0, 1, bins + 1, dtype=p.dtype)

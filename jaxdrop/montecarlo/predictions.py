@@ -123,7 +123,7 @@ def check_precision(precision: ArrayLike, shape: tuple[int, ...]) -> Array:
         precision,
         shape,
         "above 0 and finite",
-        lambda values: (values > 0) & np.isfinite(values),
+        checks.is_positive,
         "It is the inverse of the variance of the noise.",
     )
     return jnp.asarray(precision)

@@ -70,7 +70,7 @@ def sample(
 
     """
     key, count = check_call(key, predict, num_samples, mesh)
-    size = count if chunk is None else check_positive("chunk", chunk)
+    size = count if chunk is None else checks.check_count("chunk", chunk, least=1)
     run = partial(_draw, partial(passes, predict), size)
     if mesh is None:
         return jax.jit(lambda key: run(key, jnp.arange(count)))(key)
@@ -143,19 +143,8 @@ def check_call(
         raise TypeError(
             f"Expected a jax.sharding.Mesh as mesh; got {mesh!r}. Make one with jax.make_mesh."
         )
-    if checks.check_count("num_samples", num_samples, 2**31 - 1) < 2:
-        raise ValueError(
-            f"Expected num_samples of 2 or more; got {num_samples}. One sample has no spread: for "
-            "one pass with dropout on, call predict itself."
-        )
-    return key, int(num_samples)
-
-
-def check_positive(name: str, count: int) -> int:
-    """Takes an integer of at least 1."""
-    if checks.check_count(name, count, 2**31 - 1) < 1:
-        raise ValueError(f"Expected {name} of 1 or more; got {count}.")
-    return int(count)
+    fix = "One sample has no spread: for one pass with dropout on, call predict itself."
+    return key, checks.check_count("num_samples", num_samples, least=2, fix=fix)
 
 
 def one_by_one(predict: Callable[..., PyTree[Array]], x: PyTree[Array]) -> PyTree[Array]:

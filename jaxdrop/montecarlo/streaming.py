@@ -10,6 +10,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from jaxdrop import checks
 from jaxdrop.montecarlo import devices, means, sampling
 from jaxdrop.montecarlo.means import Spread
 from jaxdrop.montecarlo.sampling import Predict
@@ -85,7 +86,7 @@ def moments(
 
     """
     key, count = sampling.check_call(key, predict, num_samples, mesh)
-    size = sampling.check_positive("chunk", chunk)
+    size = checks.check_count("chunk", chunk, least=1)
     run = partial(_stream, partial(_of_chunk, predict), size)
 
     def program(key: Key[Array, ""]) -> tuple[PyTree[Array], PyTree[Array]]:
