@@ -3,9 +3,10 @@
 Keys and rates:
   A key is one key, typed (`jax.random.key`) or legacy (`uint32[2]`), of any PRNG implementation;
   threefry2x32 is the fast one. A rate is the probability to drop, in [0, 1]: a number, or an array
-  that broadcasts to what is drawn, where tied axes have size 1. A traced rate cannot be checked:
-  it is clipped, and NaN counts as 1. Rate 0 returns the data bit for bit; at rate 1 all is dropped,
-  with a zero gradient. No gradient flows to a rate.
+  that broadcasts to what is drawn, where tied axes have size 1. A wrong one, outside [0, 1] or of
+  another shape, is refused; a traced one cannot be checked: it is clipped, and NaN counts as 1.
+  Rate 0 returns the data bit for bit; at rate 1 all is dropped, with a zero gradient. No gradient
+  flows to a rate.
 
 """
 

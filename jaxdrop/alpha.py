@@ -7,6 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
 from jaxdrop import checks
+from jaxdrop.checks import Rate, Shape
 from jaxdrop.dropout import redrawn
 from jaxdrop.masks import draw_for
 from jaxdrop.probability import keep_probability, realised, widen
@@ -43,8 +44,8 @@ def alpha_dropout(
       An array of the shape and dtype of `x`. A dropped element is $a\alpha' + b$, whatever it was.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys, another number of bits.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys, another number of
+        bits.
       TypeError: no key, no number as rate, or data that is not real floating-point.
 
     Example:
@@ -65,14 +66,7 @@ def alpha_dropout(
 
 
 @redrawn("drawn", "bits")
-def _saturate(
-    key: Key[Array, ""],
-    x: Float[Array, "*shape"],
-    rate: checks.Rate,
-    *,
-    drawn: tuple[int, ...],
-    bits: int,
-) -> Float[Array, "*shape"]:
+def _saturate(key: Array, x: Array, rate: Rate, *, drawn: Shape, bits: int) -> Array:
     keep, wide = keep_probability(rate, x.ndim), widen(x)
     mask = draw_for(x, key, keep, drawn, bits)
     share = jnp.where(keep > 0, realised(keep, bits), 1)
@@ -109,8 +103,8 @@ def feature_alpha_dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: an axis that `x` does not have, one axis in both roles, a rate outside [0, 1] or
-        of a shape that does not broadcast, several keys.
+      ValueError: an axis that `x` does not have, one axis in both roles, a wrong rate, several
+        keys.
       TypeError: no key, no number as rate, or data that is not real floating-point.
 
     Example:

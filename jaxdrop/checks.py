@@ -12,6 +12,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float32, Key
 
+Shape = tuple[int, ...]
 MOST = 2**31 - 1  # of what is counted in int32
 
 
@@ -26,7 +27,7 @@ class Rate(NamedTuple):
         return self.keep is not None and bool((self.keep == np.float32(1.0 - rate)).all())
 
 
-def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
+def check_rate(rate: ArrayLike, drawn_shape: Shape) -> Rate:
     """Checks kind, shape and, where they can be read, the values of `rate`."""
     fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
     array = check_number("rate", rate, drawn_shape, "in [0, 1]", is_share, fix)
@@ -48,7 +49,7 @@ def is_positive(values: np.ndarray) -> np.ndarray:
 def check_number(
     what: str,
     value: ArrayLike,
-    drawn_shape: tuple[int, ...],
+    drawn_shape: Shape,
     wanted: str,
     is_valid: Callable[[np.ndarray], np.ndarray],
     fix: str,
@@ -96,7 +97,7 @@ def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
     return array
 
 
-def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
+def _check_broadcast(what: str, shape: Shape, name: str, wanted: Shape) -> None:
     trailing = wanted[max(len(wanted) - len(shape), 0) :]
     fits = all(size in (1, full) for size, full in zip(shape, trailing, strict=False))
     if len(shape) > len(wanted) or not fits:
@@ -188,7 +189,7 @@ def check_known(what: str, size: int) -> int:
     return int(size)
 
 
-def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+def check_shape(shape: int | Sequence[int]) -> Shape:
     """Takes a shape of non-negative sizes; symbolic ones are left to JAX."""
     try:
         several = shape if isinstance(shape, Iterable) else (shape,)
@@ -202,7 +203,7 @@ def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
-def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
+def check_axis(what: str, axis: int, shape: Shape) -> int:
     """Takes an axis of `shape`, counted from either end, and returns it counted from the first."""
     axis = check_integer(what, axis)
     if not -len(shape) <= axis < len(shape):
@@ -212,9 +213,7 @@ def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
     return axis % len(shape)
 
 
-def check_apart(
-    what: str, axis: int, others: str, dims: Iterable[int], shape: tuple[int, ...]
-) -> int:
+def check_apart(what: str, axis: int, others: str, dims: Iterable[int], shape: Shape) -> int:
     """Takes an axis that has no second role."""
     axis = check_axis(what, axis, shape)
     if axis in [check_axis(others, dim, shape) for dim in dims]:
@@ -225,7 +224,7 @@ def check_apart(
     return axis
 
 
-def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
+def drawn_shape(shape: Shape, broadcast_dims: Sequence[int]) -> Shape:
     """The shape with size 1 on the axes that share the mask."""
     if not isinstance(broadcast_dims, Iterable):
         raise TypeError(
@@ -236,7 +235,7 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
     return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
 
 
-def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+def check_mask(mask: ArrayLike, shape: Shape) -> Array:
     """Takes a bool mask that broadcasts to `shape`."""
     mask = as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
     if mask.dtype != jnp.bool_:

@@ -78,13 +78,8 @@ def _check_logit(logit: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Trace
 
 @redrawn("drawn")
 def _drop_softly(
-    key: Key[Array, ""],
-    x: Float[Array, "*shape"],
-    logit: ArrayLike,
-    temperature: ArrayLike,
-    *,
-    drawn: tuple[int, ...],
-) -> Float[Array, "*shape"]:
+    key: Array, x: Array, logit: Array, temperature: Array, *, drawn: tuple[int, ...]
+) -> Array:
     asked, wide = align(jnp.asarray(logit, jnp.float32), x.ndim), widen(x)
     logit, heat = jnp.clip(asked, -_FAR, _FAR), jnp.asarray(temperature, jnp.float32)
     u = uniforms(key, x, drawn)

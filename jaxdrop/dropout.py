@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
+from jaxdrop.checks import Rate, Shape
 from jaxdrop.masks import draw_for, select
 from jaxdrop.probability import keep_probability, shrink
 
@@ -56,8 +57,8 @@ def dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys, another number of bits.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys, another number of
+        bits.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -101,15 +102,7 @@ def redrawn(*static: str) -> Callable[[Callable[..., Array]], Callable[..., Arra
 
 
 @redrawn("drawn", "scale", "bits")
-def _drop(
-    key: Key[Array, ""],
-    x: Inexact[Array, "*shape"],
-    rate: checks.Rate,
-    *,
-    drawn: tuple[int, ...],
-    scale: bool,
-    bits: int,
-) -> Inexact[Array, "*shape"]:
+def _drop(key: Array, x: Array, rate: Rate, *, drawn: Shape, scale: bool, bits: int) -> Array:
     keep = keep_probability(rate, x.ndim)
     return select(draw_for(x, key, keep, drawn, bits), x, keep, bits, scale)
 
@@ -131,7 +124,7 @@ def classical_inference(x: Inexact[Array, "*shape"], rate: ArrayLike) -> Inexact
       An array of the shape and dtype of `x`; zeros where the rate is 1, even for inf and NaN.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast.
+      ValueError: a wrong rate.
       TypeError: no number as rate, or data that is not floating-point.
 
     Example:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Inexact, Int32, Key
+from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks, shares
 from jaxdrop.bits import random_words
@@ -38,8 +38,7 @@ def exact_dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -58,9 +57,7 @@ def exact_dropout(
 
 
 @redrawn("axis")
-def _drop_exactly(
-    key: Key[Array, ""], x: Inexact[Array, "*shape"], asked: shares.Count, *, axis: int
-) -> Inexact[Array, "*shape"]:
+def _drop_exactly(key: Array, x: Array, asked: shares.Count, *, axis: int) -> Array:
     sharding, size = explicit_sharding(x), x.shape[axis]
     dropped = shares.count(asked, size, shares.nearest, x.ndim)
     words = random_words(key, x.shape, undivided(sharding, x.shape, axis))
@@ -75,9 +72,7 @@ def undivided(
     return untied(sharding, checks.drawn_shape(shape, (axis,)))
 
 
-def smallest(
-    values: Array, count: Int32[Array, "..."], axis: int, sharding: NamedSharding | None
-) -> Bool[Array, "..."]:
+def smallest(values: Array, count: Array, axis: int, sharding: NamedSharding | None) -> Array:
     """True at the `count` smallest along an axis that no shard divides; the first of equals."""
     ranks = jnp.argsort(jnp.argsort(values, axis), axis)
     chosen = ranks < count.astype(ranks.dtype)

@@ -45,8 +45,8 @@ def keep_mask(
       A bool array of the full `shape`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `shape`
-        does not have, several keys, another number of bits.
+      ValueError: a wrong rate, an axis that `shape` does not have, several keys, another number of
+        bits.
       TypeError: no key, or no number as rate.
 
     Example:
@@ -95,8 +95,8 @@ def complementary_masks(
       `apply_mask`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `shape`
-        does not have, several keys, another number of bits.
+      ValueError: a wrong rate, an axis that `shape` does not have, several keys, another number of
+        bits.
       TypeError: no key, or no number as rate.
 
     Example:
@@ -187,22 +187,14 @@ def draw(
     return Layout(shape, sharding).keeps(key, limit, bits)
 
 
-def draw_for(
-    x: Array, key: Key[Array, ""], keep: Float32[Array, "..."], drawn: tuple[int, ...], bits: int
-) -> Bool[Array, "..."]:
+def draw_for(x: Array, key: Array, keep: Array, drawn: tuple[int, ...], bits: int) -> Array:
     """A mask of the drawn shape, broadcast to the shape of `x` and sharded like it."""
     sharding = explicit_sharding(x)
     mask = draw(key, keep, shape=drawn, bits=bits, sharding=untied(sharding, drawn))
     return jnp.broadcast_to(mask, x.shape, out_sharding=sharding)
 
 
-def select(
-    mask: Bool[Array, "..."],
-    x: Inexact[Array, "..."],
-    keep: Float32[Array, "..."],
-    bits: int,
-    scale: bool = True,
-) -> Inexact[Array, "..."]:
+def select(mask: Array, x: Array, keep: Array, bits: int, scale: bool = True) -> Array:
     """What is kept, rescaled (not so in the classical convention, without scale); 0 elsewhere."""
     kept = rescale(x, keep, bits) if scale else x
     return jnp.where(mask & (keep > 0), kept, jnp.zeros((), x.dtype))

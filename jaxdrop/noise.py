@@ -41,8 +41,7 @@ def gaussian_dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1) or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys.
+      ValueError: a wrong rate, such as 1, an axis that `x` does not have, several keys.
       TypeError: no key, no number as rate, or data that is not real floating-point.
 
     Example:
@@ -74,9 +73,7 @@ def check_noise_rate(rate: ArrayLike, drawn: tuple[int, ...]) -> checks.Rate:
 
 
 @redrawn("drawn")
-def _multiply(
-    key: Key[Array, ""], x: Float[Array, "*shape"], rate: checks.Rate, *, drawn: tuple[int, ...]
-) -> Float[Array, "*shape"]:
+def _multiply(key: Array, x: Array, rate: checks.Rate, *, drawn: tuple[int, ...]) -> Array:
     keep, wide = jnp.maximum(keep_probability(rate, x.ndim), 2**-24), widen(x)
     factor = 1 + jnp.sqrt((1 - keep) / keep) * normals(key, x, drawn)
     return jnp.where(keep == 1, x, (wide * factor.astype(wide.dtype)).astype(x.dtype))
@@ -136,9 +133,7 @@ def _is_stddev(values: np.ndarray) -> np.ndarray:
 
 
 @redrawn("drawn")
-def _add(
-    key: Key[Array, ""], x: Float[Array, "*shape"], stddev: Array, *, drawn: tuple[int, ...]
-) -> Float[Array, "*shape"]:
+def _add(key: Array, x: Array, stddev: Array, *, drawn: tuple[int, ...]) -> Array:
     stddev = align(jnp.asarray(lax.stop_gradient(stddev), jnp.float32), x.ndim)
     wide = widen(x)
     noise = stddev * normals(key, x, drawn)

@@ -45,8 +45,7 @@ def drop_path(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys, another mode.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys, another mode.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -106,8 +105,8 @@ def drop_block(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, a block size below 1,
-        axes that `x` does not have or no room for one to three spatial ones, several keys.
+      ValueError: a wrong rate, a block size below 1, axes that `x` does not have or no room for one
+        to three spatial ones, several keys.
       TypeError: no key, no number as rate, sizes that are no integers, data that is not
         floating-point.
 
@@ -131,9 +130,7 @@ def drop_block(
 
 
 @redrawn("blocks")
-def _drop_blocks(
-    key: Key[Array, ""], x: Inexact[Array, "*shape"], rate: checks.Rate, *, blocks: Blocks
-) -> Inexact[Array, "*shape"]:
+def _drop_blocks(key: Array, x: Array, rate: checks.Rate, *, blocks: Blocks) -> Array:
     sharding = explicit_sharding(x)
     unseeded = blocks.unseeded_probability(keep_probability(rate, x.ndim))
     whole_maps = untied(sharding, blocks.channel_shape)

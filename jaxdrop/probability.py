@@ -38,9 +38,7 @@ def threshold(keep: Float32[Array, "..."], bits: int) -> UInt32[Array, "..."]:
     return jnp.where(keep > 0, jnp.maximum(nearest, 1), 0).astype(jnp.uint32)
 
 
-def rescale(
-    x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
-) -> Inexact[Array, "..."]:
+def rescale(x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int) -> Array:
     """Divides by the realised keep probability; at 32 bits, as Flax does, by the one asked for."""
     if jnp.iscomplexobj(x):
         return lax.complex(rescale(x.real, keep, bits), rescale(x.imag, keep, bits))

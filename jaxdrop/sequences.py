@@ -5,6 +5,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
+from jaxdrop.checks import Rate
 from jaxdrop.dropout import dropout, redrawn
 from jaxdrop.masks import draw_for
 from jaxdrop.probability import at_least_float32, keep_probability
@@ -33,8 +34,7 @@ def locked_dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -79,8 +79,7 @@ def zoneout(
       An array of the shape and dtype of the states.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, states of different
-        shapes, several keys.
+      ValueError: a wrong rate, states of different shapes, several keys.
       TypeError: no key, no number as rate, states that are not floating-point or of different
         dtypes.
 
@@ -101,12 +100,7 @@ def zoneout(
 
 
 @redrawn()
-def _update(
-    key: Key[Array, ""],
-    previous: Inexact[Array, "*shape"],
-    new: Inexact[Array, "*shape"],
-    rate: checks.Rate,
-) -> Inexact[Array, "*shape"]:
+def _update(key: Array, previous: Array, new: Array, rate: Rate) -> Array:
     mask = draw_for(new, key, keep_probability(rate, new.ndim), new.shape, 16)
     return jnp.where(mask, new, previous)
 
@@ -128,8 +122,7 @@ def zoneout_inference(
       An array of the shape and dtype of the states. Rates 0 and 1 give one of them bit for bit.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, states of different
-        shapes.
+      ValueError: a wrong rate, states of different shapes.
       TypeError: no number as rate, states that are not floating-point or of different dtypes.
 
     Example:

@@ -6,14 +6,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Inexact, Key
+from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks, shares
+from jaxdrop.checks import Rate, Shape
 from jaxdrop.dropout import redrawn
 from jaxdrop.exact import smallest, undivided
 from jaxdrop.lanes import explicit_sharding
 from jaxdrop.masks import draw_for, select
 from jaxdrop.probability import keep_probability, widen
+from jaxdrop.shares import Count
 
 
 def targeted_dropout(
@@ -77,23 +79,14 @@ def targeted_dropout(
 
 @redrawn("drawn", "axis", "scale")
 def _drop_targets(
-    key: Key[Array, ""],
-    x: Inexact[Array, "*shape"],
-    rate: checks.Rate,
-    asked: shares.Count,
-    *,
-    drawn: tuple[int, ...],
-    axis: int,
-    scale: bool,
-) -> Inexact[Array, "*shape"]:
+    key: Array, x: Array, rate: Rate, asked: Count, *, drawn: Shape, axis: int, scale: bool
+) -> Array:
     targets = _targets(lax.stop_gradient(x), asked, drawn, axis)
     keep = jnp.where(targets, keep_probability(rate, x.ndim), 1)
     return select(draw_for(x, key, keep, drawn, 16), x, keep, 16, scale)
 
 
-def _targets(
-    x: Inexact[Array, "..."], asked: shares.Count, drawn: tuple[int, ...], axis: int
-) -> Bool[Array, "..."]:
+def _targets(x: Array, asked: Count, drawn: Shape, axis: int) -> Array:
     tied = tuple(i for i, size in enumerate(drawn) if size != x.shape[i])
     size = widen(jnp.abs(x))
     norms = jnp.sqrt(jnp.square(size).sum(tied, keepdims=True)) if tied else size

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Key
 
 from jaxdrop import checks, shares
 from jaxdrop.bits import positions, random_words
+from jaxdrop.checks import Rate, Shape
 from jaxdrop.dropout import dropout, redrawn
 from jaxdrop.exact import undivided
 from jaxdrop.lanes import explicit_sharding
@@ -49,8 +50,8 @@ def token_dropout(
       An array of the dtype of `x`, and of its shape but for the tokens removed.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, data of fewer than
-        two axes, keep_first that is not between 0 and the number of tokens, several keys.
+      ValueError: a wrong rate, data of fewer than two axes, keep_first that is not between 0 and
+        the number of tokens, several keys.
       TypeError: no key, no number as rate, a traced rate in mode "remove", or data that is not
         floating-point.
 
@@ -75,9 +76,7 @@ def token_dropout(
     return _remove_tokens(key, x, rate, keep_first)
 
 
-def _mask_tokens(
-    key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
-) -> Float[Array, "..."]:
+def _mask_tokens(key: Array, x: Array, rate: ArrayLike, keep_first: int) -> Array:
     if keep_first == 0:
         return dropout(key, x, rate, broadcast_dims=(-1,))
     drawn = checks.drawn_shape(x.shape, (-1,))
@@ -88,23 +87,14 @@ def _mask_tokens(
 
 
 @redrawn("drawn")
-def _spare_first(
-    key: Key[Array, ""],
-    x: Float[Array, "..."],
-    rate: checks.Rate,
-    keep_first: UInt32[Array, ""],
-    *,
-    drawn: tuple[int, ...],
-) -> Float[Array, "..."]:
+def _spare_first(key: Array, x: Array, rate: Rate, keep_first: Array, *, drawn: Shape) -> Array:
     keep = keep_probability(rate, x.ndim)
     dropped = select(draw_for(x, key, keep, drawn, 16), x, keep, 16)
     token = positions(x.shape, explicit_sharding(x))[-2]
     return jnp.where(token < keep_first, x, dropped)
 
 
-def _remove_tokens(
-    key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
-) -> Float[Array, "..."]:
+def _remove_tokens(key: Array, x: Array, rate: ArrayLike, keep_first: int) -> Array:
     count = _kept_count(rate, x.shape[-2] - keep_first)
     return _take_some(key, x, keep_first=keep_first, count=count)
 
@@ -121,17 +111,12 @@ def _kept_count(rate: ArrayLike, tokens: int) -> int:
 
 
 @redrawn("keep_first", "count")
-def _take_some(
-    key: Key[Array, ""], x: Float[Array, "..."], *, keep_first: int, count: int
-) -> Float[Array, "..."]:
+def _take_some(key: Array, x: Array, *, keep_first: int, count: int) -> Array:
     words = random_words(key, x.shape[:-1], None)
-    chosen = jnp.sort(_smallest(words[..., keep_first:], count) + keep_first, axis=-1)
+    least = jnp.argsort(words[..., keep_first:], axis=-1)[..., :count]
+    chosen = jnp.sort(least + keep_first, axis=-1)
     first = jnp.broadcast_to(jnp.arange(keep_first), (*chosen.shape[:-1], keep_first))
     return _take(x, jnp.concatenate([first, chosen], axis=-1))
-
-
-def _smallest(words: UInt32[Array, "... n"], count: int) -> Array:
-    return jnp.argsort(words, axis=-1)[..., :count]
 
 
 def _take(x: Float[Array, "... tokens features"], kept: Int[Array, "... kept"]) -> Array:

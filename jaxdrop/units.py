@@ -37,8 +37,8 @@ def spatial_dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: an axis that `x` does not have, one axis in both roles, a rate outside [0, 1] or
-        of a shape that does not broadcast, several keys.
+      ValueError: an axis that `x` does not have, one axis in both roles, a wrong rate, several
+        keys.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -92,8 +92,8 @@ def attention_dropout(
       An array of the shape and dtype of `weights`.
 
     Raises:
-      ValueError: weights of fewer than two axes, an axis that they do not have, a rate outside
-        [0, 1] or of a shape that does not broadcast, several keys.
+      ValueError: weights of fewer than two axes, an axis that they do not have, a wrong rate,
+        several keys.
       TypeError: no key, no number as rate, or weights that are not floating-point.
 
     Example:

@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, Key, PyTree
 
 from jaxdrop import checks
+from jaxdrop.checks import Rate
 from jaxdrop.dropout import dropout, redrawn
 from jaxdrop.masks import draw_for, select
 from jaxdrop.probability import keep_probability
@@ -47,8 +48,7 @@ def drop_connect(
       A pytree like `weights`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, a pytree of rates
-        unlike the weights, several keys.
+      ValueError: a wrong rate, a pytree of rates unlike the weights, several keys.
       TypeError: no key, no number as rate, or a leaf to be dropped that is not floating-point.
 
     Example:
@@ -92,9 +92,7 @@ def _rate_of_each(rate: PyTree[ArrayLike], structure: Any) -> list[Any]:
     return rates * structure.num_leaves
 
 
-def _drop_leaf(
-    key: Key[Array, ""], leaf: Any, rate: ArrayLike, index: np.uint32, scale: bool
-) -> Array:
+def _drop_leaf(key: Array, leaf: Any, rate: ArrayLike, index: np.uint32, scale: bool) -> Array:
     leaf = checks.check_data(leaf)
     checked = checks.check_rate(rate, leaf.shape)
     if checked.is_always(0):
@@ -103,14 +101,7 @@ def _drop_leaf(
 
 
 @redrawn("scale")
-def _drop_under_own_key(
-    key: Key[Array, ""],
-    leaf: Inexact[Array, "..."],
-    rate: checks.Rate,
-    index: np.uint32,
-    *,
-    scale: bool,
-) -> Inexact[Array, "..."]:
+def _drop_under_own_key(key: Array, leaf: Array, rate: Rate, index: Array, *, scale: bool) -> Array:
     own = jax.random.fold_in(jax.random.fold_in(key, _LEAF), index)
     keep = keep_probability(rate, leaf.ndim)
     return select(draw_for(leaf, own, keep, leaf.shape, 16), leaf, keep, 16, scale)
@@ -138,8 +129,7 @@ def embedding_dropout(
       An array of the shape and dtype of `table`.
 
     Raises:
-      ValueError: a table without feature axes, a rate outside [0, 1] or of a shape that does not
-        broadcast, several keys.
+      ValueError: a table without feature axes, a wrong rate, several keys.
       TypeError: no key, no number as rate, or a table that is not floating-point.
 
     Example:

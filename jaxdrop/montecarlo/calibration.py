@@ -74,8 +74,7 @@ def nll(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       A number of 0 or more, in at least float32.
 
     Raises:
-      ValueError: as in `accuracy`.
-      TypeError: as in `accuracy`.
+      ValueError, TypeError: as in `accuracy`.
 
     Example:
       >>> import jax.numpy as jnp
@@ -104,8 +103,7 @@ def brier(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       A number in [0, 2], in at least float32.
 
     Raises:
-      ValueError: as in `accuracy`.
-      TypeError: as in `accuracy`.
+      ValueError, TypeError: as in `accuracy`.
 
     Example:
       >>> import jax.numpy as jnp
