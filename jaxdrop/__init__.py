@@ -7,7 +7,6 @@ Keys and rates:
   another shape, is refused; a traced one cannot be checked: it is clipped, and NaN counts as 1.
   Rate 0 returns the data bit for bit; at rate 1 all is dropped, with a zero gradient. No gradient
   flows to a rate.
-
 """
 
 # ruff: noqa: I001 - grouped by purpose, not by name

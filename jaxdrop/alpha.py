@@ -57,7 +57,6 @@ def alpha_dropout(
 
     References:
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
-
     """
     key, x = checks.as_key(key, "alpha_dropout(key, x, rate)"), checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
@@ -115,7 +114,6 @@ def feature_alpha_dropout(
 
     References:
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
-
     """
     key = checks.as_key(key, "feature_alpha_dropout(key, x, rate)")
     x = checks.check_real_data(x)

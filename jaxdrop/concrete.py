@@ -60,7 +60,6 @@ def concrete_dropout(
 
     References:
       Gal, Hron and Kendall, Concrete Dropout, 2017.
-
     """
     key = checks.as_key(key, "concrete_dropout(key, x, logit)")
     x = checks.check_real_data(x)
@@ -130,7 +129,6 @@ def concrete_regularizer(
 
     References:
       Gal, Hron and Kendall, Concrete Dropout, 2017.
-
     """
     asked = jnp.asarray(_check_logit(logit, ()), jnp.float32)
     on_weights = checks.check_positive("weight_regularizer", weight_regularizer)

@@ -37,10 +37,8 @@ def dropout(
     same result. On an explicit mesh they hash up to eight times as much; on an automatic one, where
     XLA alone sees the shards, powers of two are free, and counts such as 24 rows on 8 devices make
     every device draw the mask of all rows, or pass a few rows on: give each device a multiple of
-    eight rows, or use an explicit mesh. At 32 bits no shard needs another.
-
-    A program can be exported for a symbolic batch: it draws the mask of each concrete shape, with
-    the hash of a word for every element.
+    eight rows. At 32 bits no shard needs another. In a program that is exported for a symbolic
+    batch every element hashes its own word.
 
     Args:
       key: one key, see "Keys and rates" in `jaxdrop`.
@@ -69,7 +67,6 @@ def dropout(
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
     key, x = checks.as_key(key, "dropout(key, x, rate)"), checks.check_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
@@ -149,7 +146,6 @@ def classical_inference(x: Inexact[Array, "*shape"], rate: ArrayLike) -> Inexact
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
     x = checks.check_data(x)
     keep = keep_probability(checks.check_rate(rate, x.shape), x.ndim)

@@ -46,7 +46,6 @@ def exact_dropout(
       >>> y = jaxdrop.exact_dropout(jax.random.key(0), jnp.ones((3, 8)), 0.25)
       >>> (y == 0).sum(-1).tolist()
       [2, 2, 2]
-
     """
     key = checks.as_key(key, "exact_dropout(key, x, rate)")
     x = checks.check_data(x)

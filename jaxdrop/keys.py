@@ -49,7 +49,6 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
       >>> layer = jax.shard_map(layer, mesh=mesh, in_specs=(P(), P("data")), out_specs=P("data"))
       >>> layer(jax.random.key(0), jnp.ones((8, 4))).shape
       (8, 4)
-
     """
     key = as_key(key, "shard_key(key, axis_name)")
     index = jax.lax.axis_index(axis_name)
@@ -99,7 +98,6 @@ def derive(
       ...     return x
       >>> jax.jit(model)(jnp.ones((3, 8, 8)), jnp.ones((2, 8)), jax.random.key(0), 7).shape
       (2, 8)
-
     """
     key = as_key(root, "derive(root, step=...)")
     words = [_STEP, check_word("step", step, "Pass an int.")]

@@ -56,7 +56,6 @@ def keep_mask(
       ((4, 10000), dtype('bool'))
       >>> print(f"{mask.mean():.2f}")
       0.75
-
     """
     key = checks.as_key(key, "keep_mask(key, rate, shape)")
     shape = checks.check_shape(shape)
@@ -107,7 +106,6 @@ def complementary_masks(
 
     References:
       Hammersley and Morton, A New Monte Carlo Technique: Antithetic Variates, 1956.
-
     """
     key = checks.as_key(key, "complementary_masks(key, rate, shape)")
     shape = checks.check_shape(shape)
@@ -154,7 +152,6 @@ def apply_mask(
       >>> mask = jaxdrop.keep_mask(key, 0.5, x.shape)
       >>> bool((jaxdrop.apply_mask(mask, x, 0.5) == jaxdrop.dropout(key, x, 0.5)).all())
       True
-
     """
     x = checks.check_data(x)
     mask = checks.check_mask(mask, x.shape)

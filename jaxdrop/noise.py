@@ -52,7 +52,6 @@ def gaussian_dropout(
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
     key = checks.as_key(key, "gaussian_dropout(key, x, rate)")
     x = checks.check_real_data(x)
@@ -114,7 +113,6 @@ def gaussian_noise(
 
     References:
       Bishop, Training with Noise is Equivalent to Tikhonov Regularization, 1995.
-
     """
     key = checks.as_key(key, "gaussian_noise(key, x, stddev)")
     x = checks.check_real_data(x)

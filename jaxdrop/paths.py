@@ -56,7 +56,6 @@ def drop_path(
 
     References:
       Huang et al., Deep Networks with Stochastic Depth, 2016.
-
     """
     key = checks.as_key(key, "drop_path(key, x, rate)")
     x = checks.check_data(x)
@@ -118,7 +117,6 @@ def drop_block(
 
     References:
       Ghiasi et al., DropBlock: A regularization method for convolutional networks, 2018.
-
     """
     key = checks.as_key(key, "drop_block(key, x, rate, block_size=...)")
     x = checks.check_data(x)

@@ -44,7 +44,6 @@ def linear_depth(depth: int, max_rate: ArrayLike) -> Float32[Array, "depth"]:
 
     References:
       Huang et al., Deep Networks with Stochastic Depth, 2016.
-
     """
     checks.check_rate(max_rate, ())
     fractions = np.arange(1, checks.check_count("number of blocks", depth, least=1) + 1) / depth
@@ -75,7 +74,6 @@ def stepwise_depth(
       >>> from jaxdrop import rates
       >>> rates.stepwise_depth(4, 0.25, 0.125, 0.5).tolist()
       [0.25, 0.375, 0.5, 0.5]
-
     """
     checks.check_rate(start, ())
     checks.check_rate(cap, ())
@@ -109,7 +107,6 @@ def by_stage(
       >>> from jaxdrop import rates
       >>> rates.by_stage((1, 2, 1), (0.0, 0.25, 0.5)).tolist()
       [0.0, 0.25, 0.25, 0.5]
-
     """
     if not isinstance(depths, Iterable):
         raise TypeError(
@@ -162,7 +159,6 @@ def early(
 
     References:
       Liu et al., Dropout Reduces Underfitting, 2023.
-
     """
     checks.check_rate(rate, ())
     fix = "It is the first step without dropout, and finite; to drop always, pass the rate itself."
@@ -203,7 +199,6 @@ def late(rate: ArrayLike, start: ArrayLike) -> Schedule:
 
     References:
       Liu et al., Dropout Reduces Underfitting, 2023.
-
     """
     checks.check_rate(rate, ())
     _check_not_negative("start", start, "It is the first step with dropout.")

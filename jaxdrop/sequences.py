@@ -46,7 +46,6 @@ def locked_dropout(
     References:
       Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
       Networks, 2016.
-
     """
     key = checks.as_key(key, "locked_dropout(key, x, rate, time_dim=...)")
     x = checks.check_data(x)
@@ -91,7 +90,6 @@ def zoneout(
 
     References:
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
-
     """
     key = checks.as_key(key, "zoneout(key, previous, new, rate)")
     previous, new = _check_states(previous, new)
@@ -132,7 +130,6 @@ def zoneout_inference(
 
     References:
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
-
     """
     previous, new = _check_states(previous, new)
     keep = keep_probability(checks.check_rate(rate, new.shape), new.ndim)

@@ -64,7 +64,6 @@ def targeted_dropout(
 
     References:
       Gomez et al., Learning Sparse Networks Using Targeted Dropout, 2019.
-
     """
     key = checks.as_key(key, "targeted_dropout(key, x, rate, target_share=...)")
     x = checks.check_data(x)

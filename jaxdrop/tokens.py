@@ -65,7 +65,6 @@ def token_dropout(
 
     References:
       Liu et al., PatchDropout: Economizing Vision Transformers Using Patch Dropout, 2023.
-
     """
     key = checks.as_key(key, "token_dropout(key, x, rate)")
     x = checks.check_data(x)

@@ -49,7 +49,6 @@ def spatial_dropout(
 
     References:
       Tompson et al., Efficient Object Localization Using Convolutional Networks, 2015.
-
     """
     key = checks.as_key(key, "spatial_dropout(key, x, rate)")
     x = checks.check_data(x)
@@ -105,7 +104,6 @@ def attention_dropout(
 
     References:
       Vaswani et al., Attention Is All You Need, 2017.
-
     """
     key = checks.as_key(key, "attention_dropout(key, weights, rate)")
     weights = checks.check_data(weights)

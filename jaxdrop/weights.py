@@ -61,7 +61,6 @@ def drop_connect(
 
     References:
       Wan et al., Regularization of Neural Networks using DropConnect, 2013.
-
     """
     key = checks.as_key(key, "drop_connect(key, weights, rate)")
     if where is not None and not callable(where):
@@ -141,7 +140,6 @@ def embedding_dropout(
     References:
       Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
       Networks, 2016.
-
     """
     key = checks.as_key(key, "embedding_dropout(key, table, rate)")
     table = checks.check_data(table)

@@ -8,7 +8,6 @@ Example:
   >>> layer, x = DropBlock(0.2, block_size=3, deterministic=False), jnp.ones((2, 8, 8, 3))
   >>> layer.apply({}, x, rngs={"dropout": jax.random.key(0)}).shape
   (2, 8, 8, 3)
-
 """
 
 # ruff: noqa: I001 - grouped by purpose, not by name

@@ -83,7 +83,6 @@ class DropModule(DropSite):
       rate: the probability to drop: a number, or an array, which is held as nested tuples.
       deterministic: True passes the inputs through; None leaves it to the call.
       rng_collection: the name of the key among the `rngs` of `apply`.
-
     """
 
     @nn.compact
@@ -111,7 +110,6 @@ class DropModule(DropSite):
             outside [0, 1].
           TypeError: `rng` is no key.
           flax.errors.InvalidRngError: a key is needed, and `apply` was given none.
-
         """
         return self._call(inputs, deterministic, rng, rate)
 

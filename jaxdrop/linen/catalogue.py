@@ -20,12 +20,9 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
     known to be 0 or 1 asks for no key.
 
     Attributes:
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the inputs
-        (tied axes at size 1), which is held as nested tuples. It is never a variable.
-      broadcast_dims: the axes along which elements share their fate.
-      deterministic: True passes the inputs through; None leaves it to the call.
-      rng_collection: the name of the key among the `rngs` of `apply`.
-      bits: 8, 16 or 32, see `jaxdrop.dropout`.
+      rate: the probability to drop: a number, or an array that broadcasts to the inputs. It is
+        never a variable.
+      broadcast_dims: see `jaxdrop.dropout`, and for `bits`; for the others see `DropModule`.
 
     Raises:
       ValueError: a rate outside [0, 1], or another number of bits.
@@ -47,7 +44,6 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
 
 

@@ -49,7 +49,6 @@ def accuracy(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       >>> p = jnp.array([[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]])
       >>> montecarlo.accuracy(p, jnp.array([0, 0, 1])).item()
       1.0
-
     """
     return means.share(correct(*predictions.check_classified(probabilities, labels)))
 
@@ -82,7 +81,6 @@ def nll(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       >>> p = jnp.array([[0.5, 0.5], [0.0, 1.0]])
       >>> round(montecarlo.nll(p, jnp.array([0, 1])).item(), 4)
       0.3466
-
     """
     p, labels = predictions.check_classified(probabilities, labels)
     return -means.mean(jnp.log(jnp.take_along_axis(p, labels[:, None], axis=1)[:, 0]))
@@ -114,7 +112,6 @@ def brier(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
 
     References:
       Brier, Verification of Forecasts Expressed in Terms of Probability, 1950.
-
     """
     p, labels = predictions.check_classified(probabilities, labels)
     truth = labels[:, None] == jnp.arange(p.shape[1], dtype=labels.dtype)[None]
@@ -157,7 +154,6 @@ def reliability(
 
     References:
       Niculescu-Mizil & Caruana, Predicting Good Probabilities with Supervised Learning, 2005.
-
     """
     diagram = _bins(probabilities, labels, bins, binning)
     used = diagram.examples > 0
@@ -230,7 +226,6 @@ def ece(
 
     References:
       Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015.
-
     """
     diagram = _bins(probabilities, labels, bins, binning)
     weights = diagram.examples.astype(diagram.edges.dtype) / jnp.size(labels)

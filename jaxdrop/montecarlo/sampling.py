@@ -67,7 +67,6 @@ def sample(
 
     References:
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
-
     """
     key, count = check_call(key, predict, num_samples, mesh)
     size = count if chunk is None else checks.check_count("chunk", chunk, least=1)

@@ -83,7 +83,6 @@ def moments(
 
     References:
       Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance, 1983.
-
     """
     key, count = sampling.check_call(key, predict, num_samples, mesh)
     size = checks.check_count("chunk", chunk, least=1)

@@ -13,7 +13,6 @@ Example:
   >>> model.eval()
   >>> bool((model(x) == x).all())
   True
-
 """
 
 # ruff: noqa: I001 - grouped by purpose, not by name

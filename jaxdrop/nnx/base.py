@@ -130,7 +130,6 @@ class DropModule(DropSite):
       rng_collection: the stream that is taken from `nnx.Rngs`.
       rngs: streams or one stream; the module forks its own from it.
       **options: those of the operator.
-
     """
 
     def __call__(
@@ -156,7 +155,6 @@ class DropModule(DropSite):
           ValueError: neither call nor constructor has `deterministic`, or `rngs` where a key is
             needed; a rate outside [0, 1].
           TypeError: `rngs` is neither streams nor a key.
-
         """
         return self._call(inputs, rate, deterministic, rngs)
 

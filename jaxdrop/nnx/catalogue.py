@@ -25,13 +25,9 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
     known to be 0 or 1 does not advance the stream.
 
     Args:
-      rate: the probability to drop, in [0, 1]. One number is static. An array that broadcasts to
-        the inputs (tied axes at size 1), or a traced rate, is held as a `DropRate` variable.
-      broadcast_dims: the axes along which elements share their fate.
-      deterministic: True passes the inputs through; None leaves it to the call.
-      rng_collection: the stream that is taken from `nnx.Rngs`.
-      rngs: streams or one stream; the module forks its own from it.
-      bits: 8, 16 or 32, see `jaxdrop.dropout`.
+      rate: the probability to drop: a number, or an array that broadcasts to the inputs.
+      **options: `broadcast_dims` and `bits`, see `jaxdrop.dropout`, and what all modules have, see
+        `DropModule`.
 
     Raises:
       ValueError: a rate outside [0, 1], or another number of bits.
@@ -46,13 +42,10 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
       ...         self.linear = nnx.Linear(3, 4, rngs=rngs)
       ...         self.dropout = Dropout(0.5, rngs=rngs)
       ...
-      ...     def __call__(self, x, rate=None):
-      ...         return self.dropout(self.linear(x), rate=rate)
+      ...     def __call__(self, x):
+      ...         return self.dropout(self.linear(x))
       >>> model, x = Block(nnx.Rngs(0)), jnp.ones((2, 3))
-      >>> model.train()
       >>> bool((model(x) == 0).any())
-      True
-      >>> bool((model(x, rate=1.0) == 0).all())
       True
       >>> model.eval()
       >>> bool((model(x) == model.linear(x)).all())
@@ -60,7 +53,6 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
 
 
@@ -166,11 +158,7 @@ class ConcreteDropout(DropSite, operator=jaxdrop.concrete_dropout):
     Args:
       rate: where the rate begins, inside (0, 1): a number, or an array that broadcasts to the
         inputs.
-      temperature: how soft the choice is.
-      broadcast_dims: the axes along which elements share their noise.
-      deterministic: True passes the inputs through; None leaves it to the call.
-      rng_collection: the stream that is taken from `nnx.Rngs`.
-      rngs: streams or one stream; the module forks its own from it.
+      **options: those of the function, and what all modules have, see `DropModule`.
 
     Raises:
       ValueError: a rate outside (0, 1).
@@ -186,7 +174,6 @@ class ConcreteDropout(DropSite, operator=jaxdrop.concrete_dropout):
 
     References:
       Gal, Hron and Kendall, Concrete Dropout, 2017.
-
     """
 
     def __init__(self, rate: ArrayLike = 0.1, **options: Any) -> None:

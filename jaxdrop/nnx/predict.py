@@ -63,7 +63,6 @@ def predict(
 
     References:
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
-
     """
     _check(model, call)
     graph, state = nnx.split(_dropping(model))

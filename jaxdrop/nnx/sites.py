@@ -41,7 +41,6 @@ def dropout_sites(model: nnx.Module) -> list[Site]:
       >>> for site in dropout_sites(model):
       ...     print(*site)
       ('layers', 2) Dropout 0.5 dropout True
-
     """
     check_module(model)
     found = [(path, module) for path, module in walk(model) if is_site(module)]

@@ -55,7 +55,6 @@ class DropConnect(DropSite, operator=jaxdrop.drop_connect, options=()):
 
     References:
       Wan et al., Regularization of Neural Networks using DropConnect, 2013.
-
     """
 
     def __init__(
@@ -89,22 +88,8 @@ class DropConnect(DropSite, operator=jaxdrop.drop_connect, options=()):
     ) -> Any:
         """Calls the layer, on dropped parameters unless deterministic.
 
-        The three that are named here reach the layer too, where its call takes them. Where it takes
-        them at a position, they may stand there.
-
-        Args:
-          *arguments: what the layer takes.
-          deterministic: True calls the layer as it is.
-          rngs: streams, one stream, or a key.
-          rate: the probability to drop a weight; may be traced.
-          **keywords: what the layer takes.
-
-        Returns:
-          What the layer returns.
-
-        Raises:
-          ValueError: as for every module.
-
+        It takes and returns what the layer does. Mode, streams (or a key) and rate reach the layer
+        too, where its call takes them; where it takes them at a position, they may stand there.
         """
         given = {"deterministic": deterministic, "rngs": rngs, "rate": rate}
         taken = taken_by(self.layer)
