@@ -1,5 +1,6 @@
 """The modules: each is an operator, and what differs from the common way of calling one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Inexact, PyTree
 
 import jaxdrop
 from jaxdrop.flax_shared import known_rate
-from jaxdrop.nnx.base import DropModule, DropRate, DropSite, KeySource
+from jaxdrop.nnx.base import DropModule, DropRate, DropSite, KeySource, Streams
 from jaxdrop.noise import check_noise_rate, check_stddev
 
 
@@ -26,8 +27,11 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
 
     Args:
       rate: the probability to drop: a number, or an array that broadcasts to the inputs.
-      **options: `broadcast_dims` and `bits`, see `jaxdrop.dropout`, and what all modules have, see
-        `DropModule`.
+      broadcast_dims: the axes along which elements share their fate.
+      deterministic: True passes the inputs through; None leaves it to the call.
+      rng_collection: the stream that is taken from `nnx.Rngs`.
+      rngs: streams or one stream; the module forks its own from it.
+      bits: 8, 16 or 32, see `jaxdrop.dropout`.
 
     Raises:
       ValueError: a rate outside [0, 1], or another number of bits.
@@ -54,6 +58,26 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
     """
+
+    def __init__(
+        self,
+        rate: ArrayLike | DropRate,
+        *,
+        broadcast_dims: Sequence[int] = (),
+        deterministic: bool | None = False,
+        rng_collection: str = "dropout",
+        rngs: Streams | None = None,
+        bits: int = 16,
+    ) -> None:
+        """Takes what Flax's does, and `bits`."""
+        super().__init__(
+            rate,
+            deterministic=deterministic,
+            rng_collection=rng_collection,
+            rngs=rngs,
+            broadcast_dims=broadcast_dims,
+            bits=bits,
+        )
 
 
 class SpatialDropout(DropModule, operator=jaxdrop.spatial_dropout):
