@@ -88,7 +88,9 @@ def test_docstrings_point_to_the_function(adapter):
 @every
 def test_a_call_checks_its_rate_once(name, monkeypatch):
     checked, check = [], jaxdrop.checks.check_number
-    monkeypatch.setattr(jaxdrop.checks, "check_number", lambda *a: checked.append(a[0]) or check(*a))
+    monkeypatch.setattr(
+        jaxdrop.checks, "check_number", lambda *a: checked.append(a[0]) or check(*a)
+    )
     module = make(name)
     checked.clear()
     module(X, rngs=KEY)
