@@ -109,7 +109,7 @@ def test_a_traced_rate_out_of_range_is_clipped_and_nan_drops_all(row: Row):
 def test_below_rate_1_something_can_be_kept(row: Row):
     if row.bits == 32:
         pytest.skip("one in 2^23 is kept: 2^24 draws would be needed to see it")
-    x, compiled = jnp.ones((8, 2 ** (row.bits + 2))), jax.jit(row.op)
+    x, compiled = jnp.ones((2, 2 ** (row.bits + 2))), jax.jit(row.op)
     for rate in (0.999999, 1 - 2**-24):
         assert row.op(KEY, x, rate).any()
         assert compiled(KEY, x, rate).any()
@@ -236,12 +236,15 @@ def test_forward_reverse_and_second_derivatives_agree(row: Row):
     def loss(x: jax.Array) -> jax.Array:
         return jnp.sin(row.op(KEY, x, 0.3)).sum()
 
-    gradient = jax.grad(loss)(x)
-    _, slope = jax.jvp(loss, (x,), (tangent,))
+    @jax.jit  # one program
+    def derivatives(x: jax.Array) -> tuple[jax.Array, ...]:
+        gradient, bend = jax.jvp(jax.grad(loss), (x,), (tangent,))
+        return gradient, jax.jvp(loss, (x,), (tangent,))[1], bend, jax.hessian(loss)(x)
+
+    gradient, slope, bend, hessian = derivatives(x)
     np.testing.assert_allclose(slope, (gradient * tangent).sum(), rtol=1e-5)
-    _, bend = jax.jvp(jax.grad(loss), (x,), (tangent,))
-    hessian = jax.hessian(loss)(x).reshape(18, 18)
-    np.testing.assert_allclose(hessian @ tangent.ravel(), bend.ravel(), rtol=1e-5)
+    along = hessian.reshape(18, 18) @ tangent.ravel()
+    np.testing.assert_allclose(along, bend.ravel(), rtol=1e-5)
 
 
 @rows("export")
@@ -249,7 +252,7 @@ def test_a_program_exported_for_any_batch_draws_what_each_batch_would(row: Row):
     op = jax.jit(lambda key, x: row.op(key, x, 0.3))
     batch = jax.ShapeDtypeStruct(export.symbolic_shape("b, 6"), jnp.float32)
     program = export.export(op)(KEY, batch)
-    for size in (3, 8, 100, 1024):  # lanes along all, along rows, along rows by eights
+    for size in (3, 100, 1024):  # lanes along all, along rows, along rows by eights
         x = data((size, 6))
         assert_same(row, program.call(KEY, x), op(KEY, x), rtol=1e-6)
 
