@@ -122,12 +122,8 @@ def gaussian_noise(
 
 def check_stddev(stddev: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:
     """Takes a standard deviation."""
-    fix = "It is the standard deviation of the noise."
-    return checks.check_number("stddev", stddev, drawn, "in [0, inf)", _is_stddev, fix)
-
-
-def _is_stddev(values: np.ndarray) -> np.ndarray:
-    return (values >= 0) & (values < np.inf)
+    fix, is_valid = "It is the standard deviation of the noise.", lambda v: (v >= 0) & (v < np.inf)
+    return checks.check_number("stddev", stddev, drawn, "in [0, inf)", is_valid, fix)
 
 
 @redrawn("drawn")

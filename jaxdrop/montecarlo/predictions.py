@@ -118,14 +118,8 @@ def check_flags(name: str, flags: ArrayLike, examples: int) -> Array:
 
 def check_precision(precision: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Takes precisions above 0 that broadcast to the samples."""
-    checks.check_number(
-        "precision",
-        precision,
-        shape,
-        "above 0 and finite",
-        checks.is_positive,
-        "It is the inverse of the variance of the noise.",
-    )
+    wanted, fix = "above 0 and finite", "It is the inverse of the variance of the noise."
+    checks.check_number("precision", precision, shape, wanted, checks.is_positive, fix)
     return jnp.asarray(precision)
 
 

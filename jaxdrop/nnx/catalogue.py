@@ -229,18 +229,11 @@ class ConcreteDropout(DropSite, operator=jaxdrop.concrete_dropout):
         return jax.nn.sigmoid(self.logit[...])
 
     def regularizer(
-        self,
-        weights: PyTree[Float[Array, "..."]],
-        *,
-        input_dim: int,
-        weight_regularizer: ArrayLike,
-        dropout_regularizer: ArrayLike,
+        self, weights: PyTree[Float[Array, "..."]], *, input_dim: int, **factors: ArrayLike
     ) -> Float[Array, ""]:
-        """`jaxdrop.concrete_regularizer` at the learned rate, for the weights of the next layer."""
-        return jaxdrop.concrete_regularizer(
-            self.logit[...],
-            weights,
-            input_dim=input_dim,
-            weight_regularizer=weight_regularizer,
-            dropout_regularizer=dropout_regularizer,
-        )
+        """`jaxdrop.concrete_regularizer` at the learned rate, for the weights of the next layer.
+
+        The factors are `weight_regularizer` and `dropout_regularizer`.
+        """
+        logit = self.logit[...]
+        return jaxdrop.concrete_regularizer(logit, weights, input_dim=input_dim, **factors)

@@ -105,7 +105,7 @@ class VariationalRNN(nnx.RNN):
         before, within, behind = (_mode(deterministic, source) for source in _sources(rngs))
         carry = self._first_carry(inputs) if initial_carry is None else initial_carry
         gains = self._gains(carry, within)
-        (carry, _), outputs = super().__call__(
+        result: Any = super().__call__(
             self.input_dropout(inputs, **before),
             initial_carry=(carry, gains),
             return_carry=True,
@@ -113,6 +113,7 @@ class VariationalRNN(nnx.RNN):
             reverse=reverse,
             keep_order=keep_order,
         )
+        (carry, _), outputs = result
         outputs = self.output_dropout(outputs, **behind)
         wanted = self.return_carry if return_carry is None else return_carry
         return (carry, outputs) if wanted else outputs
