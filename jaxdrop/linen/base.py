@@ -49,7 +49,7 @@ class DropSite(OverOperator, nn.Dropout, Open):
                 f"own options; got {self.broadcast_dims}."
             )
         check_site(self.deterministic, self.rng_collection)
-        self.rate = _hold(self.rate, operation)  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.rate = _hold(self.rate, operation)
         options = {name: hashable(getattr(self, name)) for name in operation.options}
         check_options(operation.operator, options)
         for name, value in options.items():
