@@ -61,12 +61,6 @@ def test_figures_are_pictures_with_something_on_them(folder, name):
     assert np.ptp(picture[..., :3]) == 1
 
 
-def test_the_same_command_gives_the_same_bytes(folder, tmp_path):
-    assert run("--seeds", "2", "--output", str(tmp_path)) == 0
-    for name in ("results.csv", "history.csv", "config.json", "curves.png", "accuracy.png"):
-        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
-
-
 def test_the_history_ends_with_the_results(folder):
     with (folder / "history.csv").open() as file:
         rows = list(csv.reader(file))
@@ -80,8 +74,10 @@ def test_another_seed_gives_other_results(folder, tmp_path):
     assert (tmp_path / "results.csv").read_bytes() != (folder / "results.csv").read_bytes()
 
 
-def test_what_is_printed(folder, tmp_path, capsys):
+def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_path, capsys):
     assert run("--seeds", "2", "--output", str(tmp_path)) == 0
+    for name in ("results.csv", "history.csv", "config.json", "curves.png", "accuracy.png"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
     printed = capsys.readouterr().out
     assert "★" in printed
     assert "identical, to the last bit" in printed

@@ -123,11 +123,9 @@ def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     assert [finding.verdict for finding in found] == expected
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study") / "where"
-    assert cli.main(["run", "where", "--smoke", "--output", str(folder)]) == 3
-    return folder
+@pytest.fixture
+def run(studied):
+    return studied[0]
 
 
 def test_a_run_folder_explains_itself(run):
@@ -296,7 +294,8 @@ def settled(run, folder, **changes):
     copied(run, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["config"] |= changes
-    manifest["seed"] = manifest["config"]["seed"]
+    words = [word for name, value in changes.items() for word in (f"--{name}", str(value))]
+    manifest["command"][2:2] = words
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
