@@ -1,0 +1,312 @@
+"""Attention with dropout against softmax, `attention_dropout`, product; its masks to the bit."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jaxdrop
+from jaxdrop import dot_product_attention
+
+KEY, RATE = jax.random.key(7), 0.3
+BLOCKS = (16, 8)
+
+
+def data(queries=40, keys=24, heads=2, of_keys=None, batch=2, features=8, values=5, dtype="float32"):
+    sizes = (
+        (batch, queries, heads, features),
+        (batch, keys, of_keys or heads, features),
+        (batch, keys, of_keys or heads, values),
+    )
+    own = jax.random.split(jax.random.key(1), 3)
+    return [jax.random.normal(k, s, dtype) for k, s in zip(own, sizes, strict=True)]
+
+
+def unfused(query, keys, values, rate, *, key=KEY, bias=None, seen=None, broadcast_dims=(), bits=16):
+    """The definition; `seen` says which key each query sees."""
+    groups = query.shape[2] // keys.shape[2]
+    keys, values = (jnp.repeat(x, groups, axis=2) for x in (keys, values))
+    logits = jnp.einsum("btnh,bsnh->bnts", query, keys, preferred_element_type=jnp.float32)
+    logits = logits / np.sqrt(query.shape[-1]) + (0 if bias is None else bias)
+    seen = jnp.broadcast_to(True if seen is None else seen, logits.shape)
+    weights = jnp.where(seen, jax.nn.softmax(jnp.where(seen, logits, -1e30)), 0)
+    weights = jaxdrop.dropout(key, weights, rate, broadcast_dims=broadcast_dims, bits=bits)
+    out = jnp.einsum("bnts,bsnv->btnv", weights.astype(values.dtype), values)
+    return out.astype(query.dtype)
+
+
+def agree(one, other, relative=1e-6):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        assert a.shape == b.shape
+        assert abs(a - b).max() <= relative * abs(b).max()
+
+
+def with_gradients(attend, *arrays):
+    """Output, and gradients of a function of it that has a slope everywhere."""
+    loss = lambda *arrays: jnp.sum(jnp.sin(attend(*arrays).astype(jnp.float32)))  # noqa: E731
+    return attend(*arrays), jax.grad(loss, argnums=tuple(range(len(arrays))))(*arrays)
+
+
+ROWS, COLUMNS = jnp.arange(40)[:, None], jnp.arange(24)[None]
+LENGTHS = jnp.array([30, 40]), jnp.array([20, 7])
+SEEN = jax.random.bernoulli(jax.random.key(5), 0.7, (1, 2, 40, 24))
+HIDING = {
+    "causal": ({"is_causal": True}, COLUMNS <= ROWS),
+    "window": ({"local_window_size": (5, 3)}, (COLUMNS >= ROWS - 5) & (COLUMNS <= ROWS + 3)),
+    "lengths": (
+        {"query_seq_lengths": LENGTHS[0], "key_value_seq_lengths": LENGTHS[1]},
+        (ROWS < LENGTHS[0][:, None, None, None]) & (COLUMNS < LENGTHS[1][:, None, None, None]),
+    ),
+    "mask": ({"mask": SEEN}, SEEN),
+    "mask of keys": ({"mask": SEEN[:, :1, :1]}, SEEN[:, :1, :1]),
+}
+
+
+@pytest.mark.parametrize("hiding", HIDING)
+@pytest.mark.parametrize("blocks", [BLOCKS, None])
+def test_what_a_query_does_not_see(hiding, blocks):
+    options, seen = HIDING[hiding]
+    fused = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=blocks, **options)  # noqa: E731
+    agree(
+        with_gradients(fused, *data()),
+        with_gradients(lambda *x: unfused(*x, RATE, seen=seen), *data()),
+        2e-6,
+    )
+
+
+SIZES = {
+    "ragged": {"queries": 37, "keys": 29},
+    "five": {"queries": 5, "keys": 5},
+    "lanes along heads": {"queries": 5, "keys": 5, "heads": 9, "of_keys": 3},
+    "lanes along the batch": {"queries": 2, "keys": 40, "batch": 8},
+    "decoding": {"queries": 1, "keys": 40},
+    "lanes along the keys, far apart": {"queries": 1, "keys": 1100},
+    "one head of keys": {"heads": 4, "of_keys": 1},
+    "strides of eight": {"queries": 1024, "keys": 9, "batch": 1},
+    "no keys": {"keys": 0},
+    "no queries": {"queries": 0},
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_it_is_softmax_dropout_product(sizes):
+    arrays = data(**SIZES[sizes])
+    bias = jnp.sin(jnp.arange(arrays[0].shape[1] * 1.0))[:, None] * jnp.ones(arrays[1].shape[1])
+    fused = lambda q, k, v, b: dot_product_attention(KEY, q, k, v, RATE, bias=b)  # noqa: E731
+    plain = lambda q, k, v, b: unfused(q, k, v, RATE, bias=b[None, None])  # noqa: E731
+    agree(with_gradients(fused, *arrays, bias), with_gradients(plain, *arrays, bias), 3e-6)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [0.3, np.full((2, 1, 1), (0.2,)), np.linspace(0, 0.9, 24), np.linspace(0, 1, 40)[:, None]],
+    ids=["one", "a head", "a key", "a query"],
+)
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_rates_and_bits(rate, bits):
+    options = {"bits": bits, "broadcast_dims": (0,)}
+    fused = lambda *x: dot_product_attention(KEY, *x, rate, block_sizes=BLOCKS, **options)  # noqa: E731
+    plain = lambda *x: unfused(*x, rate, **options)  # noqa: E731
+    agree(with_gradients(fused, *data()), with_gradients(plain, *data()), 2e-6)
+
+
+def test_bfloat16_is_summed_in_float32():
+    arrays = data(dtype="bfloat16")
+    fused = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=BLOCKS)  # noqa: E731
+    out, gradients = with_gradients(fused, *arrays)
+    assert {x.dtype for x in (out, *gradients)} == {jnp.dtype("bfloat16")}
+    agree((out, gradients), with_gradients(lambda *x: unfused(*x, RATE), *arrays), 1e-2)
+    ones = jnp.ones((1, 1, 4096, 1), "bfloat16").swapaxes(1, 2).reshape(1, 4096, 1, 1)
+    summed = dot_product_attention(KEY, ones[:, :1], ones, ones, 0.0, block_sizes=(1, 4096))
+    assert summed.item() == 1  # in bfloat16 a sum of 4,096 ones stops at 256
+
+
+def test_heads_that_share_keys_are_heads_with_equal_keys():
+    query, keys, values = data(heads=4, of_keys=2)
+    apart = [jnp.repeat(x, 2, axis=2) for x in (keys, values)]
+    agree(
+        dot_product_attention(KEY, query, keys, values, RATE),
+        dot_product_attention(KEY, query, *apart, RATE),
+    )
+
+
+def test_without_a_batch_it_is_a_batch_of_one():
+    arrays = data(batch=1)
+    alone = dot_product_attention(KEY, *(x[0] for x in arrays), RATE, is_causal=True)
+    np.testing.assert_array_equal(
+        alone, dot_product_attention(KEY, *arrays, RATE, is_causal=True)[0]
+    )
+
+
+def weights(key, shape, rate=RATE, **options):
+    """Zero logits and values that are a unit matrix show the weights."""
+    batch, heads, queries, keys = shape
+    unit = jnp.broadcast_to(jnp.eye(keys)[None, :, None], (batch, keys, heads, keys))
+    query, zeros = jnp.zeros((batch, queries, heads, 1)), jnp.zeros((batch, keys, heads, 1))
+    return dot_product_attention(key, query, zeros, unit, rate, **options).swapaxes(1, 2)
+
+
+MASKED = (2, 3, 40, 24)
+
+
+@pytest.mark.parametrize("options", [{}, {"bits": 8}, {"bits": 32}])
+@pytest.mark.parametrize("tied", [(), (0, 1), (2,), (3,), (0, 1, 2, 3)])
+def test_the_mask_is_keep_mask(tied, options):
+    drawn = weights(KEY, MASKED, broadcast_dims=tied, block_sizes=BLOCKS, **options) != 0
+    mask = jaxdrop.keep_mask(KEY, RATE, MASKED, broadcast_dims=tied, **options)
+    np.testing.assert_array_equal(drawn, mask)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 40), (1, 9, 3, 4), (8, 1, 2, 5), (2, 2, 2, 2), (1, 1, 70, 1025)])
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_the_mask_is_keep_mask_wherever_the_lanes_lie(shape, impl):
+    key = jax.random.key(3, impl=impl)
+    drawn = weights(key, shape, block_sizes=(8, 16)) != 0
+    np.testing.assert_array_equal(drawn, jaxdrop.keep_mask(key, RATE, shape))
+
+
+def test_the_mask_does_not_depend_on_who_calls():
+    keys = jax.random.split(KEY, 3)
+    of_key = lambda key: weights(key, MASKED, block_sizes=BLOCKS)  # noqa: E731
+    one_by_one = jnp.stack([of_key(key) for key in keys])
+    scanned = jax.lax.scan(lambda _, key: (None, jax.checkpoint(of_key)(key)), None, keys)[1]
+    for other in (jax.vmap(of_key)(keys), scanned, jax.vmap(jax.jit(of_key))(keys)):
+        np.testing.assert_array_equal(other, one_by_one)
+    legacy = weights(jax.random.key_data(KEY), MASKED)
+    np.testing.assert_array_equal(legacy != 0, jaxdrop.keep_mask(KEY, RATE, MASKED))
+
+
+def test_rate_0_is_no_dropout_to_the_bit():
+    arrays = data(values=8)
+    run = lambda rate: with_gradients(lambda *x: dot_product_attention(KEY, *x, rate), *arrays)  # noqa: E731
+    off = run(0)
+    agree(off, with_gradients(jax.nn.dot_product_attention, *arrays), 2e-6)
+    for one, other in zip(jax.tree.leaves(jax.jit(run)(0.0)), jax.tree.leaves(off), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("rate", [1.0, jnp.nan])
+def test_rate_1_and_nan_drop_everything(rate):
+    run = jax.jit(lambda r: with_gradients(lambda *x: dot_product_attention(KEY, *x, r), *data()))
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(run(rate)))
+
+
+def test_a_query_that_sees_nothing_gives_0_and_no_gradient():
+    seen = jnp.ones((40, 24), bool).at[5].set(False)
+    attend = lambda *x: dot_product_attention(KEY, *x, RATE, mask=seen, block_sizes=BLOCKS)  # noqa: E731
+    out, (of_query, *others) = with_gradients(attend, *data())
+    assert (out[:, 5] == 0).all()
+    assert (of_query[:, 5] == 0).all()
+    assert all(jnp.isfinite(gradient).all() for gradient in (of_query, *others))
+
+
+def test_derivatives_of_every_kind():
+    query, keys, values = data(queries=6, keys=5, heads=1, batch=1, features=3)
+    fused = lambda q: dot_product_attention(KEY, q, keys, values, RATE, block_sizes=(2, 2))  # noqa: E731
+    plain = lambda q: unfused(q, keys, values, RATE)  # noqa: E731
+    square = lambda attend: lambda q: jnp.sum(attend(q) ** 2)  # noqa: E731
+    agree(jax.jvp(fused, [query], [jnp.cos(query)]), jax.jvp(plain, [query], [jnp.cos(query)]), 2e-6)
+    hessian = jax.hessian(square(plain))(query)
+    agree(jax.hessian(square(fused))(query), hessian, 1e-5)
+    agree(jax.jacrev(jax.grad(square(fused)))(query), hessian, 1e-5)
+    rate_too = jax.grad(lambda r: jnp.sum(dot_product_attention(KEY, query, keys, values, r)))
+    assert rate_too(0.3) == 0
+
+
+def test_the_scale_may_be_traced():
+    arrays = data()
+    half = [arrays[0] / 2, *arrays[1:]]
+    run = jax.jit(lambda scale: dot_product_attention(KEY, *arrays, RATE, scale=scale))
+    expected = dot_product_attention(KEY, *half, RATE, scale=1.0)
+    agree(run(0.5), expected)
+    agree(dot_product_attention(KEY, *arrays, RATE, scale=0.5), expected)
+
+
+def sizes_in(program):
+    """Elements of all arrays of a compiled program."""
+    shapes = re.findall(r"(?:f32|bf16|f16|u32|s32|pred|u8|s8)\[([\d,]+)\]", program)
+    return {int(np.prod([int(n) for n in shape.split(",")])) for shape in shapes}
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"rate": 0.0}])
+def test_nothing_of_queries_times_keys_is_held(options):
+    options = {"rate": RATE, **options}
+    arrays = data(queries=1024, keys=1024, batch=1, heads=1, features=4, values=4)
+    loss = lambda *x: jnp.sum(dot_product_attention(KEY, *x, **options) ** 2)  # noqa: E731
+    program = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*arrays).compile().as_text()
+    assert max(sizes_in(program)) < 1024**2 / 8
+    plain = lambda *x: jnp.sum(unfused(*x, options["rate"]) ** 2)  # noqa: E731
+    whole = jax.jit(jax.grad(plain, argnums=(0, 1, 2))).lower(*arrays).compile().as_text()
+    assert max(sizes_in(whole)) >= 1024**2
+
+
+COLLECTIVES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_sharded_batch_and_heads_need_no_communication(kind):
+    arrays, mesh = data(batch=4), jax.make_mesh((4, 2), ("b", "n"), axis_types=(kind,) * 2)
+    attend = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=BLOCKS)  # noqa: E731
+    run = lambda *x: with_gradients(attend, *x)  # noqa: E731
+    alone = run(*arrays)
+    with jax.set_mesh(mesh):
+        sharding = NamedSharding(mesh, PartitionSpec("b", None, "n"))
+        shared = [jax.device_put(x, sharding) for x in arrays]
+        program = jax.jit(run).lower(*shared).compile().as_text()
+        out, gradients = jax.jit(run)(*shared)
+    assert not re.search(rf" (?:{COLLECTIVES})(?:-start)?\(", program)
+    assert out.sharding.is_equivalent_to(sharding, 4)
+    agree((out, gradients), alone, 3e-6)
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_sharded_queries_stay_sharded(kind):
+    arrays, mesh = data(), jax.make_mesh((4,), ("t",), axis_types=(kind,))
+    sizes = None if kind is AxisType.Explicit else (40, 8)
+    attend = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=sizes)  # noqa: E731
+    alone = attend(*arrays)
+    with jax.set_mesh(mesh):
+        sharding = NamedSharding(mesh, PartitionSpec(None, "t"))
+        shared = [jax.device_put(arrays[0], sharding), *arrays[1:]]
+        out = jax.jit(attend)(*shared)
+    assert out.sharding.is_equivalent_to(sharding, 4)
+    agree(out, alone, 3e-6)
+
+
+def wrong(change):
+    query, keys, values = data()
+    given = {"key": KEY, "query": query, "keys": keys, "values": values, "rate": RATE}
+    return dot_product_attention(**{**given, **change(query, keys, values)})
+
+
+BAD = {
+    "two axes": (lambda q, k, v: {"query": q[0, 0]}, ValueError, r"all three without batch; got"),
+    "a batch": (lambda q, k, v: {"query": q[:1]}, ValueError, r"batch size \(axis 0\); got 1 and 2"),
+    "features": (lambda q, k, v: {"keys": k[..., :3]}, ValueError, r"features \(axis -1\); got 8 and 3"),
+    "values": (lambda q, k, v: {"values": v[:, :9]}, ValueError, r"keys and values alike"),
+    "heads": (lambda q, k, v: {"query": q[:, :, :1]}, ValueError, r"divide the 1 of the query; got 2"),
+    "dtypes": (lambda q, k, v: {"keys": k.astype("bfloat16")}, TypeError, "of one dtype; got float32, bf"),
+    "integers": (lambda q, k, v: {"keys": k.astype("int32")}, TypeError, "floating-point data; got int32"),
+    "mask of numbers": (lambda *_: {"mask": jnp.ones((40, 24))}, TypeError, "bool mask.*; got float32"),
+    "mask": (lambda *_: {"mask": jnp.ones((40, 23), bool)}, ValueError, r"broadcasts.*got shape \(40, 23\)"),
+    "bias": (lambda *_: {"bias": jnp.ones((3, 40, 24))}, ValueError, r"bias that broadcasts.*\(3, 40, 24\)"),
+    "block sizes": (lambda *_: {"block_sizes": (0, 8)}, ValueError, r"1 or more, queries and keys; got \(0"),
+    "one size": (lambda *_: {"block_sizes": 8}, ValueError, "block_sizes as two integers"),
+    "window": (lambda *_: {"local_window_size": (-1, 3)}, ValueError, "local_window_size as two integers"),
+    "lengths": (lambda *_: {"query_seq_lengths": jnp.ones(3)}, ValueError, "as 2 integers, one an example"),
+    "rate": (lambda *_: {"rate": 1.5}, ValueError, "rate in"),
+    "axis": (lambda *_: {"broadcast_dims": (4,)}, ValueError, "broadcast_dims among the 4 axes"),
+    "bits": (lambda *_: {"bits": 4}, ValueError, "bits to be 8, 16 or 32"),
+    "key last": (lambda q, *_: {"key": q}, TypeError, "The key comes first"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    change, kind, message = BAD[case]
+    with pytest.raises(kind, match=message):
+        wrong(change)
