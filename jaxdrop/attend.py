@@ -45,7 +45,7 @@ def attend(plan: Plan, data: Data, given: Given) -> Attended:
         sees, block = total > 0, Block(plan, given, (number, jnp.int32(0)))
         total = jnp.where(sees, total, 1)
         normaliser = jnp.where(sees, most + jnp.log(total), jnp.inf)
-        return Attended(block.scale(sums / total[..., None]), normaliser)
+        return Attended(sums * (block.scale(sums) / total[..., None]), normaliser)
 
     values = data.values.shape[-1]
     return lax.map(of_queries, _numbered(data.query))
@@ -68,7 +68,7 @@ def _attend_jvp(
         add = partial(_add_tangent, plan, given, biases, number, query, d_query, normaliser)
         blocks = _numbered(data.keys, data.values, moved.keys, moved.values)
         (sums, total), _ = lax.scan(jax.checkpoint(add, prevent_cse=False), begin, blocks)
-        sums = Block(plan, given, (number, jnp.int32(0))).scale(sums)
+        sums = sums * Block(plan, given, (number, jnp.int32(0))).scale(sums)
         return Attended(sums - values * total[..., None], total)
 
     return output, lax.map(of_queries, _numbered(data.query, moved.query, *output))

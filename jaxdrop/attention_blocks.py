@@ -111,12 +111,12 @@ class Block(NamedTuple):
             weights = weights * grouped(self.cut(drop.scale), weights)
         return jnp.where(grouped(self._kept(drop), weights), weights, 0)
 
-    def scale(self, sums: Float[Array, "B K G rows values"]) -> Array:
-        """Scales sums of weighted values where a row has one scale."""
+    def scale(self, like: Float[Array, "B K G rows values"]) -> Array:
+        """What sums of weighted values are multiplied by, where a row has one scale."""
         drop = self.given.drop
         if drop is None or drop.scale_varies:
-            return sums
-        return sums * (drop.scale if drop.scale.ndim == 0 else grouped(self.cut(drop.scale), sums))
+            return jnp.ones(())
+        return drop.scale if drop.scale.ndim == 0 else grouped(self.cut(drop.scale), like)
 
     def _kept(self, drop: Drop) -> Bool[Array, "#B #N #rows #columns"]:
         """The block of the keep mask, drawn alone."""

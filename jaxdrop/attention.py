@@ -102,7 +102,7 @@ def dot_product_attention(
       Fast and Memory-Efficient Exact Attention with IO-Awareness, 2022.
 
     """
-    key = checks.check_key(key, "dot_product_attention(key, query, keys, values, rate)")
+    key = checks.as_key(key, "dot_product_attention(key, query, keys, values, rate)")
     rank, (query, keys, values) = jnp.ndim(query), _check_data(query, keys, values)
     batch, queries, heads, features = query.shape
     shape = batch, heads, queries, keys.shape[1]
@@ -143,7 +143,7 @@ def _in_blocks(
     (query, keys, values, bias), (rows, columns) = data, plan.sizes
     batch, queries, heads, features = query.shape
     split = _blocks(query, rows)
-    split = split.reshape(*split.shape[:3], keys.shape[2], -1, features)
+    split = split.reshape(*split.shape[:3], keys.shape[2], heads // keys.shape[2], features)
     data = Data(
         split.transpose(0, 1, 3, 4, 2, 5),
         _blocks(keys, columns).swapaxes(2, 3),
@@ -153,7 +153,8 @@ def _in_blocks(
     drop = None if keep is None else _drop(plan, key, keep)
     attended = attend(plan, data, given._replace(drop=drop, mask=_padded(plan, given.mask)))
     sums = attended.values.transpose(1, 0, 4, 2, 3, 5)
-    return sums.reshape(batch, -1, heads, values.shape[-1])[:, :queries].astype(query.dtype)
+    sums = sums.reshape(batch, len(split) * rows, heads, values.shape[-1])
+    return sums[:, :queries].astype(query.dtype)
 
 
 def _drop(plan: Plan, key: Key[Array, ""], keep: Array) -> Drop:
@@ -165,7 +166,7 @@ def _drop(plan: Plan, key: Key[Array, ""], keep: Array) -> Drop:
 
 def _blocks(x: Array, size: int) -> Float[Array, "blocks B size heads features"]:
     x = jnp.pad(x, [(0, 0), (0, -x.shape[1] % size), (0, 0), (0, 0)])
-    return x.reshape(len(x), -1, size, *x.shape[2:]).swapaxes(0, 1)
+    return x.reshape(len(x), x.shape[1] // size, size, *x.shape[2:]).swapaxes(0, 1)
 
 
 def _padded(plan: Plan, array: Array | None) -> Any:
