@@ -130,6 +130,8 @@ def _attended(
 ) -> Float[Array, "B T N V"]:
     """On an explicit mesh XLA finds its own way inside: scans want no sharded axes."""
     sharding = explicit_sharding(data.query)
+    if 0 in (*data.query.shape, data.keys.shape[1]):
+        return jnp.zeros((*data.query.shape[:-1], data.values.shape[-1]), data.query.dtype)
     if sharding is None:
         return _in_blocks(plan, key, keep, data, given)
     run = jax.sharding.auto_axes(partial(_in_blocks, plan), out_sharding=sharding)
