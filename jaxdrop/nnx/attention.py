@@ -113,7 +113,7 @@ class DotProductAttention(
 
     static = True  # functions are
     instead: Any = None
-    """What stood here before `insert`, and does again after `remove`; None is Flax's function."""
+    """What stood here before `insert`: it attends where nothing is dropped, and after `remove`."""
 
     def __call__(
         self,
@@ -145,10 +145,12 @@ class DotProductAttention(
                 f"Expected Flax's own dropout_rate to be 0; got {dropout_rate}. "
                 "The rate is that of DotProductAttention."
             )
-        query, key, value = promote_dtype((query, key, value), dtype=dtype)
-        off = self._is_deterministic(None) or (known := self._known(None)) == 0
-        rate, own = (0.0, jax.random.key(0)) if off else (self._read(None), self._key(known, None))
         seen = {"bias": bias, "mask": mask, "is_causal": is_causal, "precision": precision}
+        off = self._is_deterministic(None) or (known := self._known(None)) == 0
+        if off and self.instead is not None:
+            return self.instead(query, key, value, **seen, dtype=dtype, module=module)
+        query, key, value = promote_dtype((query, key, value), dtype=dtype)
+        rate, own = (0.0, jax.random.key(0)) if off else (self._read(None), self._key(known, None))
         if module is None:
             options = {name: getattr(self, name) for name in self._operation.options}
             return fused(own, query, key, value, rate, **seen, **options)

@@ -75,7 +75,7 @@ def test_attention_runs_with_dropout_in_both_modes(build, mode):
     insert(model, in_attention(0.5), rngs=nnx.Rngs(1))
     assert (model(X) != model(X)).any()
     model.eval()
-    np.testing.assert_allclose(model(X), untouched(X), atol=1e-6)
+    np.testing.assert_array_equal(model(X), untouched(X))
     model.train()
     assert (model(X) != model(X)).any()
 
@@ -130,9 +130,9 @@ def test_a_rate_of_attention_may_be_traced_or_one_a_head():
         return insert(attention(), in_attention(rate), rngs=nnx.Rngs(1))(X)
 
     np.testing.assert_allclose(jax.jit(drop)(0.5), drop(0.5), atol=1e-6)
-    heads = jnp.zeros((4, 1, 1)).at[0].set(0.5)
+    heads = jnp.zeros((2, 1, 1)).at[0].set(0.5)
     assert (drop(heads) != drop(0.0)).any()
-    np.testing.assert_allclose(drop(jnp.zeros((4, 1, 1))), drop(0.0), atol=1e-6)
+    np.testing.assert_allclose(drop(jnp.zeros((2, 1, 1))), drop(0.0), atol=1e-6)
 
 
 def test_an_attention_of_ones_own_is_left_alone():
