@@ -1,6 +1,7 @@
 """Attention with dropout against softmax, `attention_dropout`, product; its masks to the bit."""
 
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +28,14 @@ def data(
     return [jax.random.normal(k, s, dtype) for k, s in zip(own, sizes, strict=True)]
 
 
-def unfused(query, keys, values, rate, *, bias=None, seen=None, **options):
+def fuse(*arrays, rate=RATE, **options):
+    query, keys, values = arrays
+    return dot_product_attention(KEY, query, keys, values, rate, **options)
+
+
+def unfused(*arrays, rate=RATE, bias=None, seen=None, **options):
     """The definition; `seen` says which key each query sees."""
+    query, keys, values = arrays
     groups = query.shape[2] // keys.shape[2]
     keys, values = (jnp.repeat(x, groups, axis=2) for x in (keys, values))
     logits = jnp.einsum("btnh,bsnh->bnts", query, keys, preferred_element_type=jnp.float32)
@@ -74,15 +81,15 @@ HIDING = {
 @pytest.mark.parametrize("blocks", [BLOCKS, None])
 def test_what_a_query_does_not_see(hiding, blocks):
     options, seen = HIDING[hiding]
-    fused = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=blocks, **options)  # noqa: E731
+    fused = lambda *x: fuse(*x, block_sizes=blocks, **options)  # noqa: E731
     agree(
         with_gradients(fused, *data()),
-        with_gradients(lambda *x: unfused(*x, RATE, seen=seen), *data()),
+        with_gradients(lambda *x: unfused(*x, seen=seen), *data()),
         2e-6,
     )
 
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "ragged": {"queries": 37, "keys": 29},
     "five": {"queries": 5, "keys": 5},
     "lanes along heads": {"queries": 5, "keys": 5, "heads": 9, "of_keys": 3},
@@ -101,7 +108,7 @@ def test_it_is_softmax_dropout_product(sizes):
     arrays = data(**SIZES[sizes])
     bias = jnp.asarray(np.sin(np.add.outer(*(np.arange(x.shape[1]) for x in arrays[:2]))))
     fused = lambda q, k, v, b: dot_product_attention(KEY, q, k, v, RATE, bias=b)  # noqa: E731
-    plain = lambda q, k, v, b: unfused(q, k, v, RATE, bias=b[None, None])  # noqa: E731
+    plain = lambda q, k, v, b: unfused(q, k, v, bias=b[None, None])  # noqa: E731
     agree(with_gradients(fused, *arrays, bias), with_gradients(plain, *arrays, bias), 3e-6)
 
 
@@ -113,17 +120,17 @@ def test_it_is_softmax_dropout_product(sizes):
 @pytest.mark.parametrize("bits", [8, 16, 32])
 def test_rates_and_bits(rate, bits):
     options = {"bits": bits, "broadcast_dims": (0,)}
-    fused = lambda *x: dot_product_attention(KEY, *x, rate, block_sizes=BLOCKS, **options)  # noqa: E731
-    plain = lambda *x: unfused(*x, rate, **options)  # noqa: E731
+    fused = lambda *x: fuse(*x, rate=rate, block_sizes=BLOCKS, **options)  # noqa: E731
+    plain = lambda *x: unfused(*x, rate=rate, **options)  # noqa: E731
     agree(with_gradients(fused, *data()), with_gradients(plain, *data()), 2e-6)
 
 
 def test_bfloat16_is_summed_in_float32():
     arrays = data(dtype="bfloat16")
-    fused = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=BLOCKS)  # noqa: E731
+    fused = lambda *x: fuse(*x, block_sizes=BLOCKS)  # noqa: E731
     out, gradients = with_gradients(fused, *arrays)
     assert {x.dtype for x in (out, *gradients)} == {jnp.dtype("bfloat16")}
-    agree((out, gradients), with_gradients(lambda *x: unfused(*x, RATE), *arrays), 1e-2)
+    agree((out, gradients), with_gradients(lambda *x: unfused(*x), *arrays), 1e-2)
     ones = jnp.ones((1, 1, 4096, 1), "bfloat16").swapaxes(1, 2).reshape(1, 4096, 1, 1)
     summed = dot_product_attention(KEY, ones[:, :1], ones, ones, 0.0, block_sizes=(1, 4096))
     assert summed.item() == 1  # in bfloat16 a sum of 4,096 ones stops at 256
@@ -131,19 +138,17 @@ def test_bfloat16_is_summed_in_float32():
 
 def test_heads_that_share_keys_are_heads_with_equal_keys():
     query, keys, values = data(heads=4, of_keys=2)
-    apart = [jnp.repeat(x, 2, axis=2) for x in (keys, values)]
+    apart = [query, *(jnp.repeat(x, 2, axis=2) for x in (keys, values))]
     agree(
-        dot_product_attention(KEY, query, keys, values, RATE),
-        dot_product_attention(KEY, query, *apart, RATE),
+        fuse(query, keys, values),
+        fuse(*apart),
     )
 
 
 def test_without_a_batch_it_is_a_batch_of_one():
     arrays = data(batch=1)
-    alone = dot_product_attention(KEY, *(x[0] for x in arrays), RATE, is_causal=True)
-    np.testing.assert_array_equal(
-        alone, dot_product_attention(KEY, *arrays, RATE, is_causal=True)[0]
-    )
+    alone = fuse(*(x[0] for x in arrays), is_causal=True)
+    np.testing.assert_array_equal(alone, fuse(*arrays, is_causal=True)[0])
 
 
 def weights(key, shape, rate=RATE, **options):
@@ -188,7 +193,7 @@ def test_the_mask_does_not_depend_on_who_calls():
 
 def test_rate_0_is_no_dropout_to_the_bit():
     arrays = data(values=8)
-    run = lambda rate, *x: with_gradients(lambda *x: dot_product_attention(KEY, *x, rate), *x)  # noqa: E731
+    run = lambda rate, *x: with_gradients(lambda *x: fuse(*x, rate=rate), *x)  # noqa: E731
     off, traced = run(0, *arrays), jax.jit(run)(0.0, *arrays)
     agree(off, with_gradients(jax.nn.dot_product_attention, *arrays), 2e-6)
     for one, other in zip(jax.tree.leaves(traced), jax.tree.leaves(off), strict=True):
@@ -197,13 +202,13 @@ def test_rate_0_is_no_dropout_to_the_bit():
 
 @pytest.mark.parametrize("rate", [1.0, jnp.nan])
 def test_rate_1_and_nan_drop_everything(rate):
-    run = jax.jit(lambda r: with_gradients(lambda *x: dot_product_attention(KEY, *x, r), *data()))
+    run = jax.jit(lambda r: with_gradients(lambda *x: fuse(*x, rate=r), *data()))
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(run(rate)))
 
 
 def test_a_query_that_sees_nothing_gives_0_and_no_gradient():
     seen = jnp.ones((40, 24), bool).at[5].set(False)
-    attend = lambda *x: dot_product_attention(KEY, *x, RATE, mask=seen, block_sizes=BLOCKS)  # noqa: E731
+    attend = lambda *x: fuse(*x, mask=seen, block_sizes=BLOCKS)  # noqa: E731
     out, (of_query, *others) = with_gradients(attend, *data())
     assert (out[:, 5] == 0).all()
     assert (of_query[:, 5] == 0).all()
@@ -213,7 +218,7 @@ def test_a_query_that_sees_nothing_gives_0_and_no_gradient():
 def test_derivatives_of_every_kind():
     query, keys, values = data(queries=6, keys=5, heads=1, batch=1, features=3)
     fused = lambda q: dot_product_attention(KEY, q, keys, values, RATE, block_sizes=(2, 2))  # noqa: E731
-    plain = lambda q: unfused(q, keys, values, RATE)  # noqa: E731
+    plain = lambda q: unfused(q, keys, values)  # noqa: E731
     square = lambda attend: lambda q: jnp.sum(attend(q) ** 2)  # noqa: E731
     agree(
         jax.jvp(fused, [query], [jnp.cos(query)]), jax.jvp(plain, [query], [jnp.cos(query)]), 2e-6
@@ -228,10 +233,10 @@ def test_derivatives_of_every_kind():
 def test_the_scale_may_be_traced():
     arrays = data()
     half = [arrays[0] / 2, *arrays[1:]]
-    run = jax.jit(lambda scale: dot_product_attention(KEY, *arrays, RATE, scale=scale))
-    expected = dot_product_attention(KEY, *half, RATE, scale=1.0)
+    run = jax.jit(lambda scale: fuse(*arrays, scale=scale))
+    expected = fuse(*half, scale=1.0)
     agree(run(0.5), expected)
-    agree(dot_product_attention(KEY, *arrays, RATE, scale=0.5), expected)
+    agree(fuse(*arrays, scale=0.5), expected)
 
 
 def sizes_in(program):
@@ -244,11 +249,11 @@ def sizes_in(program):
 def test_nothing_of_queries_times_keys_is_held(options):
     options = {"rate": RATE, **options}
     arrays = data(queries=1024, keys=1024, batch=1, heads=1, features=4, values=4)
-    loss = lambda *x: jnp.sum(dot_product_attention(KEY, *x, **options) ** 2)  # noqa: E731
-    program = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*arrays).compile().as_text()
+    loss = lambda *x: jnp.sum(fuse(*x, **options) ** 2)  # noqa: E731
+    program = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*arrays).compile().as_text() or ""
     assert max(sizes_in(program)) < 1024**2 / 8
-    plain = lambda *x: jnp.sum(unfused(*x, options["rate"]) ** 2)  # noqa: E731
-    whole = jax.jit(jax.grad(plain, argnums=(0, 1, 2))).lower(*arrays).compile().as_text()
+    plain = lambda *x: jnp.sum(unfused(*x, rate=options["rate"]) ** 2)  # noqa: E731
+    whole = jax.jit(jax.grad(plain, argnums=(0, 1, 2))).lower(*arrays).compile().as_text() or ""
     assert max(sizes_in(whole)) >= 1024**2
 
 
@@ -258,13 +263,13 @@ COLLECTIVES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatte
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 def test_sharded_batch_and_heads_need_no_communication(kind):
     arrays, mesh = data(batch=4), jax.make_mesh((4, 2), ("b", "n"), axis_types=(kind,) * 2)
-    attend = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=BLOCKS)  # noqa: E731
+    attend = lambda *x: fuse(*x, block_sizes=BLOCKS)  # noqa: E731
     run = lambda *x: with_gradients(attend, *x)  # noqa: E731
     alone = run(*arrays)
     with jax.set_mesh(mesh):
         sharding = NamedSharding(mesh, PartitionSpec("b", None, "n"))
         shared = [jax.device_put(x, sharding) for x in arrays]
-        program = jax.jit(run).lower(*shared).compile().as_text()
+        program = jax.jit(run).lower(*shared).compile().as_text() or ""
         out, gradients = jax.jit(run)(*shared)
     assert not re.search(rf" (?:{COLLECTIVES})(?:-start)?\(", program)
     assert out.sharding.is_equivalent_to(sharding, 4)
@@ -275,7 +280,7 @@ def test_sharded_batch_and_heads_need_no_communication(kind):
 def test_sharded_queries_stay_sharded(kind):
     arrays, mesh = data(), jax.make_mesh((4,), ("t",), axis_types=(kind,))
     sizes = None if kind is AxisType.Explicit else (40, 8)
-    attend = lambda *x: dot_product_attention(KEY, *x, RATE, block_sizes=sizes)  # noqa: E731
+    attend = lambda *x: fuse(*x, block_sizes=sizes)  # noqa: E731
     alone = attend(*arrays)
     with jax.set_mesh(mesh):
         sharding = NamedSharding(mesh, PartitionSpec(None, "t"))

@@ -1,6 +1,7 @@
 """Attention in linear memory, as Flax Linen calls it."""
 
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,10 @@ X = jax.random.normal(jax.random.key(0), (3, 10, 16))
 RNGS = {"params": jax.random.key(0), "dropout": jax.random.key(1)}
 
 
-def run(attention_fn=dot_product_attention, mask=None, sow_weights=False, **options):
-    options = {"deterministic": False} | options
-    layer = nn.MultiHeadDotProductAttention(4, attention_fn=attention_fn, **options)
+def run(attention_fn=dot_product_attention, mask=None, sow_weights=False, **options: Any):
+    layer = nn.MultiHeadDotProductAttention(
+        4, attention_fn=attention_fn, deterministic=False, **options
+    )
     return layer.init_with_output(RNGS, X, mask=mask, sow_weights=sow_weights)[0]
 
 
@@ -35,7 +37,7 @@ def test_it_is_flax_without_dropout(mask):
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_weights_that_are_sown_are_dropped_by_the_same_masks(shared):
-    options = {"dropout_rate": 0.3, "broadcast_dropout": shared}
+    options: dict[str, Any] = {"dropout_rate": 0.3, "broadcast_dropout": shared}
     dropped = run(**options)
     np.testing.assert_allclose(dropped, run(sow_weights=True, **options), atol=2e-6)
     assert jnp.abs(dropped - run()).max() > 0.01
