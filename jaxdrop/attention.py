@@ -134,7 +134,7 @@ def _attended(
         return jnp.zeros((*data.query.shape[:-1], data.values.shape[-1]), data.query.dtype)
     if sharding is None:
         return _in_blocks(plan, key, keep, data, given)
-    run = jax.sharding.auto_axes(partial(_in_blocks, plan), out_sharding=sharding)
+    run: Any = jax.sharding.auto_axes(partial(_in_blocks, plan), out_sharding=sharding)
     return run(key, keep, data, given)
 
 

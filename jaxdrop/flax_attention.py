@@ -1,6 +1,7 @@
 """Attention as Flax calls it: any batch axes, masks of any type, one mask for all heads or not."""
 
 import math
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -51,7 +52,9 @@ def fused(
     with _precision(precision):
         attended = dot_product_attention(
             key,
-            *(_joined(x, batch) for x in (query, keys, values)),
+            _joined(query, batch),
+            _joined(keys, batch),
+            _joined(values, batch),
             rate,
             bias=None if bias is None else _joined(jnp.asarray(bias), batch),
             mask=None if mask is None else _joined(jnp.asarray(mask).astype(bool), batch),
@@ -67,7 +70,7 @@ def unfused(
     values: Float[Array, "*batch S K V"],
     rate: ArrayLike,
     *,
-    broadcast_dims: tuple[int, ...] = (),
+    broadcast_dims: Sequence[int] = (),
     precision: Any = None,
 ) -> Float[Array, "*batch T N V"]:
     """Of weights that somebody wants to see; the same masks."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 from flax import nnx
 from flax.nnx.nn.attention import dot_product_attention_weights
@@ -146,11 +145,12 @@ class DotProductAttention(
                 "The rate is that of DotProductAttention."
             )
         seen = {"bias": bias, "mask": mask, "is_causal": is_causal, "precision": precision}
-        off = self._is_deterministic(None) or (known := self._known(None)) == 0
-        if off and self.instead is not None:
+        known = 0.0 if self._is_deterministic(None) else self._known(None)
+        if known == 0 and self.instead is not None:
             return self.instead(query, key, value, **seen, dtype=dtype, module=module)
         query, key, value = promote_dtype((query, key, value), dtype=dtype)
-        rate, own = (0.0, jax.random.key(0)) if off else (self._read(None), self._key(known, None))
+        rate = self._read(None) if known is None else known
+        own = self._key(known, None)
         if module is None:
             options = {name: getattr(self, name) for name in self._operation.options}
             return fused(own, query, key, value, rate, **seen, **options)
