@@ -16,9 +16,9 @@ KINDS = {"forward": "fwd", "forward-backward": "both"}
 def tables(sections: dict[str, list[Row]]) -> list[Table]:
     """One table for each shape and dtype, and one for each other section that was run."""
     return [
-        table(list(rows))
-        for name, (table, together) in TABLES.items()
-        for _, rows in groupby(sections.get(name, []), lambda row: [row[key] for key in together])
+        table(rows)
+        for name, (table, keys) in TABLES.items()
+        for rows in _together(sections.get(name, []), keys)
     ]
 
 
@@ -125,6 +125,11 @@ def percent(share: float, digits: int = 0) -> Cell:
 def number(value: float | None, digits: int = 2) -> Cell:
     """A number, or a dash."""
     return Cell("–", math.nan) if value is None else Cell(f"{value:.{digits}f}", value)
+
+
+def _together(rows: list[Row], keys: tuple[str, ...]) -> Iterator[list[Row]]:
+    for _, group in groupby(rows, lambda row: [row[key] for key in keys]):
+        yield list(group)
 
 
 def _by(

@@ -34,7 +34,9 @@ def prepare(study: Any, settings: Settings, cut: Cut = None) -> Work[Histories]:
     """Builds its networks and loads the data."""
     settings, name = settings.anywhere, name_of(study)
     design = study.design(settings.used)
-    return work(f"run {name}", settings, design, cut, partial(report, name, study, settings, design))
+    return work(
+        f"run {name}", settings, design, cut, partial(report, name, study, settings, design)
+    )
 
 
 def work(
