@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from experiments.report import gallery
-from experiments.report.page import Picture
+from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies import claim, figures, tables
@@ -29,17 +28,6 @@ def report(name: str, study: Any, settings: Settings, design: Design,
         for title, case in design.cases.items()
     }
 
-    def draw() -> dict[str, Picture]:
-        contrasts = figures.contrasts(findings, protocol)
-        every = figures.arms(design, results, protocol)
-        curves = figures.curves(design, results, protocol)
-        return {
-            "contrasts.png": Picture("what the claim says, with intervals", contrasts),
-            "arms.png": Picture("every arm's test accuracy and loss", every),
-            "curves.png": Picture("learning curves", curves),
-            "": gallery.picture(settings.seed),
-        }
-
     return Report(
         settings=settings,
         conclusion=Conclusion(name, study.CLAIM, verdict.value, words, command),
@@ -51,7 +39,12 @@ def report(name: str, study: Any, settings: Settings, design: Design,
             "contrasts.csv": tables.contrasts(findings),
         },
         tables=[parts, arms],
-        draw=draw,
+        draw=lambda: {
+            "contrasts.png": figures.contrasts(findings, protocol),
+            "arms.png": figures.arms(design, results, protocol),
+            "curves.png": figures.curves(design, results, protocol),
+            "": gallery(settings.seed),
+        },
         facts={"protocol": protocol, **networks},
         screens=[arms.screen(), replace(parts, title=f"{study.CLAIM}?").screen()],
         lines=[protocol, parts.note, arms.note],
