@@ -23,7 +23,7 @@ from experiments.training.sweep import Histories, History, Task
 Tasks = Mapping[str, Task]
 
 
-def work(command: str, seed: int, config: Any, tasks: Tasks, **told: Any) -> Work[Histories]:
+def work(command: list[str], seed: int, config: Any, tasks: Tasks, **told: Any) -> Work[Histories]:
     """All of it but what is told of the histories."""
     cases = {title: Case(task.layout, of_task(task)) for title, task in tasks.items()}
     head = Head.of(command, seed, config, cases)

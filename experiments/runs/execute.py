@@ -11,7 +11,6 @@ from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.runs import folder as runs
 from experiments.runs import manifest
-from experiments.runs.checkpoints import CHECKPOINT_EVERY
 from experiments.runs.folder import locked, lost
 from experiments.runs.interrupts import Interrupted, Interrupts
 from experiments.runs.keeping import Progress
@@ -31,15 +30,6 @@ def train(work: Work[T], folder: Path, overwrite: bool, every: float) -> Verdict
         return go_on(work, folder, every)
 
 
-def judged(
-    work: Work[T], folder: Path, overwrite: bool, every: float = CHECKPOINT_EVERY
-) -> Verdict:
-    """The same of work that ends in a verdict."""
-    verdict = train(work, folder, overwrite, every)
-    assert verdict is not None, "every study claims something"
-    return verdict
-
-
 def go_on(work: Work[T], folder: Path, every: float) -> Verdict | None:
     """Brings an unfinished run, whose folder is locked, to its end."""
     with _resumable(folder):
@@ -54,8 +44,8 @@ def go_on(work: Work[T], folder: Path, every: float) -> Verdict | None:
 def _write(work: Work[T], folder: Path, found: T) -> None:
     try:
         files = work.tables(found) | work.figures(found)
-        content = manifest.complete(work.head, work.outcomes(found), files)
-        runs.write(folder, files, content)
+        done = manifest.complete(work.head, work.verdict(found), work.outcomes(found), files)
+        runs.write(folder, files, manifest.as_dict(done))
     except InputError as error:
         raise InputError(f"{error} To go on: {runs.how_to_resume(folder)}") from None
     finally:  # a full disk should not cost the results

@@ -8,18 +8,22 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 from experiments.errors import InputError, expect
 from experiments.report.files import as_json
+from experiments.report.verdict import Verdict
 from experiments.runs import folder as runs
-from experiments.runs import parse
 from experiments.runs.environment import Environment, environment
 from experiments.training.chunks import Layout
 from experiments.training.fingerprints import digest
 from experiments.training.inputs import Inputs
 from experiments.training.keys import PRNG
 from experiments.training.sweep import History
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Outcome:
 class Head:
     """What is known of a run before it trains."""
 
-    command: str
+    command: list[str]
+    """The words after `python -m experiments`."""
     seed: int
     prng: str
     config: dict[str, Any]
@@ -50,15 +55,22 @@ class Head:
     cases: dict[str, Case]
 
     @classmethod
-    def of(cls, command: str, seed: int, config: Any, cases: dict[str, Case]) -> Self:
+    def of(cls, command: list[str], seed: int, config: Any, cases: dict[str, Case]) -> Self:
         """Of a run that begins here and now."""
         return cls(command, seed, PRNG, dataclasses.asdict(config), environment(), cases)
+
+    @property
+    def layouts(self) -> dict[str, Layout]:
+        """How the cases are cut up, those that are."""
+        return {title: case.layout for title, case in self.cases.items() if case.layout}
 
 
 @dataclass(frozen=True)
 class Manifest(Head):
     """What is known of a run after it."""
 
+    verdict: str | None
+    """On the claim, if there is one."""
     outcomes: dict[str, Outcome]
     """Of each case."""
     sha256: dict[str, str]
@@ -77,11 +89,11 @@ def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def complete(
-    head: Head, outcomes: Mapping[str, Outcome], files: Mapping[str, bytes]
-) -> dict[str, Any]:
-    """The manifest of a run that is done, as it is written."""
-    ends = {title: dataclasses.asdict(outcome) for title, outcome in outcomes.items()}
-    return as_dict(head) | {"outcomes": ends, "sha256": sha256(files)}
+    head: Head, verdict: Verdict | None, outcomes: dict[str, Outcome], files: Mapping[str, bytes]
+) -> Manifest:
+    """The manifest of a run that is done."""
+    word = verdict.value if verdict else None
+    return Manifest(**vars(head), verdict=word, outcomes=outcomes, sha256=sha256(files))
 
 
 def as_dict(head: Head) -> dict[str, Any]:
@@ -91,9 +103,18 @@ def as_dict(head: Head) -> dict[str, Any]:
 
 def read(run: Path) -> Manifest:
     """The manifest in a run folder, checked."""
-    manifest = parse.read(Manifest, run / runs.MANIFEST)
+    manifest = read_json(Manifest, run / runs.MANIFEST)
     check_names(run, manifest.sha256)
     return manifest
+
+
+def read_json(kind: type[T], path: Path) -> T:
+    """A dataclass from a file, whose entries are of the types that it names."""
+    expect(path.is_file(), f"a file {path}", "none")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {error}.") from None
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:

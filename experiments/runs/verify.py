@@ -26,7 +26,7 @@ def verify(run: Path, cluster: Cluster, prepare: Prepare) -> int:
     elsewhere = known.environment.differences(environment())
     if elsewhere:
         _say(f"Another environment: {'; '.join(elsewhere)}.")
-    work = prepare(known)
+    work = prepare(known.command, known.layouts)
     _check(known, work)
     changed = manifest.first_input_that_differs(known, work.head)
     if changed:

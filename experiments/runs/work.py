@@ -8,6 +8,7 @@ from experiments.report.files import Files
 from experiments.report.verdict import Verdict
 from experiments.runs.keeping import Keeping
 from experiments.runs.manifest import Head, Outcome
+from experiments.training.chunks import Layout
 
 T = TypeVar("T")
 
@@ -35,5 +36,5 @@ class Work(Generic[T]):
     """After which epochs the blocks of each case end that has outcomes."""
 
 
-Prepare = Callable[[Head], Work[Any]]
-"""From what a manifest says to the same work, cut up as it was; the command line hands it on."""
+Prepare = Callable[[Sequence[str], Mapping[str, Layout]], Work[Any]]
+"""From the words of a command to its work, cut up as it was; the command line hands it on."""

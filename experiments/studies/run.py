@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,17 +12,14 @@ from experiments.report.files import Files, as_json
 from experiments.report.page import Page, Picture
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.runs import cases
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
 from experiments.runs.work import Work
 from experiments.studies import claim, figures
 from experiments.studies import results as measure
 from experiments.studies import tables as report
-from experiments.studies.again import again
 from experiments.studies.claim import Finding
 from experiments.studies.design import Design
 from experiments.studies.results import Result
-from experiments.studies.settings import Settings
+from experiments.studies.settings import Settings, command_line, in_shell
 from experiments.training.chunks import Layout
 from experiments.training.sweep import Histories, Task
 
@@ -35,14 +31,6 @@ def name_of(study: Any) -> str:
     return study.__name__.rpartition(".")[2]
 
 
-def run(study: Any, settings: Settings) -> Verdict:
-    """Trains, prints and writes; whether the claim holds."""
-    folder = settings.output or Path("runs", name_of(study))
-    runs.check_folder(folder, settings.overwrite)
-    work = prepare(study, settings)
-    return training.judged(work, folder, settings.overwrite, settings.checkpoint_every)
-
-
 def prepare(
     study: Any, settings: Settings, layouts: Mapping[str, Layout] | None = None
 ) -> Work[Histories]:
@@ -52,7 +40,7 @@ def prepare(
     tasks = measure.tasks(design, settings.used, layouts)
     told = Told(study, settings, design, tasks)
     return cases.work(
-        f"run {name_of(study)}",
+        command_line(f"run {name_of(study)}", settings, study.DEFAULTS),
         settings.seed,
         settings,
         tasks,
@@ -121,7 +109,7 @@ class Told:
 
     def _concluded(self, found: list[Finding]) -> Conclusion:
         name, words = name_of(self.study), claim.in_words(found)
-        command = again(name, self.settings, self.study.DEFAULTS)
+        command = in_shell(f"run {name}", self.settings, self.study.DEFAULTS)
         return Conclusion(name, self.study.CLAIM, self._verdict(found).value, words, command)
 
     def _page(

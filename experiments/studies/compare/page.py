@@ -1,9 +1,7 @@
 """The page of a comparison: verdict, table, figures, what was run and how to run it again."""
 
 import dataclasses
-import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from experiments.report import gallery, page
 from experiments.report.page import Page, Picture
@@ -12,6 +10,7 @@ from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import tables as report
 from experiments.studies.compare.settings import Compare
 from experiments.studies.compare.summary import Summary
+from experiments.studies.settings import in_shell
 
 TITLE = "Where should dropout stand?"
 SHOWN = {
@@ -36,7 +35,7 @@ def comparison(
     }
     grid = Table("All arms, best first", HEADER, rows, report.legend(seeds))
     words = report.verdict(summaries, seeds)
-    return page.render(Page(TITLE, words, [grid], pictures, facts, command(config)))
+    return page.render(Page(TITLE, words, [grid], pictures, facts, in_shell("compare", config)))
 
 
 def conclusion(config: Compare, summaries: Sequence[Summary]) -> Conclusion:
@@ -44,7 +43,7 @@ def conclusion(config: Compare, summaries: Sequence[Summary]) -> Conclusion:
     best, words = summaries[0], report.verdict(summaries, config.arms.seeds)
     settled = best.difference.excludes_zero
     found = f"{best.arm.placement}, {best.arm.rate:g}" if settled else Verdict.UNDECIDED.value
-    return Conclusion("compare", TITLE, found, words, command(config))
+    return Conclusion("compare", TITLE, found, words, in_shell("compare", config))
 
 
 def _row(summary: Summary) -> list[Cell | str]:
@@ -53,17 +52,3 @@ def _row(summary: Summary) -> list[Cell | str]:
     values = (arm.rate, accuracy.mean, gap.mean, nll.mean, difference.mean)
     numbers = [Cell(text, float(value)) for text, value in zip(texts, values, strict=True)]
     return [arm.placement, *numbers]
-
-
-def command(config: Compare) -> str:
-    """What reproduces the run: every setting that is not the default."""
-    default, words = dataclasses.asdict(Compare()), ["python", "-m", "experiments", "compare"]
-    for group, settings in dataclasses.asdict(config).items():
-        for name, value in settings.items():
-            if value != default[group][name]:
-                words += [f"--{name.replace('_', '-')}", *_words(value)]
-    return shlex.join(words)
-
-
-def _words(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]

@@ -21,6 +21,7 @@ from experiments.studies.compare.page import comparison, conclusion
 from experiments.studies.compare.placements import Arm, arms_of, rate_rows
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.compare.summary import summarise
+from experiments.studies.settings import command_line
 from experiments.training import memory, recipe
 from experiments.training.chunks import Layout
 from experiments.training.devices import Cluster, lead
@@ -48,7 +49,7 @@ def prepare(config: Compare, cut: Layout | int | None = None) -> Work[Histories]
     arms = arms_of(config.arms.placements, config.arms.rates)
     tasks = {CASE: task_of(config, data, arms, cut)}
     return cases.work(
-        "compare",
+        command_line("compare", config),
         config.arms.seed,
         config,
         tasks,

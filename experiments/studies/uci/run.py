@@ -23,13 +23,12 @@ from rich.console import Console
 
 from experiments.report.files import Files, as_json
 from experiments.report.page import Page, Picture, render
-from experiments.report.verdict import Conclusion, Verdict
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
+from experiments.report.verdict import Conclusion
 from experiments.runs.keeping import Keeping
 from experiments.runs.manifest import Case, Head
 from experiments.runs.work import Work
-from experiments.studies.again import again
+from experiments.studies.settings import command_line, in_shell
+from experiments.studies.study import Study, whole
 from experiments.studies.uci import arms, compare, data, figures, report, train
 from experiments.studies.uci.arms import Problem
 from experiments.studies.uci.config import Uci
@@ -54,12 +53,6 @@ def lacks(config: Uci) -> str:
     return f"no {', '.join(missing)} in {config.data_dir} (--data-dir)" if missing else ""
 
 
-def uci(config: Uci) -> Verdict:
-    """Runs, prints and writes; whether all that is published was met."""
-    runs.check_folder(config.output, config.overwrite)
-    return training.judged(prepare(config), config.output, config.overwrite)
-
-
 def prepare(config: Uci) -> Work[Found]:
     """Reads everything before anything is trained."""
     config = config.anywhere
@@ -74,7 +67,7 @@ def prepare(config: Uci) -> Work[Found]:
         published[name] = data.published(folder, protocol.published, len(splits.mean))
     cases = {name: Case(None, train.inputs(problem[1:])) for name, problem in problems.items()}
     return Work(
-        Head.of("run uci", config.seed, config, cases),
+        Head.of(command_line("run uci", config), config.seed, config, cases),
         partial(_train, config, problems, published),
         tables=partial(_tables, config),
         compared={"results.csv": 3, "arms.csv": 4},
@@ -120,7 +113,7 @@ def _compared(config: Uci, found: Found) -> list[compare.Row]:
 def _concluded(config: Uci, found: Found) -> Conclusion:
     compared = _compared(config, found)
     verdict, words = compare.verdict(compared).value, compare.in_words(compared)
-    return Conclusion("uci", CLAIM, verdict, words, again("uci", config))
+    return Conclusion("uci", CLAIM, verdict, words, in_shell("run uci", config))
 
 
 def _tables(config: Uci, found: Found) -> Files:
@@ -163,3 +156,6 @@ def _caption(config: Uci) -> str:
         f"{config.drawn:,} samples. ± is the standard error over splits; differences are paired "
         "by split."
     )
+
+
+UCI = Study(CLAIM, Uci(), whole(prepare), lacks)
