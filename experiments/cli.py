@@ -12,11 +12,11 @@ import tyro
 from experiments.bench.command import bench
 from experiments.bench.options import Bench, Output
 from experiments.errors import InputError
-from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.runs.collect import collect
+from experiments.runs.execute import Runnable
 from experiments.runs.resume import resume
 from experiments.runs.verify import verify
-from experiments.runs.work import Work
 from experiments.studies.command import Asked, list_studies, parse, run
 from experiments.studies.compare.run import CASE, compare, prepare
 from experiments.studies.compare.settings import Compare, Folder
@@ -110,7 +110,7 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
     return verify(run, cluster, _prepare)
 
 
-def _prepare(words: Sequence[str], layouts: Layouts) -> Work[Any]:
+def _prepare(words: Sequence[str], layouts: Layouts) -> Runnable[Any]:
     """What the words of a manifest ask for, cut up as it was."""
     try:
         command = words[0] if words else ""

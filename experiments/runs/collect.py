@@ -10,8 +10,8 @@ from experiments.errors import InputError, expect
 from experiments.report import index
 from experiments.report.index import Entry
 from experiments.report.verdict import FILE, Conclusion
-from experiments.runs import folder as runs
 from experiments.runs import manifest
+from experiments.runs.folder import MANIFEST, check_folder, write
 
 
 @dataclass(frozen=True)
@@ -24,20 +24,20 @@ class Digests:
 def collect(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     """Reads the runs, prints the table, writes the page and the table as Markdown."""
     expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
-    runs.check_folder(output, overwrite)
+    check_folder(output, overwrite)
     entries = [Entry(folder, concluded(folder)) for folder in folders if folder != output]
     Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
     files = index.files(entries, output, folders)
     command, digests = ["report", *map(str, folders)], manifest.sha256(files)
-    runs.write(output, files, {"command": command, "sha256": digests})
+    write(output, files, {"command": command, "sha256": digests})
     print(f"Written to {output}")
 
 
 def concluded(run: Path) -> Conclusion:
     """What a finished run concludes; its files are as its manifest says."""
-    if not (run / runs.MANIFEST).is_file():
-        raise InputError(f"Expected {run} to hold a finished run; got no {runs.MANIFEST}.")
-    digests = manifest.read_json(Digests, run / runs.MANIFEST).sha256
+    if not (run / MANIFEST).is_file():
+        raise InputError(f"Expected {run} to hold a finished run; got no {MANIFEST}.")
+    digests = manifest.read_json(Digests, run / MANIFEST).sha256
     manifest.check_names(run, digests)
     if name := manifest.first_file_that_differs(run, digests):
         raise InputError(f"Expected {run} to be as its manifest says; got another {name}.")

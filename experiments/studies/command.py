@@ -13,12 +13,11 @@ from rich.table import Table
 
 from experiments.errors import expect
 from experiments.report.verdict import Verdict, together
-from experiments.runs.checkpoints import CHECKPOINT_EVERY
-from experiments.runs.execute import train
+from experiments.runs.checkpoint import CHECKPOINT_EVERY
+from experiments.runs.execute import Runnable, execute
 from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder
 from experiments.runs.manifest import Head, read_json
 from experiments.runs.resume import bring_to_end
-from experiments.runs.work import Work
 from experiments.studies import STUDIES
 from experiments.studies.settings import Common, command_line
 from experiments.studies.study import Layouts
@@ -74,7 +73,7 @@ class Asked(NamedTuple):
         defaults = STUDIES[self.name].defaults
         return command_line(f"run {self.name}", self.settings, defaults)
 
-    def prepare(self, layouts: Layouts) -> Work[Any]:
+    def prepare(self, layouts: Layouts) -> Runnable[Any]:
         """What is to be trained."""
         return STUDIES[self.name].prepare(self.settings, layouts)
 
@@ -82,7 +81,7 @@ class Asked(NamedTuple):
         """Trains, prints and writes; whether the claim holds."""
         check_folder(self.folder, self.settings.overwrite)
         every = getattr(self.settings, "checkpoint_every", CHECKPOINT_EVERY)
-        verdict = train(self.prepare({}), self.folder, self.settings.overwrite, every)
+        verdict = execute(self.prepare({}), self.folder, self.settings.overwrite, every)
         assert verdict is not None, "every study claims something"
         return verdict
 

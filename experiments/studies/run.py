@@ -11,8 +11,7 @@ from experiments.report import gallery, page
 from experiments.report.files import Files, as_json
 from experiments.report.page import Page, Picture
 from experiments.report.verdict import Conclusion, Verdict
-from experiments.runs import cases
-from experiments.runs.work import Work
+from experiments.runs.execute import Runnable, of_tasks
 from experiments.studies import claim, figures
 from experiments.studies import results as measure
 from experiments.studies import tables as report
@@ -33,15 +32,14 @@ def name_of(study: Any) -> str:
 
 def prepare(
     study: Any, settings: Settings, layouts: Mapping[str, Layout] | None = None
-) -> Work[Histories]:
+) -> Runnable[Histories]:
     """Builds its networks and loads the data; cut up as memory has it, or as it was."""
     settings = settings.anywhere
     design = study.design(settings.used)
     tasks = measure.tasks(design, settings.used, layouts)
     told = Told(study, settings, design, tasks)
-    return cases.work(
+    return of_tasks(
         command_line(f"run {name_of(study)}", settings, study.DEFAULTS),
-        settings.seed,
         settings,
         tasks,
         tables=told.tables,

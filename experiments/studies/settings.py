@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from experiments.errors import expect
-from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 
 OF_THE_RUN = ("output", "overwrite", "checkpoint_every")
 """Where it goes, and how it is kept, has no part in what comes out."""

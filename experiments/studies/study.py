@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from experiments.runs.work import Work
+from experiments.runs.execute import Runnable
+from experiments.training import devices
 from experiments.training.chunks import Layout
 
 Layouts = Mapping[str, Layout]
@@ -15,12 +16,17 @@ class Study(NamedTuple):
 
     claim: str
     defaults: Any
-    prepare: Callable[[Any, Layouts], Work[Any]]
+    prepare: Callable[[Any, Layouts], Runnable[Any]]
     """Cuts the work up as it was, or else as memory has it."""
     lacks: Callable[[Any], str] = lambda _: ""
     """In words; nothing if none are."""
 
 
-def whole(prepare: Callable[[Any], Work[Any]]) -> Callable[[Any, Layouts], Work[Any]]:
-    """Of networks that are not cut up."""
-    return lambda settings, _: prepare(settings)
+def whole(prepare: Callable[[Any], Runnable[Any]]) -> Callable[[Any, Layouts], Runnable[Any]]:
+    """Of networks that are not cut up: one process trains them."""
+
+    def prepared(settings: Any, _: Layouts) -> Runnable[Any]:
+        devices.alone("such a study")
+        return prepare(settings)
+
+    return prepared

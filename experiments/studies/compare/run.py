@@ -11,10 +11,8 @@ from rich.console import Console
 from experiments.data.images import Dataset, load
 from experiments.models import Perceptron
 from experiments.report.files import Files, as_json
-from experiments.runs import cases
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
-from experiments.runs.work import Work
+from experiments.runs.execute import Runnable, execute, of_tasks
+from experiments.runs.folder import check_folder
 from experiments.studies.compare import figures as plots
 from experiments.studies.compare import tables as report
 from experiments.studies.compare.page import comparison, conclusion
@@ -35,22 +33,21 @@ def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
     """Trains, prints the table, writes the run folder."""
     cluster.join()
     path = folder.output or _default_folder(config)
-    lead(lambda: runs.check_folder(path, folder.overwrite))
-    training.train(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
+    lead(lambda: check_folder(path, folder.overwrite))
+    execute(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
 
 
 def _default_folder(config: Compare) -> Path:
     return Path("runs", f"compare-{Path(config.data.dataset).stem}-{config.network.activation}")
 
 
-def prepare(config: Compare, cut: Layout | int | None = None) -> Work[Histories]:
+def prepare(config: Compare, cut: Layout | int | None = None) -> Runnable[Histories]:
     """Loads the data and cuts the work up: as it was, in chunks of a size, or as memory has it."""
     data = load(config.data.dataset, config.data.train_size, config.data.test_size)
     arms = arms_of(config.arms.placements, config.arms.rates)
     tasks = {CASE: task_of(config, data, arms, cut)}
-    return cases.work(
+    return of_tasks(
         command_line("compare", config),
-        config.arms.seed,
         config,
         tasks,
         tables=partial(_tables, config, arms),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from experiments.errors import expect
 from experiments.models import Activation
-from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.studies.compare.placements import PLACEMENTS, Placement
 
 

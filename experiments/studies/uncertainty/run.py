@@ -25,8 +25,8 @@ from rich.console import Console
 
 from experiments.report.files import Files, as_json
 from experiments.report.verdict import Conclusion, Verdict
+from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.runs.work import Work
 from experiments.studies.settings import command_line, in_shell
 from experiments.studies.study import Study, whole
 from experiments.studies.uncertainty import claim, data, experiment, report
@@ -42,13 +42,13 @@ CLAIM = (
 )
 
 
-def prepare(config: Uncertainty) -> Work[Found]:
+def prepare(config: Uncertainty) -> Runnable[Found]:
     """Splits the digits, and makes them unfamiliar."""
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
     case = Case(None, experiment.inputs(config.used, digits))
-    return Work(
-        Head.of(command_line("run uncertainty", config), config.seed, config, {"digits": case}),
+    return Runnable(
+        Head.of(command_line("run uncertainty", config), config, {"digits": case}),
         partial(experiment.find, config.used, digits),
         tables=partial(_tables, config),
         compared={"results.csv": 3},
