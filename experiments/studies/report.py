@@ -8,10 +8,9 @@ from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies import claim, figures, tables
-from experiments.studies.again import again
 from experiments.studies.design import Design
 from experiments.studies.results import Result
-from experiments.studies.settings import Settings
+from experiments.studies.settings import Settings, in_shell
 
 WIDTH = 100  # columns that the tables take
 
@@ -21,7 +20,7 @@ def report(name: str, study: Any, settings: Settings, design: Design,
     """All of it, from what came out."""
     findings, protocol = claim.findings(design, results), caption(settings.used, design)
     verdict = Verdict.UNDECIDED if settings.smoke else claim.verdict(findings)
-    words, command = claim.in_words(findings), again(name, settings, study.DEFAULTS)
+    words, command = claim.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
     parts, arms = tables.parts(findings), tables.arms(design, results)
     networks = {
         title: f"{case.architecture}; arms {', '.join(case.arms)}"

@@ -11,9 +11,10 @@ from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import figures, tables
 from experiments.studies.compare.design import CASE, Point, grid
-from experiments.studies.compare.settings import Compare, command
+from experiments.studies.compare.settings import Compare
 from experiments.studies.compare.tables import Summary
 from experiments.studies.results import Result
+from experiments.studies.settings import in_shell
 from experiments.training.task import Metrics
 
 TITLE = "Where should dropout stand?"
@@ -25,9 +26,10 @@ def report(config: Compare, data: Dataset, results: Mapping[str, Result]) -> Rep
     points = grid(config.arms.placements, config.arms.rates)
     summaries = tables.summarise(points, result.final)
     arms, words = tables.every(summaries, legend(seeds)), verdict(summaries, seeds)
+    short, command = in_short(summaries[0]), in_shell("compare", config)
     return Report(
         settings=config,
-        conclusion=Conclusion("compare", TITLE, in_short(summaries[0]), words, command(config)),
+        conclusion=Conclusion("compare", TITLE, short, words, command),
         verdict=None,
         sentence=words,
         numbers={

@@ -8,15 +8,15 @@ high rate is not judged by its slowness. With 1,000 images and 30 epochs every r
 """
 
 import math
-import shlex
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from experiments.errors import expect
 from experiments.models import Activation
-from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.studies.design import Protocol
+from experiments.studies.settings import expect_least
 
 Placement = Literal[
     "none",
@@ -99,7 +99,7 @@ class Folder:
     def __post_init__(self) -> None:
         """Checks the numbers."""
         check_seconds(self.checkpoint_every)
-        expect(self.chunk is None or self.chunk >= 1, "--chunk of 1 or more", self.chunk)
+        expect_least(self, 1, "chunk")
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,12 @@ class Compare:
         fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
         for rate in rates:
             expect(0 <= rate <= 1, "--rates in [0, 1]", rate, fix)
-        expect_least(self.arms, "seeds")
+        expect_least(self.arms, 1, "seeds")
         expect(0 <= self.arms.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.arms.seed)
 
     def _check_training(self) -> None:
-        expect_least(self.data, "train_size", "test_size")
-        expect_least(self.training, "epochs", "batch_size")
+        expect_least(self.data, 1, "train_size", "test_size")
+        expect_least(self.training, 1, "epochs", "batch_size")
         rate, decay = self.training.learning_rate, self.training.weight_decay
         expect(0 < rate < math.inf, "a --learning-rate above 0", rate, "Try 0.003.")
         expect(0 <= decay < math.inf, "a --weight-decay of 0 or more", decay, "0 turns it off.")
@@ -147,24 +147,3 @@ class Compare:
         training, arms = self.training, self.arms
         numbers = (training.epochs, training.batch_size, training.learning_rate)
         return Protocol(*numbers, arms.seeds, arms.seed)
-
-
-def command(config: Compare) -> str:
-    """What reproduces the run: every setting that is not the default."""
-    default, words = asdict(Compare()), ["python", "-m", "experiments", "compare"]
-    for group, settings in asdict(config).items():
-        for name, value in settings.items():
-            if value != default[group][name]:
-                words += [f"--{name.replace('_', '-')}", *_words(value)]
-    return shlex.join(words)
-
-
-def _words(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
-
-
-def expect_least(settings: Any, *names: str) -> None:
-    """Refuses smaller numbers than 1."""
-    for name in names:
-        value = getattr(settings, name)
-        expect(value >= 1, f"--{name.replace('_', '-')} of 1 or more", value)

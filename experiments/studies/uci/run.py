@@ -23,19 +23,18 @@ from rich.console import Console
 
 from experiments.report.files import Files, as_json
 from experiments.report.page import Page, Picture, render
-from experiments.report.verdict import Conclusion, Verdict
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
-from experiments.runs.keeping import Keeping
+from experiments.report.verdict import Conclusion
+from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.runs.work import Work
-from experiments.studies.again import again
+from experiments.studies.settings import command_line, in_shell
+from experiments.studies.study import Study, whole
 from experiments.studies.uci import arms, compare, data, figures, report, train
 from experiments.studies.uci.arms import Problem
 from experiments.studies.uci.config import Uci
 from experiments.studies.uci.protocol import PROTOCOLS, TOLERANCES, Hyperparameters
 from experiments.studies.uci.score import Result
 from experiments.training.keys import seed_keys
+from experiments.training.sweep import Checkpoints
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
 
@@ -54,13 +53,7 @@ def lacks(config: Uci) -> str:
     return f"no {', '.join(missing)} in {config.data_dir} (--data-dir)" if missing else ""
 
 
-def uci(config: Uci) -> Verdict:
-    """Runs, prints and writes; whether all that is published was met."""
-    runs.check_folder(config.output, config.overwrite)
-    return training.judged(prepare(config), config.output, config.overwrite)
-
-
-def prepare(config: Uci) -> Work[Found]:
+def prepare(config: Uci) -> Runnable[Found]:
     """Reads everything before anything is trained."""
     config = config.anywhere
     protocol, keys = PROTOCOLS[config.protocol], seed_keys(config.seed, config.seeds)
@@ -73,8 +66,8 @@ def prepare(config: Uci) -> Work[Found]:
         problems[name] = Problem(folder, splits, longer, chosen[name], keys, config.drawn)
         published[name] = data.published(folder, protocol.published, len(splits.mean))
     cases = {name: Case(None, train.inputs(problem[1:])) for name, problem in problems.items()}
-    return Work(
-        Head.of("run uci", config.seed, config, cases),
+    return Runnable(
+        Head.of(command_line("run uci", config), config, cases),
         partial(_train, config, problems, published),
         tables=partial(_tables, config),
         compared={"results.csv": 3, "arms.csv": 4},
@@ -88,24 +81,24 @@ def _train(
     config: Uci,
     problems: Mapping[str, Problem],
     published: Mapping[str, data.Published | None],
-    keeping: Keeping,
+    checkpoints: Checkpoints,
 ) -> Found:
     """Set after set; each arm is a part."""
     results, beside = {}, {}
     for name, problem in problems.items():
         if config.search:
-            found = keeping.part(f"{name}-search", lambda p=problem: arms.search(p)._asdict())
+            found = checkpoints.part(f"{name}-search", lambda p=problem: arms.search(p)._asdict())
             problem = problem._replace(chosen=Hyperparameters(**found))
-        results[name] = _part(keeping, name, lambda p=problem: train.run(*p[1:]))
+        results[name] = _part(checkpoints, name, lambda p=problem: train.run(*p[1:]))
         beside[name] = {
-            arm: _part(keeping, f"{name}-{arm}", lambda p=problem, a=arm: arms.run_arm(a, p))
+            arm: _part(checkpoints, f"{name}-{arm}", lambda p=problem, a=arm: arms.run_arm(a, p))
             for arm in config.arms
         }
     return Found(published, results, beside)
 
 
-def _part(keeping: Keeping, name: str, make: Callable[[], Result]) -> Result:
-    return Result(**keeping.part(name, lambda: make()._asdict()))
+def _part(checkpoints: Checkpoints, name: str, make: Callable[[], Result]) -> Result:
+    return Result(**checkpoints.part(name, lambda: make()._asdict()))
 
 
 def _compared(config: Uci, found: Found) -> list[compare.Row]:
@@ -120,7 +113,7 @@ def _compared(config: Uci, found: Found) -> list[compare.Row]:
 def _concluded(config: Uci, found: Found) -> Conclusion:
     compared = _compared(config, found)
     verdict, words = compare.verdict(compared).value, compare.in_words(compared)
-    return Conclusion("uci", CLAIM, verdict, words, again("uci", config))
+    return Conclusion("uci", CLAIM, verdict, words, in_shell("run uci", config))
 
 
 def _tables(config: Uci, found: Found) -> Files:
@@ -163,3 +156,6 @@ def _caption(config: Uci) -> str:
         f"{config.drawn:,} samples. ± is the standard error over splits; differences are paired "
         "by split."
     )
+
+
+UCI = Study(CLAIM, Uci(), whole(prepare), lacks)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from experiments.runs.keeping import Keeping
 from experiments.studies.uncertainty import measure, regression, train
 from experiments.studies.uncertainty.claim import ByArm
 from experiments.studies.uncertainty.config import Uncertainty
@@ -16,6 +15,7 @@ from experiments.studies.uncertainty.measure import Passes
 from experiments.studies.uncertainty.train import Params, Plan
 from experiments.training.inputs import Inputs, of_networks
 from experiments.training.keys import seed_keys
+from experiments.training.sweep import Checkpoints
 
 
 class Found(NamedTuple):
@@ -35,9 +35,9 @@ def inputs(config: Uncertainty, digits: Digits) -> Inputs:
     )
 
 
-def find(config: Uncertainty, digits: Digits, keeping: Keeping) -> Found:
+def find(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Found:
     """Trains all networks, then takes each seed's passes apart."""
-    networks = _networks(config, digits, keeping)
+    networks = _networks(config, digits, checkpoints)
     results, means, information = [], [], []
     keys = seed_keys(config.seed, config.seeds)
     for seed, key in enumerate(keys):
@@ -47,12 +47,12 @@ def find(config: Uncertainty, digits: Digits, keeping: Keeping) -> Found:
         results.append(measure.by_count(passes, digits.y_test))
         means.append({arm: part.first(len(part.test)) for arm, part in passes.items()})
         information.append(measure.information(passes["MC dropout"]))
-        keeping.pause()
+        checkpoints.pause()
     curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
     return Found(measure.stack(results), means, information, curves)
 
 
-def _networks(config: Uncertainty, digits: Digits, keeping: Keeping) -> Params:
+def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Params:
     """The trained ones of all seeds and members; one part, for they take most of the time."""
     plan, keys, rate = _plan(config, digits), _keys(config).ravel(), jnp.float32(config.rate)
 
@@ -65,7 +65,7 @@ def _networks(config: Uncertainty, digits: Digits, keeping: Keeping) -> Params:
             for layer, leaf in enumerate(leaves)
         }
 
-    kept, layers = keeping.part("networks", fitted), range(len(plan.sizes) - 1)
+    kept, layers = checkpoints.part("networks", fitted), range(len(plan.sizes) - 1)
     return [
         (jnp.asarray(kept[f"kernel{layer}"]), jnp.asarray(kept[f"bias{layer}"])) for layer in layers
     ]

@@ -1,7 +1,7 @@
 """What the run folder holds besides configuration and manifest."""
 
 from experiments.report.page import Page, Picture, render
-from experiments.studies.again import again
+from experiments.studies.settings import in_shell
 from experiments.studies.uncertainty import claim, figures, regression, report
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
@@ -28,7 +28,7 @@ def files(
          report.page_grid(found.table, config.samples, config.members)],
         [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()],
         {"protocol": words, "regression": _growth(found.curves)},
-        again("uncertainty", config),
+        in_shell("run uncertainty", config),
     )  # fmt: skip
     return {**pictures, "report.html": render(page)}
 

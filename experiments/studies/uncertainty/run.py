@@ -25,11 +25,10 @@ from rich.console import Console
 
 from experiments.report.files import Files, as_json
 from experiments.report.verdict import Conclusion, Verdict
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
+from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.runs.work import Work
-from experiments.studies.again import again
+from experiments.studies.settings import command_line, in_shell
+from experiments.studies.study import Study, whole
 from experiments.studies.uncertainty import claim, data, experiment, report
 from experiments.studies.uncertainty.claim import Difference
 from experiments.studies.uncertainty.config import Uncertainty
@@ -43,25 +42,13 @@ CLAIM = (
 )
 
 
-def lacks(config: Uncertainty) -> str:
-    """The digits are there always: they come with scikit-learn."""
-    del config
-    return ""
-
-
-def uncertainty(config: Uncertainty) -> Verdict:
-    """Trains, measures, prints and writes."""
-    runs.check_folder(config.output, config.overwrite)
-    return training.judged(prepare(config), config.output, config.overwrite)
-
-
-def prepare(config: Uncertainty) -> Work[Found]:
+def prepare(config: Uncertainty) -> Runnable[Found]:
     """Splits the digits, and makes them unfamiliar."""
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
     case = Case(None, experiment.inputs(config.used, digits))
-    return Work(
-        Head.of("run uncertainty", config.seed, config, {"digits": case}),
+    return Runnable(
+        Head.of(command_line("run uncertainty", config), config, {"digits": case}),
         partial(experiment.find, config.used, digits),
         tables=partial(_tables, config),
         compared={"results.csv": 3},
@@ -82,7 +69,7 @@ def _verdict(config: Uncertainty, found: Found) -> Verdict:
 
 def _concluded(config: Uncertainty, found: Found) -> Conclusion:
     words, verdict = claim.in_words(_compared(config, found)), _verdict(config, found).value
-    return Conclusion("uncertainty", CLAIM, verdict, words, again("uncertainty", config))
+    return Conclusion("uncertainty", CLAIM, verdict, words, in_shell("run uncertainty", config))
 
 
 def _tables(config: Uncertainty, found: Found) -> Files:
@@ -104,3 +91,6 @@ def _show(config: Uncertainty, digits: Digits, found: Found) -> None:
     console.print(report.screen(found.table, used.samples, used.members))
     for line in (report.NOTE, caption(used, digits), _concluded(config, found).words):
         console.print(line)
+
+
+UNCERTAINTY = Study(CLAIM, Uncertainty(), whole(prepare))
