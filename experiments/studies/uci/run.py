@@ -17,35 +17,29 @@ concrete set worse.
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
 
 from rich.console import Console
 
 from experiments.report.files import Files, as_json
 from experiments.report.page import Page, Picture, render
 from experiments.report.verdict import Conclusion, Verdict
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
+from experiments.runs.execute import judged
+from experiments.runs.folder import check_folder
 from experiments.runs.keeping import Keeping
 from experiments.runs.manifest import Case, Head
 from experiments.runs.work import Work
 from experiments.studies.again import again
-from experiments.studies.uci import arms, compare, data, figures, report, train
-from experiments.studies.uci.arms import Problem
+from experiments.studies.uci import data, figures, published, report, train
+from experiments.studies.uci.arms import ARMS, search
 from experiments.studies.uci.config import Uci
 from experiments.studies.uci.protocol import PROTOCOLS, TOLERANCES, Hyperparameters
+from experiments.studies.uci.published import Comparison, Results, Sets
 from experiments.studies.uci.score import Result
+from experiments.studies.uci.train import Problem
 from experiments.training.keys import seed_keys
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
-
-
-class Found(NamedTuple):
-    """Of each set: what is published, and what came out."""
-
-    published: Mapping[str, data.Published | None]
-    results: dict[str, Result]
-    beside: dict[str, dict[str, Result]]
+WIDTH = 120  # columns that the table takes
 
 
 def lacks(config: Uci) -> str:
@@ -56,101 +50,110 @@ def lacks(config: Uci) -> str:
 
 def uci(config: Uci) -> Verdict:
     """Runs, prints and writes; whether all that is published was met."""
-    runs.check_folder(config.output, config.overwrite)
-    return training.judged(prepare(config), config.output, config.overwrite)
+    check_folder(config.output, config.overwrite)
+    return judged(prepare(config), config.output, config.overwrite)
 
 
-def prepare(config: Uci) -> Work[Found]:
+def prepare(config: Uci) -> Work[Sets]:
     """Reads everything before anything is trained."""
     config = config.anywhere
-    protocol, keys = PROTOCOLS[config.protocol], seed_keys(config.seed, config.seeds)
-    longer = protocol._replace(epochs=config.length)
     chosen = {name: config.hyperparameters(name) for name in config.names}
-    problems, published = {}, {}
-    for name in config.names:
-        folder = config.data_dir / name
-        splits = data.load(folder)
-        problems[name] = Problem(folder, splits, longer, chosen[name], keys, config.drawn)
-        published[name] = data.published(folder, protocol.published, len(splits.mean))
-    cases = {name: Case(None, train.inputs(problem[1:])) for name, problem in problems.items()}
+    problems = {name: _problem(config, name, numbers) for name, numbers in chosen.items()}
+    known = {name: _published(problem) for name, problem in problems.items()}
+    cases = {name: Case(None, train.inputs(problem)) for name, problem in problems.items()}
     return Work(
         Head.of("run uci", config.seed, config, cases),
-        partial(_train, config, problems, published),
+        partial(_train, config, problems, known),
         tables=partial(_tables, config),
         compared={"results.csv": 3, "arms.csv": 4},
         figures=partial(_figures, config),
         show=partial(_show, config),
-        verdict=lambda found: compare.verdict(_compared(config, found)),
+        verdict=lambda sets: published.verdict(_compared(config, sets)),
     )
+
+
+def _problem(config: Uci, name: str, chosen: Hyperparameters) -> Problem:
+    folder = config.data_dir / name
+    protocol = PROTOCOLS[config.protocol]._replace(epochs=config.length)
+    seeds = seed_keys(config.seed, config.seeds)
+    return Problem(folder, data.load(folder), protocol, seeds, config.drawn, chosen)
+
+
+def _published(problem: Problem) -> published.Published | None:
+    prefix, count = problem.protocol.published, len(problem.splits.mean)
+    return published.load(problem.folder, prefix, count)
 
 
 def _train(
     config: Uci,
     problems: Mapping[str, Problem],
-    published: Mapping[str, data.Published | None],
+    known: Mapping[str, published.Published | None],
     keeping: Keeping,
-) -> Found:
-    """Set after set; each arm is a part."""
-    results, beside = {}, {}
-    for name, problem in problems.items():
+) -> Sets:
+    """Set after set; whatever is trained in one go is kept."""
+
+    def kept(name: str, make: Callable[[], Result]) -> Result:
+        return Result(**keeping.part(name, lambda: make()._asdict()))
+
+    def of_set(name: str, problem: Problem) -> Results:
         if config.search:
-            found = keeping.part(f"{name}-search", lambda p=problem: arms.search(p)._asdict())
-            problem = problem._replace(chosen=Hyperparameters(**found))
-        results[name] = _part(keeping, name, lambda p=problem: train.run(*p[1:]))
-        beside[name] = {
-            arm: _part(keeping, f"{name}-{arm}", lambda p=problem, a=arm: arms.run_arm(a, p))
+            numbers = keeping.part(f"{name}-search", lambda: search(problem)._asdict())
+            problem = problem._replace(chosen=Hyperparameters(**numbers))
+        ours = kept(name, lambda: train.run(problem))
+        beside = {
+            arm: kept(f"{name}-{arm}", lambda arm=arm: train.run(ARMS[arm](problem)))
             for arm in config.arms
         }
-    return Found(published, results, beside)
+        return Results(known[name], ours, beside)
+
+    return {name: of_set(name, problem) for name, problem in problems.items()}
 
 
-def _part(keeping: Keeping, name: str, make: Callable[[], Result]) -> Result:
-    return Result(**keeping.part(name, lambda: make()._asdict()))
+def _compared(config: Uci, sets: Sets) -> list[Comparison]:
+    return published.compare(sets, TOLERANCES if config.protocol == "original" else {})
 
 
-def _compared(config: Uci, found: Found) -> list[compare.Row]:
-    tolerances = TOLERANCES if config.protocol == "original" else {}
-    return [
-        row
-        for name, result in found.results.items()
-        for row in compare.rows(name, result, found.published[name], tolerances.get(name))
-    ]
-
-
-def _concluded(config: Uci, found: Found) -> Conclusion:
-    compared = _compared(config, found)
-    verdict, words = compare.verdict(compared).value, compare.in_words(compared)
+def _concluded(config: Uci, sets: Sets) -> Conclusion:
+    compared = _compared(config, sets)
+    verdict, words = published.verdict(compared).value, published.in_words(compared)
     return Conclusion("uci", CLAIM, verdict, words, again("uci", config))
 
 
-def _tables(config: Uci, found: Found) -> Files:
+def _tables(config: Uci, sets: Sets) -> Files:
     return {
         "config.json": as_json(dataclasses.asdict(config)),
-        "results.csv": report.results_csv(found.results, found.published),
-        "arms.csv": report.arms_csv(found.beside),
-        **_concluded(config, found).file(),
+        "results.csv": report.results_csv(sets),
+        "arms.csv": report.arms_csv(sets),
+        **_concluded(config, sets).file(),
     }
 
 
-def _figures(config: Uci, found: Found) -> Files:
-    caption, concluded = _caption(config), _concluded(config, found)
+def _figures(config: Uci, sets: Sets) -> Files:
+    caption, concluded, beside = _caption(config), _concluded(config, sets), report.beside(sets)
     pictures = {
-        "published.png": figures.against_published(found.results, found.published, caption),
-        "samples.png": figures.likelihood_by_samples(found.results, caption),
+        "published.png": figures.against_published(sets, caption),
+        "samples.png": figures.likelihood_by_samples(sets, caption),
     }
-    compared = _compared(config, found)
-    grids = [report.page_grid(compared), *report.arms_grids(found.results, found.beside)]
-    shown = [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()]
-    facts, verdict = {"protocol": caption}, concluded.verdict.capitalize()
-    page = Page(f"{CLAIM}?", verdict, grids, shown, facts, concluded.command)
+    page = Page(
+        f"{CLAIM}?",
+        concluded.verdict.capitalize(),
+        [
+            report.comparison(_compared(config, sets), "Ours and published"),
+            *[beside] * bool(beside.rows),
+        ],
+        [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()],
+        {"protocol": caption},
+        concluded.command,
+    )
     return {**pictures, "report.html": render(page)}
 
 
-def _show(config: Uci, found: Found) -> None:
-    console = Console(highlight=False, width=max(Console().width, report.WIDTH))
-    console.print(report.table(_compared(config, found)))
+def _show(config: Uci, sets: Sets) -> None:
+    console = Console(highlight=False, width=max(Console().width, WIDTH))
+    title = "Gal & Ghahramani 2016, repeated"
+    console.print(report.screen(report.comparison(_compared(config, sets), title)))
     if config.arms:
-        console.print(report.arms_table(found.results, found.beside))
+        console.print(report.screen(report.beside(sets)))
     console.print(_caption(config))
 
 

@@ -1,15 +1,12 @@
 """The claim against the numbers: paired differences, and what follows from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 from experiments.report.intervals import LEVEL, Interval, interval
 from experiments.report.verdict import Verdict
-from experiments.studies.uncertainty.measure import Scores
+from experiments.studies.uncertainty.measure import ByArm, Scores
 
-ByArm = Mapping[tuple[str, int], Mapping[str, np.ndarray]]
 HIGHER = {name for name in Scores._fields if name.endswith(("accuracy", "auroc"))}
 PRIMARY = ("ece", "nll", "unseen_auroc", "corrupted_auroc")
 PRIMARY_LEVEL = 1 - (1 - LEVEL) / len(PRIMARY)  # so that all four hold together at 95 %

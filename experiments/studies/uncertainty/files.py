@@ -5,11 +5,11 @@ from experiments.studies.again import again
 from experiments.studies.uncertainty import claim, figures, regression, report
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.experiment import Found
+from experiments.studies.uncertainty.experiment import Results
 
 
 def files(
-    config: Uncertainty, digits: Digits, found: Found, title: str, verdict: str
+    config: Uncertainty, digits: Digits, found: Results, title: str, verdict: str
 ) -> dict[str, bytes]:
     """Pictures and the page, by their names."""
     words, labels = caption(config, digits), digits.y_test

@@ -8,8 +8,8 @@ from rich.table import Table as Screen
 from experiments.report.files import as_csv
 from experiments.report.intervals import LEVEL, Interval, interval
 from experiments.report.table import Cell, Table
-from experiments.studies.uncertainty.claim import TITLES, ByArm, Difference, differences
-from experiments.studies.uncertainty.measure import Scores
+from experiments.studies.uncertainty.claim import TITLES, Difference, differences
+from experiments.studies.uncertainty.measure import ByArm, Scores
 
 WIDTH = 118  # columns that the table takes
 NOTE = (

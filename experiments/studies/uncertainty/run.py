@@ -34,7 +34,7 @@ from experiments.studies.uncertainty import claim, data, experiment, report
 from experiments.studies.uncertainty.claim import Difference
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.experiment import Found
+from experiments.studies.uncertainty.experiment import Results
 from experiments.studies.uncertainty.files import caption, files
 
 CLAIM = (
@@ -55,14 +55,14 @@ def uncertainty(config: Uncertainty) -> Verdict:
     return training.judged(prepare(config), config.output, config.overwrite)
 
 
-def prepare(config: Uncertainty) -> Work[Found]:
+def prepare(config: Uncertainty) -> Work[Results]:
     """Splits the digits, and makes them unfamiliar."""
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
     case = Case(None, experiment.inputs(config.used, digits))
     return Work(
         Head.of("run uncertainty", config.seed, config, {"digits": case}),
-        partial(experiment.find, config.used, digits),
+        partial(experiment.run, config.used, digits),
         tables=partial(_tables, config),
         compared={"results.csv": 3},
         figures=partial(_figures, config, digits),
@@ -72,20 +72,20 @@ def prepare(config: Uncertainty) -> Work[Found]:
     )
 
 
-def _compared(config: Uncertainty, found: Found) -> list[Difference]:
+def _compared(config: Uncertainty, found: Results) -> list[Difference]:
     return claim.primary(found.table, config.used.samples)
 
 
-def _verdict(config: Uncertainty, found: Found) -> Verdict:
+def _verdict(config: Uncertainty, found: Results) -> Verdict:
     return Verdict.UNDECIDED if config.smoke else claim.verdict(_compared(config, found))
 
 
-def _concluded(config: Uncertainty, found: Found) -> Conclusion:
+def _concluded(config: Uncertainty, found: Results) -> Conclusion:
     words, verdict = claim.in_words(_compared(config, found)), _verdict(config, found).value
     return Conclusion("uncertainty", CLAIM, verdict, words, again("uncertainty", config))
 
 
-def _tables(config: Uncertainty, found: Found) -> Files:
+def _tables(config: Uncertainty, found: Results) -> Files:
     return {
         "config.json": as_json(dataclasses.asdict(config)),
         "results.csv": report.results_csv(found.table),
@@ -93,13 +93,13 @@ def _tables(config: Uncertainty, found: Found) -> Files:
     }
 
 
-def _figures(config: Uncertainty, digits: Digits, found: Found) -> Files:
+def _figures(config: Uncertainty, digits: Digits, found: Results) -> Files:
     concluded = _concluded(config, found)
     said = f"{concluded.verdict.capitalize()}. {concluded.words}"
     return files(config.used, digits, found, f"{CLAIM}?", said)
 
 
-def _show(config: Uncertainty, digits: Digits, found: Found) -> None:
+def _show(config: Uncertainty, digits: Digits, found: Results) -> None:
     used, console = config.used, Console(highlight=False, width=max(Console().width, report.WIDTH))
     console.print(report.screen(found.table, used.samples, used.members))
     for line in (report.NOTE, caption(used, digits), _concluded(config, found).words):
