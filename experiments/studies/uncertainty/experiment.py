@@ -1,6 +1,6 @@
 """From settings and data to all that tables and figures need."""
 
-from collections import ChainMap
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -54,15 +54,15 @@ def run(config: Uncertainty, digits: Digits, keeping: Keeping) -> Results:
 def _networks(config: Uncertainty, digits: Digits, keeping: Keeping) -> Layers:
     """Of all seeds and members; kept at once, for they take most of the time."""
     plan, numbers = _plan(config, digits), (jnp.int32(config.epochs), jnp.float32(config.rate))
+    shared = (*numbers, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train))
+    names = [(f"kernel{layer}", f"bias{layer}") for layer in range(len(plan.sizes) - 1)]
 
     def trained() -> dict[str, np.ndarray]:
-        shared = (*numbers, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train))
-        layers = enumerate(fit.fit(plan, shared, _keys(config)))
-        named = ({f"kernel{n}": kernel, f"bias{n}": bias} for n, (kernel, bias) in layers)
-        return dict(ChainMap(*named))
+        leaves = jax.tree.leaves(fit.fit(plan, shared, _keys(config)))
+        return dict(zip(itertools.chain(*names), leaves, strict=True))
 
     kept = keeping.part("networks", trained)
-    return [(kept[f"kernel{layer}"], kept[f"bias{layer}"]) for layer in range(len(plan.sizes) - 1)]
+    return [(jnp.asarray(kept[kernel]), jnp.asarray(kept[bias])) for kernel, bias in names]
 
 
 def _keys(config: Uncertainty) -> Key[Array, " networks"]:
