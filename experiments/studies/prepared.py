@@ -27,7 +27,7 @@ def prepared(head: Head) -> Work[Any]:
     config = parse.parse(KINDS[head.command], head.config, "config")
     cuts = {title: case.layout for title, case in head.cases.items() if case.layout}
     if isinstance(config, Compare):
-        return compare.prepare(config, cuts.get(compare.CASE))
+        return compare.prepare(config, cuts)
     if isinstance(config, Uci):
         return uci.prepare(config)
     if isinstance(config, Uncertainty):

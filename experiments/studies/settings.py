@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.errors import expect
 from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.studies.design import Protocol
 
 SMOKE = {"train_size": 60, "test_size": 90, "epochs": 2, "seeds": 2, "batch_size": 20}
 
@@ -64,3 +65,8 @@ class Settings:
     def used(self) -> "Settings":
         """What is trained: the same, or the smallest version."""
         return replace(self, **SMOKE) if self.smoke else self
+
+    @property
+    def protocol(self) -> Protocol:
+        """What is common to all that is trained."""
+        return Protocol(*(getattr(self.used, name) for name in Protocol._fields))

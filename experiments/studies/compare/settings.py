@@ -8,13 +8,27 @@ high rate is not judged by its slowness. With 1,000 images and 30 epochs every r
 """
 
 import math
-from dataclasses import dataclass, field
+import shlex
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 from experiments.errors import expect
 from experiments.models import Activation
 from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
-from experiments.studies.compare.placements import PLACEMENTS, Placement
+from experiments.studies.design import Protocol
+
+Placement = Literal[
+    "none",
+    "input",
+    "first-hidden",
+    "last-hidden",
+    "before-activation",
+    "after-activation",
+    "input-and-hidden",
+    "logits",
+]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 
 @dataclass(frozen=True)
@@ -145,6 +159,27 @@ class Compare:
             batch,
             "Make it smaller, or raise --train-size.",
         )
+
+    @property
+    def protocol(self) -> Protocol:
+        """What is common to all that is trained."""
+        training, arms = self.training, self.arms
+        numbers = (training.epochs, training.batch_size, training.learning_rate)
+        return Protocol(*numbers, arms.seeds, arms.seed)
+
+
+def command(config: Compare) -> str:
+    """What reproduces the run: every setting that is not the default."""
+    default, words = asdict(Compare()), ["python", "-m", "experiments", "compare"]
+    for group, settings in asdict(config).items():
+        for name, value in settings.items():
+            if value != default[group][name]:
+                words += [f"--{name.replace('_', '-')}", *_words(value)]
+    return shlex.join(words)
+
+
+def _words(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def _expect_positive(flag: str, value: int) -> None:
