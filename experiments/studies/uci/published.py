@@ -1,7 +1,6 @@
 """Ours against published, split by split: differences and agreement."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from experiments.report.verdict import Verdict
 from experiments.studies.uci.data import numbers
 from experiments.studies.uci.protocol import Tolerance
 from experiments.studies.uci.score import Result
+from experiments.studies.uci.train import Problem
 
 MEASURES = ("RMSE", "log-likelihood")
 SE_ALLOWED = 3  # where no tolerance is given
@@ -64,12 +64,13 @@ class Comparison(NamedTuple):
         return abs(self.difference.mean) <= self.tolerance
 
 
-def load(folder: Path, prefix: str, splits: int) -> Published | None:
-    """The published result of each split, if the folder has it."""
-    files = [folder / "published" / f"{prefix}.test_{name}.txt" for name in ("MC_rmse", "ll")]
+def load(problem: Problem) -> Published | None:
+    """The published result of each split, if the set's folder has it."""
+    folder, prefix = problem.folder / "published", problem.protocol.published
+    files = [folder / f"{prefix}.test_{name}.txt" for name in ("MC_rmse", "ll")]
     if not all(file.exists() for file in files):
         return None
-    columns = [numbers(file, 1) for file in files]
+    columns, splits = [numbers(file, 1) for file in files], len(problem.splits.mean)
     for file, column in zip(files, columns, strict=True):
         expect(len(column) == splits, f"{splits} numbers in {file}, one a split", len(column))
     return Published(*columns)

@@ -14,32 +14,27 @@ far better (RMSE 0.55 for 1.71: at the published rate it underfits), wine and th
 concrete set worse.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from rich.console import Console
-
-from experiments.report.files import Files, as_json
-from experiments.report.page import Page, Picture, render
-from experiments.report.verdict import Conclusion, Verdict
+from experiments.report.report import Report
+from experiments.report.verdict import Verdict
 from experiments.runs.execute import judged
 from experiments.runs.folder import check_folder
 from experiments.runs.keeping import Keeping
 from experiments.runs.manifest import Case, Head
 from experiments.runs.work import Work
-from experiments.studies.again import again
-from experiments.studies.uci import data, figures, published, report, train
+from experiments.studies.uci import data, published, train
 from experiments.studies.uci.arms import ARMS, search
 from experiments.studies.uci.config import Uci
-from experiments.studies.uci.protocol import PROTOCOLS, TOLERANCES, Hyperparameters
-from experiments.studies.uci.published import Comparison, Results, Sets
+from experiments.studies.uci.protocol import PROTOCOLS, Hyperparameters
+from experiments.studies.uci.published import Published, Results, Sets
+from experiments.studies.uci.report import report
 from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 from experiments.training.keys import seed_keys
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
-WIDTH = 120  # columns that the table takes
 
 
 def lacks(config: Uci) -> str:
@@ -59,16 +54,17 @@ def prepare(config: Uci) -> Work[Sets]:
     config = config.anywhere
     chosen = {name: config.hyperparameters(name) for name in config.names}
     problems = {name: _problem(config, name, numbers) for name, numbers in chosen.items()}
-    known = {name: _published(problem) for name, problem in problems.items()}
+    known = {name: published.load(problem) for name, problem in problems.items()}
     cases = {name: Case(None, train.inputs(problem)) for name, problem in problems.items()}
+    reported: Callable[[Sets], Report] = partial(report, CLAIM, config)
     return Work(
         Head.of("run uci", config.seed, config, cases),
         partial(_train, config, problems, known),
-        tables=partial(_tables, config),
+        tables=lambda sets: reported(sets).files(),
         compared={"results.csv": 3, "arms.csv": 4},
-        figures=partial(_figures, config),
-        show=partial(_show, config),
-        verdict=lambda sets: published.verdict(_compared(config, sets)),
+        figures=lambda sets: reported(sets).figures(),
+        show=lambda sets: reported(sets).show(),
+        verdict=lambda sets: reported(sets).verdict,
     )
 
 
@@ -79,15 +75,10 @@ def _problem(config: Uci, name: str, chosen: Hyperparameters) -> Problem:
     return Problem(folder, data.load(folder), protocol, seeds, config.drawn, chosen)
 
 
-def _published(problem: Problem) -> published.Published | None:
-    prefix, count = problem.protocol.published, len(problem.splits.mean)
-    return published.load(problem.folder, prefix, count)
-
-
 def _train(
     config: Uci,
     problems: Mapping[str, Problem],
-    known: Mapping[str, published.Published | None],
+    known: Mapping[str, Published | None],
     keeping: Keeping,
 ) -> Sets:
     """Set after set; whatever is trained in one go is kept."""
@@ -107,62 +98,3 @@ def _train(
         return Results(known[name], ours, beside)
 
     return {name: of_set(name, problem) for name, problem in problems.items()}
-
-
-def _compared(config: Uci, sets: Sets) -> list[Comparison]:
-    return published.compare(sets, TOLERANCES if config.protocol == "original" else {})
-
-
-def _concluded(config: Uci, sets: Sets) -> Conclusion:
-    compared = _compared(config, sets)
-    verdict, words = published.verdict(compared).value, published.in_words(compared)
-    return Conclusion("uci", CLAIM, verdict, words, again("uci", config))
-
-
-def _tables(config: Uci, sets: Sets) -> Files:
-    return {
-        "config.json": as_json(dataclasses.asdict(config)),
-        "results.csv": report.results_csv(sets),
-        "arms.csv": report.arms_csv(sets),
-        **_concluded(config, sets).file(),
-    }
-
-
-def _figures(config: Uci, sets: Sets) -> Files:
-    caption, concluded, beside = _caption(config), _concluded(config, sets), report.beside(sets)
-    pictures = {
-        "published.png": figures.against_published(sets, caption),
-        "samples.png": figures.likelihood_by_samples(sets, caption),
-    }
-    page = Page(
-        f"{CLAIM}?",
-        concluded.verdict.capitalize(),
-        [
-            report.comparison(_compared(config, sets), "Ours and published"),
-            *[beside] * bool(beside.rows),
-        ],
-        [Picture(name.removesuffix(".png"), png) for name, png in pictures.items()],
-        {"protocol": caption},
-        concluded.command,
-    )
-    return {**pictures, "report.html": render(page)}
-
-
-def _show(config: Uci, sets: Sets) -> None:
-    console = Console(highlight=False, width=max(Console().width, WIDTH))
-    title = "Gal & Ghahramani 2016, repeated"
-    console.print(report.screen(report.comparison(_compared(config, sets), title)))
-    if config.arms:
-        console.print(report.screen(report.beside(sets)))
-    console.print(_caption(config))
-
-
-def _caption(config: Uci) -> str:
-    protocol = PROTOCOLS[config.protocol]
-    hidden = " and ".join(map(str, protocol.hidden))
-    return (
-        f"Protocol {config.protocol}: {config.length} epochs of Adam, batches of "
-        f"{protocol.batch_size}, hidden layers of {hidden} units; {config.seeds} seed(s) a split, "
-        f"{config.drawn:,} samples. ± is the standard error over splits; differences are paired "
-        "by split."
-    )
