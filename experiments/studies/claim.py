@@ -1,6 +1,6 @@
 """The claim against the numbers: each contrast with its interval, and what follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -47,11 +47,14 @@ def findings(design: Design, results: Mapping[str, Result]) -> list[Finding]:
         column = list(design.cases[case].arms).index(arm)
         return np.asarray(results[case].final[measure], np.float64)[:, column]
 
-    def find(contrast: Contrast) -> Finding:
-        sums = sum(weight * values(term) for term, weight in contrast.weights.items())
-        return Finding(contrast, interval(np.asarray(sums), level(len(design.contrasts))))
+    each = level(len(design.contrasts))
+    return [finding(contrast, values, each) for contrast in design.contrasts]
 
-    return [find(contrast) for contrast in design.contrasts]
+
+def finding(contrast: Contrast, values: Callable[[Term], np.ndarray], level: float) -> Finding:
+    """What came out of one part, from the values of its terms for each seed."""
+    sums = sum(weight * values(term) for term, weight in contrast.weights.items())
+    return Finding(contrast, interval(np.asarray(sums), level))
 
 
 def verdict(findings: Sequence[Finding]) -> Verdict:

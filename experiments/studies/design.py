@@ -73,6 +73,11 @@ def more(words: str, one: Term, other: Term, by: float = 0.0) -> Contrast:
     return Contrast(words, {one: 1.0, other: -1.0}, by)
 
 
+def less(words: str, one: Term, other: Term) -> Contrast:
+    """The one is smaller than the other."""
+    return Contrast(words, {one: 1.0, other: -1.0}, -math.inf, 0.0)
+
+
 def same(words: str, one: Term, other: Term, within: float) -> Contrast:
     """The two differ by less than something."""
     return Contrast(words, {one: 1.0, other: -1.0}, -within, within)

@@ -1,5 +1,7 @@
 """From settings and data to all that tables and figures need."""
 
+import itertools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
@@ -7,75 +9,69 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from experiments.studies.uncertainty import measure, regression, train
-from experiments.studies.uncertainty.claim import ByArm
+from experiments.models.layers import Layers
+from experiments.studies.uncertainty import measure, network, regression
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.measure import Passes
-from experiments.studies.uncertainty.train import Params, Plan
-from experiments.training.inputs import Inputs, of_networks
+from experiments.studies.uncertainty.measure import ByArm, Passes
+from experiments.training import fit
+from experiments.training.fit import Plan
+from experiments.training.inputs import Inputs
 from experiments.training.keys import seed_keys
 from experiments.training.sweep import Checkpoints
 
 
-class Found(NamedTuple):
-    """Of all seeds."""
+class Results(NamedTuple):
+    """Of all seeds: the scores, the mean of each arm's passes, and how far passes disagree."""
 
     table: ByArm
-    means: list[dict[str, Passes]]
+    means: list[Mapping[str, Passes]]
     information: list[Passes]
     curves: regression.Curves
 
 
 def inputs(config: Uncertainty, digits: Digits) -> Inputs:
     """Digests of what the networks start from."""
-    plan = _plan(config, digits)
-    return of_networks(
-        digits, _keys(config).ravel(), len(digits.y_train), plan.batch_size, plan.sizes[:-1]
-    )
+    return fit.inputs(_plan(config, digits), _keys(config), digits, len(digits.y_train))
 
 
-def find(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Found:
+def run(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
     """Trains all networks, then takes each seed's passes apart."""
-    networks = _networks(config, digits, checkpoints)
-    results, means, information = [], [], []
-    keys = seed_keys(config.seed, config.seeds)
+    networks, keys = _networks(config, digits, checkpoints), seed_keys(config.seed, config.seeds)
+    scores, means, information = [], [], []
     for seed, key in enumerate(keys):
-        first = seed * config.members
-        own = jax.tree.map(lambda leaf, i=first: leaf[i : i + config.members], networks)
+        members = slice(seed * config.members, (seed + 1) * config.members)
+        own = jax.tree.map(lambda leaf, members=members: leaf[members], networks)
         passes = measure.passes(own, digits, config.rate, key, config.samples)
-        results.append(measure.by_count(passes, digits.y_test))
-        means.append({arm: part.first(len(part.test)) for arm, part in passes.items()})
+        scores.append(measure.by_count(passes, digits.y_test))
+        means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
         information.append(measure.information(passes["MC dropout"]))
         checkpoints.pause()
     curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
-    return Found(measure.stack(results), means, information, curves)
+    return Results(measure.stack(scores), means, information, curves)
 
 
-def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Params:
-    """The trained ones of all seeds and members; one part, for they take most of the time."""
-    plan, keys, rate = _plan(config, digits), _keys(config).ravel(), jnp.float32(config.rate)
+def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Layers:
+    """Of all seeds and members; kept at once, for they take most of the time."""
+    plan, numbers = _plan(config, digits), (jnp.int32(config.epochs), jnp.float32(config.rate))
+    shared = (*numbers, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train))
+    names = [(f"kernel{layer}", f"bias{layer}") for layer in range(len(plan.sizes) - 1)]
 
-    def fitted() -> dict[str, np.ndarray]:
-        layers = train.fit(plan, keys, digits.x_train, digits.y_train, rate)
-        named = zip(("kernel", "bias"), zip(*layers, strict=True), strict=True)
-        return {
-            f"{name}{layer}": np.asarray(leaf)
-            for name, leaves in named
-            for layer, leaf in enumerate(leaves)
-        }
+    def trained() -> dict[str, np.ndarray]:
+        leaves = jax.tree.leaves(fit.fit(plan, shared, _keys(config)))
+        return dict(zip(itertools.chain(*names), leaves, strict=True))
 
-    kept, layers = checkpoints.part("networks", fitted), range(len(plan.sizes) - 1)
-    return [
-        (jnp.asarray(kept[f"kernel{layer}"]), jnp.asarray(kept[f"bias{layer}"])) for layer in layers
-    ]
+    kept = checkpoints.part("networks", trained)
+    return [(jnp.asarray(kept[kernel]), jnp.asarray(kept[bias])) for kernel, bias in names]
 
 
-def _keys(config: Uncertainty) -> Key[Array, "seeds members"]:
+def _keys(config: Uncertainty) -> Key[Array, " networks"]:
+    """Seed after seed, those of its members."""
     split = jax.vmap(lambda key: jax.random.split(key, config.members))
-    return split(seed_keys(config.seed, config.seeds))
+    return split(seed_keys(config.seed, config.seeds)).ravel()
 
 
 def _plan(config: Uncertainty, digits: Digits) -> Plan:
     sizes = (digits.x_train.shape[1], *config.widths, digits.classes)
-    return Plan(sizes, config.epochs, min(50, config.train_size), train.cross_entropy)
+    batch = min(50, config.train_size)
+    return Plan(network.init, network.cross_entropy, sizes, batch, len(digits.y_train) // batch)

@@ -10,8 +10,8 @@ from scipy.special import entr
 
 from experiments.report.figures import GREY, as_png
 from experiments.report.intervals import interval
-from experiments.studies.uncertainty.claim import PRIMARY, TITLES, ByArm
-from experiments.studies.uncertainty.measure import ARMS, Passes
+from experiments.studies.uncertainty.claim import PRIMARY, TITLES
+from experiments.studies.uncertainty.measure import ARMS, ByArm, Passes
 from experiments.studies.uncertainty.regression import GRID, Curves
 from jaxdrop import montecarlo
 

@@ -18,23 +18,18 @@ it is calibrated better, too (error -0.117 ± 0.013, an interval of its own). Fr
 changes; with 8 or fewer unseen classes are detected worse than by the one pass without any.
 """
 
-import dataclasses
+from collections.abc import Callable
 from functools import partial
 
-from rich.console import Console
-
-from experiments.report.files import Files, as_json
-from experiments.report.verdict import Conclusion, Verdict
+from experiments.report.report import Report
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.studies.settings import command_line, in_shell
+from experiments.studies.settings import command_line
 from experiments.studies.study import Study, whole
-from experiments.studies.uncertainty import claim, data, experiment, report
-from experiments.studies.uncertainty.claim import Difference
+from experiments.studies.uncertainty import data, experiment
 from experiments.studies.uncertainty.config import Uncertainty
-from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.experiment import Found
-from experiments.studies.uncertainty.files import caption, files
+from experiments.studies.uncertainty.experiment import Results
+from experiments.studies.uncertainty.report import report
 
 CLAIM = (
     "Monte-Carlo dropout is better calibrated than the deterministic network, "
@@ -42,55 +37,22 @@ CLAIM = (
 )
 
 
-def prepare(config: Uncertainty) -> Runnable[Found]:
+def prepare(config: Uncertainty) -> Runnable[Results]:
     """Splits the digits, and makes them unfamiliar."""
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
     case = Case(None, experiment.inputs(config.used, digits))
+    reported: Callable[[Results], Report] = partial(report, CLAIM, config, digits)
     return Runnable(
         Head.of(command_line("run uncertainty", config), config, {"digits": case}),
-        partial(experiment.find, config.used, digits),
-        tables=partial(_tables, config),
+        partial(experiment.run, config.used, digits),
+        tables=lambda results: reported(results).files(),
         compared={"results.csv": 3},
-        figures=partial(_figures, config, digits),
-        show=partial(_show, config, digits),
-        verdict=partial(_verdict, config),
+        figures=lambda results: reported(results).figures(),
+        show=lambda results: reported(results).show(),
+        verdict=lambda results: reported(results).verdict,
         point=0.01,
     )
-
-
-def _compared(config: Uncertainty, found: Found) -> list[Difference]:
-    return claim.primary(found.table, config.used.samples)
-
-
-def _verdict(config: Uncertainty, found: Found) -> Verdict:
-    return Verdict.UNDECIDED if config.smoke else claim.verdict(_compared(config, found))
-
-
-def _concluded(config: Uncertainty, found: Found) -> Conclusion:
-    words, verdict = claim.in_words(_compared(config, found)), _verdict(config, found).value
-    return Conclusion("uncertainty", CLAIM, verdict, words, in_shell("run uncertainty", config))
-
-
-def _tables(config: Uncertainty, found: Found) -> Files:
-    return {
-        "config.json": as_json(dataclasses.asdict(config)),
-        "results.csv": report.results_csv(found.table),
-        **_concluded(config, found).file(),
-    }
-
-
-def _figures(config: Uncertainty, digits: Digits, found: Found) -> Files:
-    concluded = _concluded(config, found)
-    said = f"{concluded.verdict.capitalize()}. {concluded.words}"
-    return files(config.used, digits, found, f"{CLAIM}?", said)
-
-
-def _show(config: Uncertainty, digits: Digits, found: Found) -> None:
-    used, console = config.used, Console(highlight=False, width=max(Console().width, report.WIDTH))
-    console.print(report.screen(found.table, used.samples, used.members))
-    for line in (report.NOTE, caption(used, digits), _concluded(config, found).words):
-        console.print(line)
 
 
 UNCERTAINTY = Study(CLAIM, Uncertainty(), whole(prepare))
