@@ -42,17 +42,11 @@ def runnable(
     """What any design asks of training; `report` says what came out."""
     tasks = results.tasks(design, settings.protocol, cut)
 
-    def reported(histories: Histories) -> Report:
-        return report(results.results(design, tasks, histories))
-
     return of_tasks(
         command,
         settings,
         tasks,
-        tables=lambda histories: reported(histories).files(),
+        report=lambda histories: report(results.results(design, tasks, histories)),
         compared={"results.csv": 3, "history.csv": 4},
-        figures=lambda histories: reported(histories).figures(),
-        show=lambda histories: reported(histories).show(),
-        verdict=lambda histories: reported(histories).verdict,
         point=point,
     )

@@ -17,7 +17,6 @@ concrete set worse.
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from experiments.report.report import Report
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.studies.settings import command_line
@@ -49,15 +48,11 @@ def prepare(config: Uci) -> Runnable[Sets]:
     problems = {name: _problem(config, name, numbers) for name, numbers in chosen.items()}
     known = {name: published.load(problem) for name, problem in problems.items()}
     cases = {name: Case(None, train.inputs(problem)) for name, problem in problems.items()}
-    reported: Callable[[Sets], Report] = partial(report, CLAIM, config)
     return Runnable(
         Head.of(command_line("run uci", config), config, cases),
         partial(_train, config, problems, known),
-        tables=lambda sets: reported(sets).files(),
+        partial(report, CLAIM, config),
         compared={"results.csv": 3, "arms.csv": 4},
-        figures=lambda sets: reported(sets).figures(),
-        show=lambda sets: reported(sets).show(),
-        verdict=lambda sets: reported(sets).verdict,
     )
 
 

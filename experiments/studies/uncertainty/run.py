@@ -18,10 +18,8 @@ it is calibrated better, too (error -0.117 ± 0.013, an interval of its own). Fr
 changes; with 8 or fewer unseen classes are detected worse than by the one pass without any.
 """
 
-from collections.abc import Callable
 from functools import partial
 
-from experiments.report.report import Report
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.studies.settings import command_line
@@ -42,15 +40,11 @@ def prepare(config: Uncertainty) -> Runnable[Results]:
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
     case = Case(None, experiment.inputs(config.used, digits))
-    reported: Callable[[Results], Report] = partial(report, CLAIM, config, digits)
     return Runnable(
         Head.of(command_line("run uncertainty", config), config, {"digits": case}),
         partial(experiment.run, config.used, digits),
-        tables=lambda results: reported(results).files(),
+        partial(report, CLAIM, config, digits),
         compared={"results.csv": 3},
-        figures=lambda results: reported(results).figures(),
-        show=lambda results: reported(results).show(),
-        verdict=lambda results: reported(results).verdict,
         point=0.01,
     )
 
