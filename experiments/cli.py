@@ -1,8 +1,10 @@
 """The command line: it parses, calls, and turns what went wrong into a message and a status."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import tyro
@@ -10,16 +12,18 @@ import tyro
 from experiments.bench.command import bench
 from experiments.bench.options import Bench, Output
 from experiments.errors import InputError
-from experiments.runs.checkpoints import CHECKPOINT_EVERY, check_seconds
+from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.runs.collect import collect
+from experiments.runs.execute import Runnable
 from experiments.runs.resume import resume
 from experiments.runs.verify import verify
-from experiments.studies.command import list_studies, run
-from experiments.studies.compare.run import compare
+from experiments.studies.command import Asked, list_studies, parse, run
+from experiments.studies.compare.run import compare, prepare
 from experiments.studies.compare.settings import Compare, Folder
-from experiments.studies.prepared import prepared
+from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
 
+OPTIONS = (tyro.conf.OmitArgPrefixes,)
 app = tyro.extras.SubcommandApp()
 
 
@@ -88,7 +92,7 @@ def _resume(
         checkpoint_every: Seconds between checkpoints; they are written meanwhile.
     """
     check_seconds(checkpoint_every)
-    return resume(run, checkpoint_every, cluster, prepared)
+    return resume(run, checkpoint_every, cluster, _prepare)
 
 
 @app.command(name="verify")
@@ -103,7 +107,23 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
         run: Folder of the run.
         cluster: Several processes.
     """
-    return verify(run, cluster, prepared)
+    return verify(run, cluster, _prepare)
+
+
+def _prepare(words: Sequence[str], layouts: Layouts) -> Runnable[Any]:
+    """What the words of a manifest ask for, cut up as it was."""
+    try:
+        command = words[0] if words else ""
+        if command == "compare":
+            config = tyro.cli(Compare, args=words[1:], console_outputs=False, config=OPTIONS)
+            return prepare(config, layouts)
+        asked = parse(words[1:], console_outputs=False) if command == "run" else None
+    except SystemExit:  # of the parser
+        asked = None
+    if not isinstance(asked, Asked):
+        got = shlex.join(words)[:80]
+        raise InputError(f"Expected a manifest of compare or of a study; got one of {got!r}.")
+    return asked.prepare(layouts)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,8 +143,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         if words[:1] == ["run"]:
             return run(words[1:])
-        options = (tyro.conf.OmitArgPrefixes,)
-        return app.cli(prog="python -m experiments", args=words, config=options) or 0
+        return app.cli(prog="python -m experiments", args=words, config=OPTIONS) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from experiments.report.intervals import Interval
+from experiments.report.page import Picture
 
 GREY = "0.45"
 
@@ -22,8 +23,13 @@ def as_png(figure: Figure, caption: str) -> bytes:
     return content.getvalue()
 
 
+def picture(alt: str, figure: Figure, caption: str) -> Picture:
+    """A figure for a page, too."""
+    return Picture(alt, as_png(figure, caption))
+
+
 def panels(
-    count: int, columns: int, width: float, height: float, **shared: bool
+    count: int, columns: int, width: float, height: float, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
     """So many panels in rows, each of a size in inches, with room for a caption."""
     rows = -(-count // columns)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array
 
 import jaxdrop
-from experiments.report.figures import as_png, panels
+from experiments.report.figures import panels, picture
 from experiments.report.page import Picture
 from experiments.training.keys import PRNG
 
@@ -39,7 +39,7 @@ def masks(key: Array, rate: float = RATE) -> Mapping[str, np.ndarray]:
     return {name: np.asarray(values) for name, values in drawn.items()}
 
 
-def picture(seed: int = 0, rate: float = RATE) -> Picture:
+def gallery(seed: int = 0, rate: float = RATE) -> Picture:
     """A panel for each kind."""
     drawn = masks(jax.random.key(seed, impl=PRNG), rate)
     figure, shown = panels(len(drawn), 5, 2.6, 2.9)
@@ -48,8 +48,9 @@ def picture(seed: int = 0, rate: float = RATE) -> Picture:
         title, _, note = name.partition(": ")
         axes.set_title(title, fontsize=10)
         axes.set(xticks=[], yticks=[], xlabel=note)
-    caption = (
+    return picture(
+        "what each kind of dropout drops",
+        figure,
         f"What is left of ones at rate {rate:g}: dark is dropped, the brighter the more it was "
-        "scaled up. One draw of each kind."
+        "scaled up. One draw of each kind.",
     )
-    return Picture("what each kind of dropout drops", as_png(figure, caption))

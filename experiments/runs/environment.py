@@ -14,17 +14,7 @@ from typing import Any
 
 import jax
 
-PACKAGES = (
-    "jaxdrop",
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "matplotlib",
-)
+PACKAGES = "jaxdrop jax jaxlib flax optax numpy scipy scikit-learn matplotlib".split()
 VARIABLES = (
     "JAX_ENABLE_X64",
     "OMP_NUM_THREADS",
@@ -32,11 +22,7 @@ VARIABLES = (
     "NVIDIA_TF32_OVERRIDE",
     "TF_CUDNN_DETERMINISTIC",
 )
-OPTIONS = (
-    "jax_threefry_partitionable",
-    "jax_enable_x64",
-    "jax_default_matmul_precision",
-)
+OPTIONS = ("jax_threefry_partitionable", "jax_enable_x64", "jax_default_matmul_precision")
 HARMLESS = ("--xla_dump", "--xla_hlo_profile", "--xla_force_host_platform_device_count")
 """Flags that change no bit, or that the count of devices tells."""
 
@@ -106,7 +92,7 @@ def processor() -> str:
 @cache
 def commit() -> str | None:
     """The commit of the checkout that this file is in, if it is in one."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # installed, perhaps inside someone else's repository
         return None
     head = _git(root, "rev-parse", "HEAD")

@@ -1,65 +1,126 @@
-"""From work to a run folder: trains, keeps what it has, prints, writes."""
+"""What a command hands over is trained, under one progress bar, and becomes a run folder."""
 
-import hashlib
-from collections.abc import Iterator
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import jax
+from rich.console import Console
+from rich.progress import Progress
 
 from experiments.errors import InputError
+from experiments.report.report import Report
 from experiments.report.verdict import Verdict
-from experiments.runs import folder as runs
-from experiments.runs import manifest
-from experiments.runs.checkpoints import CHECKPOINT_EVERY
-from experiments.runs.folder import locked, lost
+from experiments.runs.checkpoint import Checkpoints
+from experiments.runs.folder import begin, check_free, how_to_resume, locked, write
 from experiments.runs.interrupts import Interrupted, Interrupts
-from experiments.runs.keeping import Progress
-from experiments.runs.work import T, Work
-from experiments.training import devices
+from experiments.runs.manifest import Case, Head, Outcome, as_dict, complete, outcome_of
+from experiments.training import devices, memory, sweep
+from experiments.training.inputs import of_task
+from experiments.training.sweep import Histories, Task
+
+T = TypeVar("T")
+Tasks = Mapping[str, Task]
 
 
-def train(work: Work[T], folder: Path, overwrite: bool, every: float) -> Verdict | None:
+@dataclass(frozen=True)
+class Runnable(Generic[T]):
+    """What a command asks of training, and what it makes of what comes out."""
+
+    head: Head
+    train: Callable[[sweep.Checkpoints], T]
+    """Trains what is not kept from before."""
+    report: Callable[[T], Report]
+    """What it says is the same, byte for byte, whenever the training is."""
+    compared: Mapping[str, int]
+    """Which tables another environment may round otherwise, and how many columns name a row."""
+    point: float = 1.0
+    """A percentage point in the unit of the tables' accuracies."""
+    outcomes: Callable[[T], dict[str, Outcome]] = lambda _: {}
+    """Of each case that is cut up in chunks."""
+
+
+def of_tasks(command: list[str], config: Any, tasks: Tasks, **rest: Any) -> Runnable[Histories]:
+    """Of networks that are trained in chunks; the rest says what is made of the histories."""
+    cases = {title: Case(task.layout, of_task(task)) for title, task in tasks.items()}
+    return Runnable(
+        Head.of(command, config, cases), partial(train, tasks), outcomes=_outcomes, **rest
+    )
+
+
+def execute(runnable: Runnable[T], folder: Path, overwrite: bool, every: float) -> Verdict | None:
     """Begins a run and brings it to its end."""
 
-    def begin() -> None:
-        runs.check_free(folder, overwrite)
-        runs.begin(folder, manifest.as_dict(work.head))
+    def begun() -> None:
+        check_free(folder, overwrite)
+        begin(folder, as_dict(runnable.head))
 
     with locked(folder):
-        devices.lead(begin)
-        return go_on(work, folder, every)
+        devices.lead(begun)
+        return go_on(runnable, folder, every)
 
 
-def judged(
-    work: Work[T], folder: Path, overwrite: bool, every: float = CHECKPOINT_EVERY
-) -> Verdict:
-    """The same of work that ends in a verdict."""
-    verdict = train(work, folder, overwrite, every)
-    assert verdict is not None, "every study claims something"
-    return verdict
-
-
-def go_on(work: Work[T], folder: Path, every: float) -> Verdict | None:
+def go_on(runnable: Runnable[T], folder: Path, every: float) -> Verdict | None:
     """Brings an unfinished run, whose folder is locked, to its end."""
     with _resumable(folder):
-        devices.lead(lambda: runs.check_inside(folder))
-        identity = hashlib.sha256((folder / runs.UNFINISHED).read_bytes()).hexdigest()
         with Interrupts() as asked:
-            found = work.train(Progress(folder, every, asked, identity))
-        devices.lead(lambda: _write(work, folder, found))
-    return work.verdict(found)
+            results = runnable.train(Checkpoints(folder, every, asked))
+        report, outcomes = runnable.report(results), runnable.outcomes(results)
+        devices.lead(lambda: _write(runnable.head, report, outcomes, folder))
+    return report.verdict
 
 
-def _write(work: Work[T], folder: Path, found: T) -> None:
+def train(tasks: Tasks, checkpoints: sweep.Checkpoints) -> Histories:
+    """Case after case; the progress bar hangs on the ends of blocks."""
+    begun, trained, histories = time.monotonic(), Counter[str](), dict[str, sweep.History]()
+    with Progress(console=Console(file=sys.stderr), disable=not devices.leads()) as progress:
+        blocks = {title: task.layout.chunks * len(task.plan.ends) for title, task in tasks.items()}
+        bar, before = progress.add_task("", total=sum(blocks.values())), 0
+        for number, (title, task) in enumerate(tasks.items(), 1):
+
+            def tick(done: int, epochs: int, title: str = title, before: int = before) -> None:
+                trained[title] += epochs
+                progress.update(bar, completed=before + done)
+
+            what = f"{task.layout.arms} arms × {task.layout.seeds} seeds"
+            progress.update(bar, description=f"Training {title}: {what}")
+            case = f" of case {number} of {len(tasks)}" if len(tasks) > 1 else ""
+            histories[title] = sweep.run(task, tick, checkpoints, case)
+            before += blocks[title]
+    devices.say(_speed(tasks, trained, time.monotonic() - begun), sys.stderr)
+    return histories
+
+
+def _outcomes(histories: Histories) -> dict[str, Outcome]:
+    return {title: outcome_of(history) for title, history in histories.items()}
+
+
+def _speed(tasks: Tasks, epochs: Mapping[str, int], seconds: float) -> str:
+    layouts, count = [task.layout for task in tasks.values()], jax.device_count()
+    sizes = {title: t.plan.steps_per_epoch * t.plan.batch_size for title, t in tasks.items()}
+    each = sum(epochs[title] * size for title, size in sizes.items()) / seconds / count
+    chunks, most = sum(cut.chunks for cut in layouts), max(cut.chunk * cut.group for cut in layouts)
+    return (
+        f"Trained in {seconds:.1f} s, compilation included, in {chunks:,} "
+        f"chunk{'s' if chunks > 1 else ''} of at most {most:,} networks: {each:,.0f} examples/s "
+        f"on each of {count} devices. Peak memory {memory.peak() / memory.GIB:.2f} GiB."
+    )
+
+
+def _write(head: Head, report: Report, outcomes: dict[str, Outcome], folder: Path) -> None:
     try:
-        files = work.tables(found) | work.figures(found)
-        content = manifest.complete(work.head, work.outcomes(found), files)
-        runs.write(folder, files, content)
+        files = report.files() | report.figures()
+        write(folder, files, as_dict(complete(head, report.verdict, outcomes, files)))
     except InputError as error:
-        raise InputError(f"{error} To go on: {runs.how_to_resume(folder)}") from None
+        raise InputError(f"{error} To go on: {how_to_resume(folder)}") from None
     finally:  # a full disk should not cost the results
-        work.show(found)
+        report.show()
     print(f"Written to {folder}")
 
 
@@ -70,8 +131,8 @@ def _resumable(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         said = str(error) or "Interrupted."
-        raise Interrupted(f"{said} To go on: {runs.how_to_resume(folder)}") from None
+        raise Interrupted(f"{said} To go on: {how_to_resume(folder)}") from None
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+        if not devices.several():
             raise
-        raise lost(error, folder) from error
+        raise devices.lost(error, how_to_resume(folder)) from error

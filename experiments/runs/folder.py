@@ -5,24 +5,24 @@ manifest first, so that no folder ever claims to be a run while it holds files o
 not done yet holds `unfinished.json`, from which it can be resumed, and what it has so far.
 """
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import jax
+from filelock import FileLock, Timeout
 
 from experiments.errors import InputError, expect
 from experiments.report.files import as_json
 from experiments.training.devices import lead
 
 MANIFEST, UNFINISHED, PROGRESS = "manifest.json", "unfinished.json", ".jaxdrop"
+LOCK = "lock"
 LONGEST = 255  # bytes that file systems take as a name
 
 
@@ -52,42 +52,38 @@ def how_to_resume(folder: Path) -> str:
     return f"python -m experiments resume {folder}"
 
 
-@contextlib.contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Makes the folder, and keeps others from working in it; for the process that leads."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        raise unwritable(folder, error) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Makes the folder, and keeps others from working in it meanwhile."""
+    with ExitStack() as stack:
+        lead(lambda: stack.enter_context(_lock(folder)))
         yield
-    except BlockingIOError:
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """The system lets go of it when the process dies; the file goes before that, or with it."""
+    progress = folder / PROGRESS
+    lock = FileLock(progress / LOCK, timeout=0)
+    try:
+        _check_inside(progress)
+        progress.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
         raise InputError(
             f"Expected {folder} to be free; got another process that works on it. "
             "Wait until it is done, or choose another --output."
         ) from None
-    finally:
-        os.close(handle)  # this unlocks it
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """A folder that no other run's processes work in meanwhile."""
-    with contextlib.ExitStack() as stack:
-        lead(lambda: stack.enter_context(lock(folder)))
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    try:
         yield
-
-
-def lost(error: Exception, folder: Path) -> InputError:
-    """What to say when the processes cannot work together any more."""
-    reason = " ".join(str(error).split())[-300:]
-    return InputError(
-        f"Expected all {jax.process_count()} processes to go on, each with room to write; got: "
-        f"{reason}. Start them again, each with {how_to_resume(folder)} and its place in the "
-        "cluster."
-    )
+    finally:
+        with suppress(OSError):
+            (progress / LOCK).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            progress.rmdir()  # unless it holds more
 
 
 def begin(folder: Path, head: Mapping[str, Any]) -> None:
@@ -115,44 +111,46 @@ def write(folder: Path, files: Mapping[str, bytes], manifest: Mapping[str, Any])
 
 def _forget(folder: Path) -> None:
     """Removes the run that the folder holds: its manifest, then the files that this names."""
-    path = folder / MANIFEST
-    try:
+    path, names = folder / MANIFEST, []
+    with suppress(OSError, ValueError, RecursionError, KeyError, TypeError):
         names = list(json.loads(path.read_bytes())["sha256"])
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
-        names = []  # no run, or one that says not what it has
     path.unlink(missing_ok=True)
     for name in filter(plain, names):
-        with contextlib.suppress(IsADirectoryError, PermissionError):
+        with suppress(IsADirectoryError, PermissionError):
             (folder / name).unlink(missing_ok=True)
 
 
-def plain(name: object) -> bool:
+def plain(name: str) -> bool:
     """Whether it is the name of a file that is in the folder itself."""
-    if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\0"):
+    if name in ("", ".", "..") or set(name) & set("/\\\0"):
         return False
-    with contextlib.suppress(UnicodeError):
+    with suppress(UnicodeError):
         return len(name.encode()) <= LONGEST
     return False
 
 
-def check_inside(folder: Path) -> None:
+def _check_inside(folder: Path) -> None:
     """Refuses links in what an unfinished run has so far: they could lead out of the folder."""
-    there = folder / PROGRESS
-    inside = (Path(at, name) for at, *names in os.walk(there) for name in chain(*names))
-    for path in chain([there], inside):
+    inside = (Path(at, name) for at, *names in os.walk(folder) for name in chain(*names))
+    for path in chain([folder], inside):
         expect(not path.is_symlink(), f"{path} to be a file or folder", "a link to elsewhere")
 
 
 def discard_progress(folder: Path) -> None:
     """Removes what an unfinished run has; its name first, for what follows is then no run."""
     (folder / UNFINISHED).unlink(missing_ok=True)
-    remove(folder / PROGRESS)
+    progress = folder / PROGRESS
+    for path in progress.iterdir() if progress.is_dir() else ():
+        if path.name != LOCK:
+            remove(path)
 
 
-def remove(folder: Path) -> None:
-    """Removes a folder with all that is in it, but follows no link out of it."""
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder)
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it, but follows no link."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def put(path: Path, content: bytes) -> None:
@@ -170,14 +168,6 @@ def put(path: Path, content: bytes) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def not_kept(folder: Path, reason: object) -> InputError:
-    """What to say when there is no room for what an unfinished run has so far."""
-    return InputError(
-        f"Expected to write a checkpoint to {folder}; got: {reason}. What was written before is "
-        f"kept: make room, then {how_to_resume(folder)}."
-    )
 
 
 def unwritable(folder: Path, error: Exception) -> InputError:

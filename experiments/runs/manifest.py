@@ -8,23 +8,27 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import msgspec
 
 from experiments.errors import InputError, expect
 from experiments.report.files import as_json
-from experiments.runs import folder as runs
-from experiments.runs import parse
+from experiments.report.verdict import Verdict
 from experiments.runs.environment import Environment, environment
+from experiments.runs.folder import MANIFEST, plain
 from experiments.training.chunks import Layout
 from experiments.training.fingerprints import digest
 from experiments.training.inputs import Inputs
 from experiments.training.keys import PRNG
 from experiments.training.sweep import History
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Case:
-    """One architecture on one data set: how its work is cut up, and what it starts from."""
+    """One architecture on one data set: how it is cut up, and what it starts from."""
 
     layout: Layout | None
     inputs: Inputs
@@ -32,43 +36,49 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Digests of all networks: fresh, and with their metrics at the end of every block."""
+    """Digests of all networks of a case, fresh and trained."""
 
-    parameters: str
-    blocks: tuple[str, ...]
+    fresh: str
+    trained: str
 
 
 @dataclass(frozen=True)
 class Head:
     """What is known of a run before it trains."""
 
-    command: str
-    seed: int
+    command: list[str]
+    """The words after `python -m experiments`."""
     prng: str
     config: dict[str, Any]
     environment: Environment
     cases: dict[str, Case]
 
     @classmethod
-    def of(cls, command: str, seed: int, config: Any, cases: dict[str, Case]) -> Self:
+    def of(cls, command: list[str], config: Any, cases: dict[str, Case]) -> Self:
         """Of a run that begins here and now."""
-        return cls(command, seed, PRNG, dataclasses.asdict(config), environment(), cases)
+        return cls(command, PRNG, dataclasses.asdict(config), environment(), cases)
+
+    @property
+    def layouts(self) -> dict[str, Layout]:
+        """How the cases are cut up, those that are."""
+        return {title: case.layout for title, case in self.cases.items() if case.layout}
 
 
 @dataclass(frozen=True)
 class Manifest(Head):
     """What is known of a run after it."""
 
+    verdict: str | None
+    """On the claim, if there is one."""
     outcomes: dict[str, Outcome]
-    """Of each case."""
+    """Of each case that is cut up."""
     sha256: dict[str, str]
     """Of each file of the run, by its name."""
 
 
-def outcome(history: History) -> Outcome:
+def outcome_of(history: History) -> Outcome:
     """The digests of a history."""
-    ends = (digest(*block.measured.values(), block.states) for block in history.blocks)
-    return Outcome(digest(history.fresh), tuple(ends))
+    return Outcome(digest(history.fresh), digest(history.blocks[-1].states))
 
 
 def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -77,11 +87,11 @@ def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
 
 
 def complete(
-    head: Head, outcomes: Mapping[str, Outcome], files: Mapping[str, bytes]
-) -> dict[str, Any]:
-    """The manifest of a run that is done, as it is written."""
-    ends = {title: dataclasses.asdict(outcome) for title, outcome in outcomes.items()}
-    return as_dict(head) | {"outcomes": ends, "sha256": sha256(files)}
+    head: Head, verdict: Verdict | None, outcomes: dict[str, Outcome], files: Mapping[str, bytes]
+) -> Manifest:
+    """The manifest of a run that is done."""
+    word = verdict.value if verdict else None
+    return Manifest(**vars(head), verdict=word, outcomes=outcomes, sha256=sha256(files))
 
 
 def as_dict(head: Head) -> dict[str, Any]:
@@ -90,53 +100,54 @@ def as_dict(head: Head) -> dict[str, Any]:
 
 
 def read(run: Path) -> Manifest:
-    """The manifest in a run folder, checked."""
-    manifest = parse.read(Manifest, run / runs.MANIFEST)
+    """The manifest in a run folder; it names no file outside of that."""
+    manifest = read_json(Manifest, run / MANIFEST)
     check_names(run, manifest.sha256)
     return manifest
+
+
+def read_json(kind: type[T], path: Path) -> T:
+    """A dataclass from a file, whose entries are of the types that it names."""
+    expect(path.is_file(), f"a file {path}", "none")
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {error}.") from None
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:
     """Refuses the name of a file that is not in the folder itself."""
     for name in names:
-        wanted = f"names of files in {run} under sha256 in {runs.MANIFEST}"
-        expect(runs.plain(name), wanted, ascii(name)[:80])
-        expect(
-            not (run / name).is_symlink(), f"{name} in {run} to be a file", "a link to elsewhere"
-        )
+        wanted = f"names of files in {run} under sha256 in {MANIFEST}"
+        expect(plain(name), wanted, ascii(name)[:80])
+        here, got = not (run / name).is_symlink(), "a link to elsewhere"
+        expect(here, f"{name} in {run} to be a file", got)
 
 
-def first_input_that_differs(one: Head, other: Head) -> str:
+def first_input_that_differs(one: Head, other: Head, same_environment: bool) -> str:
     """Its name, and of which case it is; nothing if all are the same."""
-    for name in ("command", "seed", "prng", "config"):
+    for name in ("command", "prng", "config"):
         before, now = (as_json({name: getattr(head, name)}) for head in (one, other))
         if before != now:
-            return f"the {name} in {runs.MANIFEST}"
+            return f"the {name} in {MANIFEST}"
     expect(one.cases.keys() == other.cases.keys(), f"cases {[*other.cases]}", [*one.cases])
-    for title in other.cases:
-        before, now = (vars(head.cases[title].inputs) for head in (one, other))
+    for title, case in other.cases.items():
+        before, now = vars(one.cases[title].inputs), vars(case.inputs)
         for name in now:
             if before[name] != now[name]:
                 return f"the {name} of {title} (of another digest than the manifest's)"
+        if same_environment and one.cases[title].layout != case.layout:
+            return f"the layout of {title} in {MANIFEST}"
     return ""
 
 
-def first_layout_that_differs(one: Head, other: Head) -> str:
-    """Of which case it is; nothing if all are the same, as in one environment they have to be."""
-    for title, case in other.cases.items():
-        if one.cases[title].layout != case.layout:
-            return f"the layout of {title} in {runs.MANIFEST}"
-    return ""
-
-
-def first_file_that_differs(run: Path, sha256: Mapping[str, str]) -> str | None:
+def first_file_that_differs(run: Path, digests: Mapping[str, str]) -> str:
     """The name of a file that is missing or has another digest; the results come first."""
-    for name in sorted(sha256, key=lambda name: (not name.endswith(".csv"), name)):
+    for name in sorted(digests, key=lambda name: (not name.endswith(".csv"), name)):
         try:
             there = (run / name).is_file()  # and no pipe, which could make wait
-            same = there and hashlib.sha256((run / name).read_bytes()).hexdigest() == sha256[name]
+            if not there or sha256({name: (run / name).read_bytes()})[name] != digests[name]:
+                return name
         except OSError as error:
             raise InputError(f"Expected to read {run / name}; got: {error.strerror}.") from None
-        if not same:
-            return name
-    return None
+    return ""

@@ -1,75 +1,65 @@
 """An unfinished run is brought to its end, as if nothing had happened."""
 
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import expect
 from experiments.report.verdict import Verdict
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
-from experiments.runs import manifest, parse
-from experiments.runs.collect import concluded
+from experiments.runs import manifest
 from experiments.runs.environment import environment
-from experiments.runs.folder import locked
+from experiments.runs.execute import Runnable, go_on
+from experiments.runs.folder import MANIFEST, UNFINISHED, discard_progress, locked
 from experiments.runs.manifest import Head
-from experiments.runs.work import Prepare, Work
 from experiments.training import devices
-from experiments.training.devices import Cluster, lead
+from experiments.training.chunks import Layout
+from experiments.training.devices import Cluster
+
+Prepare = Callable[[Sequence[str], Mapping[str, Layout]], Runnable[Any]]
+"""From the words of a command to what it runs, cut up as it was; the command line hands it on."""
 
 
 def resume(run: Path, every: float, cluster: Cluster, prepare: Prepare) -> int:
-    """Goes on where the last checkpoint is; the results are those of a run never interrupted.
-
-    So is the status.
-    """
+    """Goes on where the last checkpoint is, and has the status that the run would have had."""
     cluster.join()
-    expect(run.is_dir(), f"the folder of a run, {run}", "none")
-    with locked(run):
-        finished = devices.most(int((run / runs.MANIFEST).exists()))
-        verdict = _finished(run) if finished else _go_on(run, every, prepare)
+    verdict = bring_to_end(run, every, prepare)
     if verdict is None:
         return 0
-    lead(lambda: print(f"verdict: {verdict.value}"))
+    devices.say(f"verdict: {verdict.value}")
     return verdict.status
+
+
+def bring_to_end(run: Path, every: float, prepare: Prepare) -> Verdict | None:
+    """The results are those of a run never interrupted."""
+    expect(run.is_dir(), f"the folder of a run, {run}", "none")
+    with locked(run):
+        if devices.agree((run / MANIFEST).exists()):
+            return _finished(run)
+        path, fix = run / UNFINISHED, "Begin one with compare, or with run STUDY."
+        expect(path.exists(), f"an unfinished run in {run}", "none", fix)
+        return go_on(_same(manifest.read_json(Head, path), run, prepare), run, every)
 
 
 def _finished(run: Path) -> Verdict | None:
     """What it came to; what is left of its progress, if it was killed then, goes."""
-    verdict = verdict_of(run)
-    lead(lambda: runs.discard_progress(run))
-    lead(lambda: print(f"Nothing to do: the run in {run} is finished."))
-    return verdict
+    word = manifest.read(run).verdict
+    devices.lead(lambda: discard_progress(run))
+    devices.say(f"Nothing to do: the run in {run} is finished.")
+    return Verdict(word) if word else None
 
 
-def verdict_of(run: Path) -> Verdict | None:
-    """That of a finished run, if it ends in one."""
-    conclusion, known = concluded(run), manifest.read(run)
-    if known.command == "compare":
-        return None
-    words = [verdict.value for verdict in Verdict]
-    expect(conclusion.verdict in words, f"a verdict in {run}", repr(conclusion.verdict))
-    return Verdict(conclusion.verdict)
-
-
-def _go_on(run: Path, every: float, prepare: Prepare) -> Verdict | None:
-    path = run / runs.UNFINISHED
-    fix = "Begin one with compare, or with run STUDY."
-    expect(path.exists(), f"an unfinished run in {run}", "none", fix)
-    return training.go_on(_work(parse.read(Head, path), run, prepare), run, every)
-
-
-def _work(head: Head, run: Path, prepare: Prepare) -> Work[Any]:
+def _same(head: Head, run: Path, prepare: Prepare) -> Runnable[Any]:
     """The same as it was, or the results would not be those of one run."""
-    fix = f"Go on where it began, or begin anew: {head.command}, with --output {run} --overwrite."
-    here = environment()
+    begin, here = shlex.join(head.command), environment()
+    fix = f"Go on where it began, or begin anew: {begin}, with --output {run} --overwrite."
     changed = "; ".join(head.environment.differences(here))
     expect(not changed, "the environment that the run began in", f"another: {changed}", fix)
-    work, began = prepare(head), head.environment.commit
-    changed = manifest.first_input_that_differs(head, work.head)
-    changed = changed or manifest.first_layout_that_differs(head, work.head)
+    runnable = prepare(head.command, head.layouts)
+    changed = manifest.first_input_that_differs(head, runnable.head, same_environment=True)
     expect(not changed, "what the run began with", f"other: {changed}", fix)
-    if began != here.commit:
+    if head.environment.commit != here.commit:
         devices.warn("the code is of another commit than when the run began.")
-        here = replace(here, commit=f"{began}, then {here.commit}")
-    return replace(work, head=replace(work.head, environment=here))
+        here = replace(here, commit=f"{head.environment.commit}, then {here.commit}")
+    return replace(runnable, head=replace(runnable.head, environment=here))

@@ -51,6 +51,19 @@ def distance(one: bytes, other: bytes, keys: int, point: float) -> Distance:
     return Distance(points / point, others, next(iter(beyond), ""))
 
 
+def first_row(one: bytes, other: bytes, keys: int) -> str:
+    """The first that is not the same, in words; the earliest, where rows have an epoch."""
+    header, *rows = (row[:keys] for row in _rows(other))
+    pairs = zip(rows, _rows(one)[1:], _rows(other)[1:], strict=False)
+    apart = [dict(zip(header, row, strict=True)) for row, mine, theirs in pairs if mine != theirs]
+    first = min(apart, key=lambda row: int(row.get("epoch", 0)), default={})
+    return ", ".join(f"{name} {first[name]}" for name in sorted(first, key="epoch".__ne__))
+
+
+def _rows(content: bytes) -> list[list[str]]:
+    return [*csv.reader(io.StringIO(content.decode(errors="replace")))]
+
+
 def _table(content: bytes, keys: int) -> tuple[list[str], Table]:
     """The names of what is measured, and the measures of each row; empty ones are NaN."""
     try:

@@ -7,113 +7,111 @@ from typing import Any
 from experiments.errors import expect
 from experiments.runs import manifest, tolerance
 from experiments.runs.environment import environment
-from experiments.runs.keeping import Keeping
-from experiments.runs.manifest import Manifest
-from experiments.runs.work import Prepare, T, Work
-from experiments.training import devices
-from experiments.training.devices import Cluster
+from experiments.runs.execute import Runnable, T
+from experiments.runs.folder import MANIFEST
+from experiments.runs.manifest import Manifest, Outcome
+from experiments.runs.resume import Prepare
+from experiments.training.devices import Cluster, say
+from experiments.training.sweep import Checkpoints
 
 IDENTICAL, DIFFERENT, ELSEWHERE = 0, 1, 3
+Contents = Mapping[str, bytes]
+Outcomes = Mapping[str, Outcome]
 
 
 def verify(run: Path, cluster: Cluster, prepare: Prepare) -> int:
     """Prints the answer; 0 identical, 1 different, 3 as alike as another environment lets it be."""
     cluster.join()
     known = manifest.read(run)
-    changed = manifest.first_file_that_differs(run, known.sha256)
-    if changed:
+    if changed := manifest.first_file_that_differs(run, known.sha256):
         return _different(f"{changed} (its digest is not the manifest's)")
     elsewhere = known.environment.differences(environment())
     if elsewhere:
-        _say(f"Another environment: {'; '.join(elsewhere)}.")
-    work = prepare(known)
-    _check(known, work)
-    changed = manifest.first_input_that_differs(known, work.head)
-    if changed:
+        say(f"Another environment: {'; '.join(elsewhere)}.")
+    runnable = prepare(known.command, known.layouts)
+    if changed := manifest.first_input_that_differs(known, runnable.head, not elsewhere):
         return _different(changed)
-    if not elsewhere and (changed := manifest.first_layout_that_differs(known, work.head)):
-        return _different(changed)
-    return _judge(run, known, work, work.train(Keeping()), elsewhere != [])
+    _check(known, runnable)
+    stored = {name: (run / name).read_bytes() for name in known.sha256}
+    return _judge(known, stored, runnable, runnable.train(Checkpoints()), elsewhere != [])
 
 
-def _check(known: Manifest, work: Work[Any]) -> None:
+def _check(known: Manifest, runnable: Runnable[Any]) -> None:
     """Refuses a manifest without what is compared."""
-    for name in work.compared:
-        expect(name in known.sha256, f"{name} under sha256 in manifest.json", "none")
-    cases = [*known.outcomes]
-    expect(cases == [*work.ends], f"outcomes of the cases {[*work.ends]} in manifest.json", cases)
-    for title, ends in work.ends.items():
-        blocks, found = len(ends), len(known.outcomes[title].blocks)
-        expect(found == blocks, f"digests of {blocks} blocks of {title} in manifest.json", found)
+    for name in runnable.compared:
+        expect(name in known.sha256, f"{name} under sha256 in {MANIFEST}", "none")
+    cases, found = [*runnable.head.layouts], [*known.outcomes]
+    expect(found == cases, f"outcomes of the cases {cases} in {MANIFEST}", found)
 
 
-def _judge(run: Path, known: Manifest, work: Work[T], found: T, elsewhere: bool) -> int:
-    difference = _first_divergence(known, work, found)
-    again, stored = work.tables(found), {name: (run / name).read_bytes() for name in known.sha256}
+def _judge(
+    known: Manifest, stored: Contents, runnable: Runnable[T], results: T, elsewhere: bool
+) -> int:
+    report, outcomes = runnable.report(results), runnable.outcomes(results)
+    now = report.files()
+    row = _first_row(stored, now, runnable.compared)
+    difference = _first_divergence(known.outcomes, outcomes, row)
     if not elsewhere:
-        again |= work.figures(found)
-        difference = difference or _first_file_that_differs(stored, again)
+        now |= report.figures()
+        difference = difference or _first_file(stored, now) or _first_of_no_run(stored, now)
         return _different(difference) if difference else _identical()
-    difference = difference or _first_table_that_differs(stored, again)
-    _say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
-    if stored.get("config.json") != again["config.json"]:
+    difference = difference or _first_file(stored, now)
+    say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
+    if stored.get("config.json") != now["config.json"]:
         return _different("config.json (which is the same in every environment)")
-    return _within_tolerance(stored, again, work)
+    return _within_tolerance(stored, now, runnable)
 
 
-def _first_divergence(known: Manifest, work: Work[T], found: T) -> str:
-    """In what was trained: of which case, and when; nothing if all is the same."""
-    for title, now in work.outcomes(found).items():
-        before, ends = known.outcomes[title], work.ends[title]
-        if before.parameters != now.parameters:
+def _first_divergence(before: Outcomes, now: Outcomes, row: str) -> str:
+    """Of the networks; nothing if all are the same."""
+    for title, outcome in now.items():
+        if before[title].fresh != outcome.fresh:
             return f"the initial parameters of {title}"
-        for number, (first, stop) in enumerate(zip([0, *ends], ends, strict=False)):
-            if before.blocks[number] != now.blocks[number]:
-                where = f"block {number + 1} of {len(ends)} (epochs {first + 1} to {stop})"
-                return f"{where} of {title}"
+    for title, outcome in now.items():
+        if before[title].trained != outcome.trained:
+            return row or f"the trained parameters of {title}"
     return ""
 
 
-def _first_file_that_differs(stored: Mapping[str, bytes], again: Mapping[str, bytes]) -> str:
-    """The same, and whether there are files that no such run writes."""
-    others = stored.keys() - again.keys()
-    more = f"{min(others)} (such a run writes none of that name)" if others else ""
-    return _first_table_that_differs(stored, again) or more
+def _first_row(stored: Contents, now: Contents, compared: Mapping[str, int]) -> str:
+    """The history, which has epochs, comes before the results."""
+    for name, keys in sorted(compared.items()):
+        if row := tolerance.first_row(stored[name], now[name], keys):
+            return f"{row} (in {name})"
+    return ""
 
 
-def _first_table_that_differs(stored: Mapping[str, bytes], again: Mapping[str, bytes]) -> str:
-    for name, content in again.items():
+def _first_file(stored: Contents, now: Contents) -> str:
+    for name, content in now.items():
         if stored.get(name) != content:
             return f"{name} (its digest is right, but these networks give another)"
     return ""
 
 
+def _first_of_no_run(stored: Contents, now: Contents) -> str:
+    others = stored.keys() - now.keys()
+    return f"{min(others)} (such a run writes none of that name)" if others else ""
+
+
 def _identical() -> int:
-    _say("Identical, bit for bit.")
+    say("Identical, bit for bit.")
     return IDENTICAL
 
 
-def _different(what: Any) -> int:
-    _say(f"Different. The first thing that differs: {what}.")
+def _different(what: str) -> int:
+    say(f"Different. The first thing that differs: {what}.")
     return DIFFERENT
 
 
-def _within_tolerance(
-    stored: Mapping[str, bytes], again: Mapping[str, bytes], work: Work[Any]
-) -> int:
+def _within_tolerance(stored: Contents, now: Contents, runnable: Runnable[Any]) -> int:
     """Keys, data, batches and masks were the same; the metrics may round otherwise."""
-    _say("Keys, data, batches and masks are the same.")
-    for name, keys in work.compared.items():
-        distance = tolerance.distance(stored[name], again[name], keys, work.point)
-        _say(f"{name}: {distance.in_words}.")
+    say("Keys, data, batches and masks are the same.")
+    for name, keys in runnable.compared.items():
+        distance = tolerance.distance(stored[name], now[name], keys, runnable.point)
+        say(f"{name}: {distance.in_words}.")
         if distance.beyond:
             stated = f"the row {distance.beyond} of {name}, by more than tolerated"
             return _different(f"{stated}: {tolerance.STATED}")
-    compared = " and ".join(work.compared)
-    _say(f"As far as {compared} tell in another environment, the same ({tolerance.STATED}).")
+    compared = " and ".join(runnable.compared)
+    say(f"As far as {compared} tell in another environment, the same ({tolerance.STATED}).")
     return ELSEWHERE
-
-
-def _say(line: str) -> None:
-    if devices.leads():
-        print(line)

@@ -1,12 +1,7 @@
-"""The studies, a file and a line each: what is claimed, and the command that finds out."""
+"""The studies, a file and a line each."""
 
-from collections.abc import Callable
 from functools import partial
-from types import ModuleType
-from typing import Any, NamedTuple
 
-from experiments.report.verdict import Verdict
-from experiments.studies import run as study
 from experiments.studies.claims import (
     activation,
     alpha,
@@ -29,23 +24,10 @@ from experiments.studies.claims import (
     transformer,
     where,
 )
-from experiments.studies.uci import run as uci
-from experiments.studies.uncertainty import run as uncertainty
-
-
-class Study(NamedTuple):
-    """Its claim, its usual settings, which data it lacks (in words), and whether it holds."""
-
-    claim: str
-    defaults: Any
-    lacks: Callable[[Any], str]
-    run: Callable[[Any], Verdict]
-
-
-def _of_design(module: ModuleType) -> Study:
-    """A study whose file says what to train; all of them do with what scikit-learn ships."""
-    return Study(module.CLAIM, module.DEFAULTS, lambda _: "", partial(study.run, module))
-
+from experiments.studies.run import name_of, prepare
+from experiments.studies.study import Study
+from experiments.studies.uci.run import UCI
+from experiments.studies.uncertainty.run import UNCERTAINTY
 
 DESIGNS = (
     activation,
@@ -69,10 +51,8 @@ DESIGNS = (
     dense_or_conv,
     transformer,
 )
-DESIGNED = {study.name_of(module): module for module in DESIGNS}
-STUDIES = {name: _of_design(module) for name, module in DESIGNED.items()} | {
-    "uncertainty": Study(
-        uncertainty.CLAIM, uncertainty.Uncertainty(), uncertainty.lacks, uncertainty.uncertainty
-    ),
-    "uci": Study(uci.CLAIM, uci.Uci(), uci.lacks, uci.uci),
+DESIGNED = {
+    name_of(module): Study(module.CLAIM, module.DEFAULTS, partial(prepare, module))
+    for module in DESIGNS
 }
+STUDIES = DESIGNED | {"uncertainty": UNCERTAINTY, "uci": UCI}

@@ -18,6 +18,11 @@ class Finding(NamedTuple):
     interval: Interval
 
     @property
+    def text(self) -> str:
+        """The difference as tables show it."""
+        return self.interval.text(".3g", "+")
+
+    @property
     def verdict(self) -> Verdict:
         """Whether the whole interval lies within the bounds, outside of them, or neither."""
         mean, half = self.interval
@@ -52,23 +57,16 @@ def finding(contrast: Contrast, values: Callable[[Term], np.ndarray], level: flo
     return Finding(contrast, interval(np.asarray(sums), level))
 
 
-def verdict(found: Sequence[Finding]) -> Verdict:
+def verdict(findings: Sequence[Finding]) -> Verdict:
     """Supported if every part is; refuted as soon as one is."""
-    words = {finding.verdict for finding in found}
+    words = {finding.verdict for finding in findings}
     if Verdict.REFUTED in words:
         return Verdict.REFUTED
     return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.UNDECIDED
 
 
-def in_words(found: Sequence[Finding]) -> str:
+def in_words(findings: Sequence[Finding]) -> str:
     """Each part of the claim with its interval."""
     return "; ".join(
-        f"{finding.contrast.words} {shown(finding.interval)} ({finding.verdict.value})"
-        for finding in found
+        f"{finding.contrast.words} {finding.text} ({finding.verdict.value})" for finding in findings
     )
-
-
-def shown(interval: Interval) -> str:
-    """Signed, as it is a difference."""
-    half = "n/a" if np.isnan(interval.half) else f"{interval.half:.3g}"
-    return f"{interval.mean:+.3g} ± {half}"

@@ -1,28 +1,26 @@
 """`python -m experiments list` and `run`: every study, by its name."""
 
-import dataclasses
 import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from experiments.errors import expect
-from experiments.report.files import as_json
 from experiments.report.verdict import Verdict, together
-from experiments.runs import folder as runs
-from experiments.runs import parse
-from experiments.runs.checkpoints import CHECKPOINT_EVERY
-from experiments.runs.manifest import Head, Manifest
-from experiments.runs.resume import resume, verdict_of
-from experiments.studies import STUDIES, Study
-from experiments.studies.prepared import prepared
-from experiments.training.devices import Cluster
+from experiments.runs.checkpoint import CHECKPOINT_EVERY
+from experiments.runs.execute import Runnable, execute
+from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder
+from experiments.runs.manifest import Head, read_json
+from experiments.runs.resume import bring_to_end
+from experiments.studies import STUDIES
+from experiments.studies.settings import Common, command_line
+from experiments.studies.study import Layouts
 
 
 def list_studies() -> None:
@@ -58,66 +56,106 @@ class All:
         expect(not both, "--overwrite or --resume", "both", fix)
 
 
+class Asked(NamedTuple):
+    """One study, and how it is to be run."""
+
+    name: str
+    settings: Common
+
+    @property
+    def folder(self) -> Path:
+        """Where the run goes."""
+        return self.settings.output or Path("runs", self.name)
+
+    @property
+    def words(self) -> list[str]:
+        """As the manifest has them."""
+        defaults = STUDIES[self.name].defaults
+        return command_line(f"run {self.name}", self.settings, defaults)
+
+    def prepare(self, layouts: Layouts) -> Runnable[Any]:
+        """What is to be trained."""
+        return STUDIES[self.name].prepare(self.settings, layouts)
+
+    def run(self) -> Verdict:
+        """Trains, prints and writes; whether the claim holds."""
+        check_folder(self.folder, self.settings.overwrite)
+        every = getattr(self.settings, "checkpoint_every", CHECKPOINT_EVERY)
+        verdict = execute(self.prepare({}), self.folder, self.settings.overwrite, every)
+        assert verdict is not None, "every study claims something"
+        return verdict
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs one study or all; the status is 0 if the claim holds, 1 if not, 3 if that is open."""
+    asked = parse(arguments)
+    if isinstance(asked, All):
+        return _run_all(asked)
+    verdict = asked.run()
+    print(f"verdict: {verdict.value}")
+    return verdict.status
+
+
+def parse(arguments: Sequence[str], **options: Any) -> Asked | All:
+    """What the words behind `run` ask for."""
     app = tyro.extras.SubcommandApp()
-    for name, study in STUDIES.items():
-        app.command(name=name)(_of(study))
-    app.command(name="all")(_of_all)
-    return app.cli(
-        prog="python -m experiments run", args=arguments, config=(tyro.conf.OmitArgPrefixes,)
-    )
+    for name in STUDIES:
+        app.command(name=name)(_command(name))
+    app.command(name="all")(_all)
+    prog, config = "python -m experiments run", (tyro.conf.OmitArgPrefixes,)
+    return app.cli(prog=prog, args=arguments, config=config, **options)
 
 
-def _of(study: Study) -> Any:
-    def command(config: Any) -> int:
-        verdict = study.run(config)
-        print(f"verdict: {verdict.value}")
-        return verdict.status
+def _command(name: str) -> Any:
+    def command(config: Any) -> Asked:
+        return Asked(name, config)
 
-    kind = type(study.defaults)
+    defaults = STUDIES[name].defaults
+    kind = type(defaults)
     command.__doc__ = inspect.getdoc(kind)
-    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[kind], "return": int}
-    command.__defaults__ = (study.defaults,)
+    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[kind]}
+    command.__defaults__ = (defaults,)
     return command
 
 
-def _of_all(config: All) -> int:
+def _all(config: All) -> All:
     """Runs every study whose data are there."""
-    verdicts = {name: _run_one(name, study, config) for name, study in STUDIES.items()}
+    return config
+
+
+def _run_all(config: All) -> int:
+    verdicts = {name: _run_one(name, config) for name in STUDIES}
     ran = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
-    words = [f"{name} {verdict.value}" for name, verdict in ran.items()]
-    words += [f"{name} skipped" for name, verdict in verdicts.items() if verdict is None]
-    print(f"verdict: {', '.join(words)}" if ran else "verdict: none, for no study has its data")
+    said = [f"{name} {verdict.value}" for name, verdict in ran.items()]
+    said += [f"{name} skipped" for name, verdict in verdicts.items() if verdict is None]
+    print(f"verdict: {', '.join(said)}" if ran else "verdict: none, for no study has its data")
     return together(ran.values())
 
 
-def _run_one(name: str, study: Study, config: All) -> Verdict | None:
+def _run_one(name: str, config: All) -> Verdict | None:
+    study = STUDIES[name]
     given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": config.output / name}
     known = {field.name for field in fields(study.defaults)}
     if config.data_dir is not None and "data_dir" in known:
         given["data_dir"] = config.data_dir
-    settings = replace(study.defaults, **given)
-    if reason := study.lacks(settings):
+    asked = Asked(name, replace(study.defaults, **given))
+    if reason := study.lacks(asked.settings):
         print(f"{name}: skipped, {reason}")
         return None
-    verdict = _verdict(name, study, settings, config.resume)
+    verdict = _kept(asked) if config.resume else asked.run()
     print(f"{name}: {verdict.value}")
     return verdict
 
 
-def _verdict(name: str, study: Study, settings: Any, kept: bool) -> Verdict:
+def _kept(asked: Asked) -> Verdict:
     """Of a run that is there, or of one begun now."""
-    folder = settings.output
-    there = [file for file in (runs.MANIFEST, runs.UNFINISHED) if (folder / file).exists()]
-    if not (kept and there):
-        return study.run(settings)
-    known = parse.read(Manifest if there[0] == runs.MANIFEST else Head, folder / there[0])
-    config = as_json(dataclasses.asdict(settings.anywhere))
-    same = (known.command, as_json(known.config)) == (f"run {name}", config)
-    fix = "Choose another --output, or --overwrite."
-    expect(same, f"{folder} to hold a run of {name} with these settings", "another", fix)
-    resume(folder, CHECKPOINT_EVERY, Cluster(), prepared)
-    verdict = verdict_of(folder)
+    files = (asked.folder / name for name in (MANIFEST, UNFINISHED))
+    there = next((file for file in files if file.exists()), None)
+    if there is None:
+        return asked.run()
+    same = read_json(Head, there).command == asked.words
+    expected = f"{asked.folder} to hold a run of {asked.name} with these settings"
+    expect(same, expected, "another", "Choose another --output, or --overwrite.")
+    verdict = bring_to_end(asked.folder, CHECKPOINT_EVERY, lambda _, cuts: asked.prepare(cuts))
     assert verdict is not None, "every study claims something"
     return verdict

@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.figures import GREY, as_png, curve, panels, points
+from experiments.report.figures import GREY, curve, panels, picture, points
 from experiments.report.intervals import interval
+from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding, level
 from experiments.studies.design import Design
@@ -18,14 +19,15 @@ FAR = 1e9
 """Stands for a bound that there is not."""
 
 
-def contrasts(findings: Sequence[Finding], caption: str) -> bytes:
+def contrasts(findings: Sequence[Finding], caption: str) -> Picture:
     """Each part of the claim with its interval, and where it should lie."""
     figure = Figure(figsize=(9, 1.9 + 0.55 * len(findings)), layout="constrained")
     rows = figure.subplots(len(findings), 1, squeeze=False)[:, 0]
     for axes, finding in zip(rows, findings, strict=True):
         _contrast(axes, finding)
     figure.suptitle("What the claim says: it should lie in the shaded part")
-    return as_png(
+    return picture(
+        "what the claim says, with intervals",
         figure,
         "Differences paired by seed, means and intervals that hold together at 95 % "
         f"({100 * level(len(findings)):.2f} % each): blue supported, red refuted, grey open. "
@@ -45,7 +47,7 @@ def _contrast(axes: Axes, finding: Finding) -> None:
     axes.tick_params(axis="x", labelsize=8)
 
 
-def arms(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
+def arms(design: Design, results: Mapping[str, Result], caption: str) -> Picture:
     """Test accuracy and loss of every arm, a panel a case."""
     heights = [len(case.arms) for case in design.cases.values()]
     size = (10, 1.8 + 0.26 * sum(heights) + 0.5 * len(results))
@@ -58,8 +60,10 @@ def arms(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
         pair[0].set_title(title)
     pairs[-1, 0].set_xlabel("test accuracy (%)")
     pairs[-1, 1].set_xlabel("test NLL (nats)")
-    return as_png(
-        figure, f"Means over seeds and 95 % intervals; the line is the first arm. {caption}"
+    return picture(
+        "every arm's test accuracy and loss",
+        figure,
+        f"Means over seeds and 95 % intervals; the line is the first arm. {caption}",
     )
 
 
@@ -73,7 +77,7 @@ def _arms(axes: Axes, result: Result, measure: str, names: Sequence[str]) -> Non
     axes.tick_params(axis="x", labelsize=8)
 
 
-def curves(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
+def curves(design: Design, results: Mapping[str, Result], caption: str) -> Picture:
     """Loss against epoch, a panel a case and a line an arm."""
     columns = min(3, len(results))
     figure, shown = panels(len(results), columns, max(4, 6 / columns), 3.2)
@@ -85,6 +89,8 @@ def curves(design: Design, results: Mapping[str, Result], caption: str) -> bytes
         axes.set(title=title, yscale="log", xlabel="epoch")
         axes.legend(fontsize=6, ncols=2)
     figure.supylabel("NLL (nats)")
-    return as_png(
-        figure, f"Loss without dropout: test solid, train dotted, means over seeds. {caption}"
+    return picture(
+        "learning curves",
+        figure,
+        f"Loss without dropout: test solid, train dotted, means over seeds. {caption}",
     )

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from experiments.report import gallery
-from experiments.report.page import Picture
+from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies import claim, figures, tables
-from experiments.studies.again import again
 from experiments.studies.design import Design
 from experiments.studies.results import Result
-from experiments.studies.settings import Settings
+from experiments.studies.settings import Settings, in_shell
 
 WIDTH = 100  # columns that the tables take
 
@@ -22,23 +20,12 @@ def report(name: str, study: Any, settings: Settings, design: Design,
     """All of it, from what came out."""
     findings, protocol = claim.findings(design, results), caption(settings.used, design)
     verdict = Verdict.UNDECIDED if settings.smoke else claim.verdict(findings)
-    words, command = claim.in_words(findings), again(name, settings, study.DEFAULTS)
+    words, command = claim.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
     parts, arms = tables.parts(findings), tables.arms(design, results)
     networks = {
         title: f"{case.architecture}; arms {', '.join(case.arms)}"
         for title, case in design.cases.items()
     }
-
-    def draw() -> dict[str, Picture]:
-        contrasts = figures.contrasts(findings, protocol)
-        every = figures.arms(design, results, protocol)
-        curves = figures.curves(design, results, protocol)
-        return {
-            "contrasts.png": Picture("what the claim says, with intervals", contrasts),
-            "arms.png": Picture("every arm's test accuracy and loss", every),
-            "curves.png": Picture("learning curves", curves),
-            "": gallery.picture(settings.seed),
-        }
 
     return Report(
         settings=settings,
@@ -51,7 +38,12 @@ def report(name: str, study: Any, settings: Settings, design: Design,
             "contrasts.csv": tables.contrasts(findings),
         },
         tables=[parts, arms],
-        draw=draw,
+        draw=lambda: {
+            "contrasts.png": figures.contrasts(findings, protocol),
+            "arms.png": figures.arms(design, results, protocol),
+            "curves.png": figures.curves(design, results, protocol),
+            "": gallery(settings.seed),
+        },
         facts={"protocol": protocol, **networks},
         screens=[arms.screen(), replace(parts, title=f"{study.CLAIM}?").screen()],
         lines=[protocol, parts.note, arms.note],

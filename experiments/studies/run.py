@@ -1,19 +1,17 @@
-"""From a design to a verdict and a run folder."""
+"""From a design to what a run consists of."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from experiments.report.report import Report
-from experiments.report.verdict import Verdict
-from experiments.runs import cases, execute, folder
-from experiments.runs.work import Work
+from experiments.runs.execute import Runnable, of_tasks
 from experiments.studies import results
 from experiments.studies.design import Design
 from experiments.studies.report import report
 from experiments.studies.results import Cut, Result
-from experiments.studies.settings import Settings
+from experiments.studies.settings import Settings, command_line
+from experiments.training.chunks import Layout
 from experiments.training.sweep import Histories
 
 
@@ -22,46 +20,33 @@ def name_of(study: Any) -> str:
     return study.__name__.rpartition(".")[2]
 
 
-def run(study: Any, settings: Settings) -> Verdict:
-    """Trains, prints and writes; whether the claim holds."""
-    output = settings.output or Path("runs", name_of(study))
-    folder.check_folder(output, settings.overwrite)
-    prepared = prepare(study, settings, settings.chunk)
-    return execute.judged(prepared, output, settings.overwrite, settings.checkpoint_every)
-
-
-def prepare(study: Any, settings: Settings, cut: Cut = None) -> Work[Histories]:
-    """Builds its networks and loads the data."""
+def prepare(
+    study: Any, settings: Settings, layouts: Mapping[str, Layout] | None = None
+) -> Runnable[Histories]:
+    """Builds its networks and loads the data; cut up as memory has it, or as it was."""
     settings, name = settings.anywhere, name_of(study)
+    words = command_line(f"run {name}", settings, study.DEFAULTS)
     design = study.design(settings.used)
-    return work(
-        f"run {name}", settings, design, cut, partial(report, name, study, settings, design)
-    )
+    reported = partial(report, name, study, settings, design)
+    return runnable(words, settings, design, layouts or settings.chunk, reported)
 
 
-def work(
-    command: str,
+def runnable(
+    command: list[str],
     settings: Any,
     design: Design,
     cut: Cut,
     report: Callable[[Mapping[str, Result]], Report],
     point: float = 1.0,
-) -> Work[Histories]:
+) -> Runnable[Histories]:
     """What any design asks of training; `report` says what came out."""
     tasks = results.tasks(design, settings.protocol, cut)
 
-    def reported(histories: Histories) -> Report:
-        return report(results.results(design, tasks, histories))
-
-    return cases.work(
+    return of_tasks(
         command,
-        settings.protocol.seed,
         settings,
         tasks,
-        tables=lambda histories: reported(histories).files(),
+        report=lambda histories: report(results.results(design, tasks, histories)),
         compared={"results.csv": 3, "history.csv": 4},
-        figures=lambda histories: reported(histories).figures(),
-        show=lambda histories: reported(histories).show(),
-        verdict=lambda histories: reported(histories).verdict,
         point=point,
     )

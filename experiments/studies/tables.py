@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.report.intervals import interval
 from experiments.report.table import Cell, Table
-from experiments.studies.claim import Finding, level, shown
+from experiments.studies.claim import Finding, level
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 
@@ -24,7 +24,7 @@ def parts(findings: Sequence[Finding]) -> Table:
     rows = [
         (
             finding.contrast.words,
-            Cell(shown(finding.interval), float(finding.interval.mean)),
+            Cell(finding.text, float(finding.interval.mean)),
             _bounds(finding),
             finding.verdict.value,
         )
@@ -54,8 +54,8 @@ def arms(design: Design, results: Results) -> Table:
 def _mean(result: Result, measure: str, arm: int) -> Cell | str:
     if measure not in result.final:
         return "–"
-    mean, half = interval(np.asarray(result.final[measure])[:, arm])
-    return Cell(f"{mean:.2f} ± {'n/a' if np.isnan(half) else f'{half:.2f}'}", float(mean))
+    spread = interval(np.asarray(result.final[measure])[:, arm])
+    return Cell(spread.text(), float(spread.mean))
 
 
 def per_seed(design: Design, results: Results) -> Table:

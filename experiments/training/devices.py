@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import jax
 import numpy as np
@@ -32,10 +32,20 @@ def leads() -> bool:
     return jax.process_index() == 0
 
 
-def warn(message: str) -> None:
-    """Says so, once for all processes."""
+def several() -> bool:
+    """Whether there are more, one of which may be dead."""
+    return jax.process_count() > 1
+
+
+def say(message: str, file: TextIO | None = None) -> None:
+    """Prints it, once for all processes."""
     if leads():
-        print(f"warning: {message}", file=sys.stderr)
+        print(message, file=file)
+
+
+def warn(message: str) -> None:
+    """The same, as a warning."""
+    say(f"warning: {message}", sys.stderr)
 
 
 def mesh(rows: int = 0) -> Mesh:
@@ -73,27 +83,52 @@ def on_every_device(tree: T) -> T:
 
 def gathered(tree: Any) -> Any:
     """Numpy arrays of what the devices hold, the same in every process."""
-    if jax.process_count() > 1:
+    if several():
         tree = multihost_utils.process_allgather(tree, tiled=True)
     return jax.tree.map(np.asarray, tree)
 
 
-def most(number: int) -> int:
-    """The largest of what the processes say, so that they all do the same."""
-    if jax.process_count() == 1:
-        return number
-    return int(np.max(multihost_utils.process_allgather(np.int32(number))))
+def agree(holds: bool) -> bool:
+    """Whether any process says so: they all do the same then."""
+    return -least(-int(holds)) == 1
 
 
 def least(number: int) -> int:
     """The smallest of what the processes say."""
-    return -most(-min(number, 2**31 - 1))
+    if not several():
+        return number
+    return int(np.min(multihost_utils.process_allgather(np.int32(min(number, 2**31 - 1)))))
 
 
-def meet(name: str) -> None:
-    """Waits until all processes are here."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
+def total(number: int) -> int:
+    """What all processes have, if each has no more than the one with least."""
+    return least(number) * jax.process_count()
+
+
+def alone(what: str) -> None:
+    """Refuses several processes."""
+    expect(not several(), f"one process for {what}", jax.process_count())
+
+
+def lead(action: Callable[[], object]) -> None:
+    """Process 0 does this; where it is refused, all stop."""
+    refusal = None
+    try:
+        if leads():
+            action()
+    except InputError as error:
+        refusal = error
+    if agree(refusal is not None):
+        raise refusal or InputError("Expected process 0 to begin; got a refusal, see its message.")
+
+
+def lost(error: Exception, go_on: str) -> InputError:
+    """What to say when the processes cannot work together any more, and how to go on."""
+    reason = " ".join(str(error).split())[-300:]
+    return InputError(
+        f"Expected all {jax.process_count()} processes to go on, each with room to write; got: "
+        f"{reason}. Start them again, each with {go_on} and its place in the cluster."
+    )
 
 
 @dataclass(frozen=True)
@@ -145,18 +180,6 @@ class Cluster:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             fix = "Pass --coordinator, --processes and --process-id, the same command in each."
             raise InputError(f"Expected to join a cluster; got: {reason}. {fix}") from error
-
-
-def lead(action: Callable[[], object]) -> None:
-    """Process 0 does this; where it is refused, all stop."""
-    refusal = None
-    try:
-        if leads():
-            action()
-    except InputError as error:
-        refusal = error
-    if most(int(refusal is not None)):
-        raise refusal or InputError("Expected process 0 to begin; got a refusal, see its message.")
 
 
 def leave(status: int) -> NoReturn:

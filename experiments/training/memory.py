@@ -4,7 +4,6 @@ On the whole a chunk may be small: rows are mapped one after the other, so that 
 faster, as long as every device has a row. So a part of the memory will do.
 """
 
-import resource
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import jax
 
 from experiments.errors import expect
 from experiments.training.chunks import Layout, choose
-from experiments.training.devices import least
+from experiments.training.devices import least, total
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Plan
 
@@ -34,8 +33,7 @@ def limits(plan: Plan) -> tuple[int, int]:
         f"some of {(resting + working) / GIB:.1f} GiB, {local} at once",
         "Make --widths or --batch-size smaller.",
     )
-    pairs, group = least(half // resting), least(half // (local * working))
-    return max(1, pairs) * jax.process_count(), max(1, group)
+    return total(max(1, half // resting)), least(max(1, half // (local * working)))
 
 
 def fitted(plan: Plan, seeds: int, arms: int, cut: Layout | int | None = None) -> Layout:
@@ -84,9 +82,16 @@ def available() -> int:
 def peak() -> int:
     """Bytes at most that this process has had; on accelerators, the busiest device."""
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
-    known = [stat["peak_bytes_in_use"] for stat in stats if "peak_bytes_in_use" in stat]
+    return max((stat.get("peak_bytes_in_use", 0) for stat in stats), default=0) or _resident()
+
+
+def _resident() -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
-    return max(known, default=unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _text(path: str) -> str:

@@ -1,8 +1,9 @@
 """Training of all arms and seeds: chunk after chunk, block after block, each a compiled call."""
 
 import time
+from bisect import bisect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -14,7 +15,11 @@ from experiments.training.fingerprints import fingerprints
 from experiments.training.recipe import Recipe
 from experiments.training.task import Metrics, Plan, Problem, Rows, TrainState
 
-Tick = Callable[[int], None]
+Arrays = Mapping[str, np.ndarray]
+Tick = Callable[[int, int], None]
+"""Told at the end of a block: how many are done of all chunks, and what it took: networks × epochs.
+"""
+T = TypeVar("T")
 CALL = 3.0  # seconds; each call costs a copy of the state
 
 
@@ -59,35 +64,61 @@ Histories = Mapping[str, History]
 class Position(NamedTuple):
     """Where training stands in a chunk."""
 
-    chunk: int
     epoch: int
     state: TrainState
     history: History
 
 
-class Keeper:
-    """Keeps what there is so far; this one keeps nothing."""
+class Checkpoints:
+    """Where training leaves what it has so far; this one keeps nothing."""
 
-    def finished(self, chunk: int) -> History | None:
-        """What came out of a chunk, if it is done."""
+    def part(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """What is made in one go, if it is not kept from before."""
+        del name
+        return {key: np.asarray(array) for key, array in make().items()}
 
-    def finish(self, chunk: int, history: History) -> None:
-        """Keeps what came out of a chunk."""
+    def restore(self, like: Callable[[int], Position]) -> Position | None:
+        """Where training stood in the part that is made now.
 
-    def restore(self, chunk: int, like: TrainState) -> Position | None:
-        """Where training stood in a chunk; shapes, types and devices are those of `like`."""
+        Shapes, types and devices are those of `like`, which is asked for those of an epoch.
+        """
 
-    def offer(self, position: Position) -> None:
-        """Keeps where training stands, if it is time to."""
+    def offer(self, position: Position, epochs: int) -> None:
+        """Keeps where training stands, of so many epochs, if it is time to."""
+
+    def pause(self) -> None:
+        """Stops here, if someone interrupted."""
 
 
-def run(task: Task, tick: Tick = lambda _: None, keeper: Keeper | None = None) -> History:
-    """Trains everything.
+def run(
+    task: Task,
+    tick: Tick = lambda *_: None,
+    checkpoints: Checkpoints | None = None,
+    case: str = "",
+) -> History:
+    """Trains everything; `case` says in words which of the run's it is."""
+    count, blocks = task.layout.chunks, len(task.plan.ends)
+    kept, names = checkpoints or Checkpoints(), measured(task)
 
-    At the end of every block of every chunk, `tick` is told how many networks × epochs it took.
-    """
-    chunks = range(task.layout.chunks)
-    return join(task.layout, [_chunk(task, index, tick, keeper or Keeper()) for index in chunks])
+    def chunk(index: int) -> History:
+        def train() -> Arrays:
+            return named(_trained(task, index, names, tick, kept))
+
+        arrays = kept.part(f"chunk {index + 1} of {count}{case}", train)
+        tick((index + 1) * blocks, 0)
+        return unnamed(_blank(task, names, blocks), arrays)
+
+    return join(task.layout, [chunk(index) for index in range(count)])
+
+
+def named(tree: Any) -> dict[str, Any]:
+    """The leaves, as files take them: under names."""
+    return {f"{index:04}": leaf for index, leaf in enumerate(jax.tree.leaves(tree))}
+
+
+def unnamed(like: T, arrays: Mapping[str, Any]) -> T:
+    """The inverse of `named`."""
+    return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in sorted(arrays)])
 
 
 def measured(task: Task) -> list[str]:
@@ -114,39 +145,41 @@ def join(layout: Layout, chunks: list[History]) -> History:
     return History(fresh, [joined(*parts) for parts in blocks])
 
 
-def _chunk(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
-    ends, done = task.plan.ends, keeper.finished(index)
-    history = done if done is not None else _trained(task, index, tick, keeper)
-    for _ in ends if done is not None else ():
-        tick(0)
-    return history
-
-
-def _trained(task: Task, index: int, tick: Tick, keeper: Keeper) -> History:
+def _trained(task: Task, index: int, names: list[str], tick: Tick, kept: Checkpoints) -> History:
     problem, rows = devices.on_every_device(task.problem), rows_of(task, index)
-    position, pace = _begun(task, index, problem, rows, keeper), Pace()
+    position, pace = _begun(task, index, names, rows, kept), Pace()
     ends, history = task.plan.ends, position.history
-    for _ in ends[: len(history.blocks)]:
-        tick(0)
     for stop in ends[len(history.blocks) :]:
         first = position.epoch
         while position.epoch < stop:
-            keeper.offer(position)
+            kept.offer(position, task.plan.epochs)
             position = pace.step(task.plan, position, problem, rows, stop)
         history.blocks.append(_block(task.plan, position.state, problem, rows))
-        tick((stop - first) * task.layout.in_chunk(index))
-    keeper.finish(index, history)
+        done = index * len(ends) + len(history.blocks)
+        tick(done, (stop - first) * task.layout.in_chunk(index))
     return history
 
 
-def _begun(task: Task, index: int, problem: Problem, rows: Rows, keeper: Keeper) -> Position:
+def _begun(task: Task, index: int, names: list[str], rows: Rows, kept: Checkpoints) -> Position:
+    """Where it stood when it was left, or fresh networks."""
     seeds, _ = task.layout.pairs(index)
     weights = devices.over_devices(step.weights(task.plan, task.problem, seeds))
     state = step.start(task.plan, rows, weights)
-    restored = keeper.restore(index, state)
-    if restored is not None:
-        return restored
-    return Position(index, 0, state, History(devices.gathered(fingerprints(state)), []))
+
+    def like(epoch: int) -> Position:
+        return Position(epoch, state, _blank(task, names, bisect(task.plan.ends, epoch)))
+
+    fresh = History(devices.gathered(fingerprints(state)), [])
+    return kept.restore(like) or Position(0, state, fresh)
+
+
+def _blank(task: Task, names: list[str], blocks: int) -> History:
+    """The shapes of a chunk's history after so many blocks."""
+    rows = (task.layout.chunk, task.layout.group)
+    numbers, states = np.zeros(rows, np.float32), np.zeros(rows, np.uint32)
+    known = len(Metrics._fields)
+    block = Block(Metrics(*[numbers] * known), states, dict.fromkeys(names[known:], numbers))
+    return History(states, [block] * blocks)
 
 
 class Pace:
@@ -161,7 +194,7 @@ class Pace:
     ) -> Position:
         """Goes on by so many epochs, but not beyond `stop`."""
         first = position.epoch
-        stop, begun = min(first + devices.most(self.epochs), stop), time.monotonic()
+        stop, begun = min(first + devices.least(self.epochs), stop), time.monotonic()
         numbers = np.int32(first), np.int32(stop)
         state = step.train(plan, position.state, problem, rows, *numbers)
         jax.block_until_ready(state)

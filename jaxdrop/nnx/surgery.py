@@ -33,8 +33,10 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
     Weights, their paths, the order of attributes and keys and the outputs in evaluation stay the
     same, to the bit: a module that gets a site keeps its type, in a subclass that calls the site
     before or after it. What stands in two places gets one site, which both share. The new sites
-    begin in training mode; `model.eval()` switches them like all others. Layers that are stacked
-    for `nnx.scan` want their site in the function that makes one layer.
+    begin in training mode; `model.eval()` switches them like all others. An attention that gets
+    dropout inside is equal up to rounding alone: Flax computes it another way wherever its rate is
+    not 0, in evaluation too. Layers that are stacked for `nnx.scan` want their site in the function
+    that makes one layer.
 
     Args:
       model: an NNX module; it is changed in place.
@@ -76,8 +78,9 @@ def remove(model: nnx.Module) -> nnx.Module:
     """Takes all dropout out of a model: what `insert` put there, and what it was built with.
 
     Weights, their paths and the order of attributes and keys stay; so do the outputs in evaluation,
-    to the bit. A site that the model was built with becomes an identity, a `DropConnect` the layer
-    that it held. `Zoneout` stays, because it acts in evaluation too.
+    to the bit, but for the rounding of attention that dropped, see `insert`. A site that the model
+    was built with becomes an identity, a `DropConnect` the layer that it held. `Zoneout` stays,
+    because it acts in evaluation too.
 
     Args:
       model: an NNX module; it is changed in place.

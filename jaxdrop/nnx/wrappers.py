@@ -13,6 +13,8 @@ from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
 from jaxdrop.nnx.passing import parameters, taken_by
 from jaxdrop.weights import Where
 
+_OF_STREAMS = (nnx.MultiHeadAttention, nnx.RNN)
+
 
 class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
     r"""`jaxdrop.drop_connect` around any NNX module: its parameters are dropped at each call.
@@ -138,8 +140,9 @@ def _lacks_mode(layer: nnx.Module) -> bool:
 
 
 def _as_taken(layer: nnx.Module, rngs: KeySource | None) -> KeySource | None:
-    """Flax's attention takes streams, and no key."""
-    if rngs is None or not isinstance(layer, nnx.MultiHeadAttention):
+    """Flax's attention and recurrent networks take streams, and no key."""
+    parts = (part for _, part in nnx.iter_modules(layer))
+    if rngs is None or not any(isinstance(part, _OF_STREAMS) for part in parts):
         return rngs
     is_stream = isinstance(rngs, nnx.Rngs | nnx.RngStream)
     return rngs if is_stream else nnx.RngStream(checks.check_key(rngs), tag="dropout")

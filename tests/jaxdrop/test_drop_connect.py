@@ -144,6 +144,29 @@ def test_attention_is_told_everything():
     assert (once != again).any()
 
 
+def recurrent() -> nnx.RNN:
+    return nnx.RNN(nnx.GRUCell(8, 8, rngs=nnx.Rngs(0)))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        recurrent,
+        lambda: nnx.Bidirectional(recurrent(), recurrent()),
+        lambda: nnx.Sequential(recurrent(), nnx.relu),
+        lambda: nnx.Sequential(attention(keep_rngs=False, deterministic=False), nnx.relu),
+    ],
+    ids=["network", "two ways", "network in a sequence", "attention in a sequence"],
+)
+def test_what_takes_streams_alone_is_passed_a_stream_for_a_key(build):
+    model: Any = DropConnect(build(), 0.5)
+    once, again = model(X, rngs=KEY), model(X, rngs=jax.random.key(8))
+    assert (once != again).any()
+    np.testing.assert_array_equal(model(X, rngs=KEY), once)
+    call = nnx.jit(lambda model, key: model(X, rngs=key))
+    np.testing.assert_allclose(call(model, KEY), once, rtol=1e-6, atol=1e-6)
+
+
 def test_a_rate_reaches_the_dropout_inside():
     model = DropConnect(Dropout(0.0), 0.0)
     np.testing.assert_array_equal(model(X, rate=1.0), jnp.zeros_like(X))

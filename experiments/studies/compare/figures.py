@@ -6,10 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.figures import GREY, as_png, curve, legend, panels, points
+from experiments.report.figures import GREY, curve, legend, panels, picture, points
 from experiments.report.intervals import Interval, interval
+from experiments.report.page import Picture
 from experiments.studies.compare.design import Point
-from experiments.studies.compare.settings import PLACEMENTS
+from experiments.studies.compare.settings import PLACEMENTS, Placement
 from experiments.studies.compare.tables import Summary
 from experiments.studies.results import Result
 
@@ -17,7 +18,7 @@ STYLES = dict(zip(PLACEMENTS[1:], ("o-", "s-", "D-", "v--", "^-", "P-", "X-"), s
 RATE_COLOURS = ("#a6cee3", "#5aa2cf", "#2c6fb0", "#7b3294", "#c51b7d", "#e66101", "#b35806")
 
 
-def accuracy(grid: Sequence[Point], result: Result, caption: str) -> bytes:
+def accuracy(grid: Sequence[Point], result: Result, caption: str) -> Picture:
     """Test accuracy against rate, a line a placement: the whole range, and what is near none."""
     figure, (whole, near) = panels(2, 2, 6, 5.3)
     spread = interval(result.final["test accuracy"])
@@ -26,7 +27,8 @@ def accuracy(grid: Sequence[Point], result: Result, caption: str) -> bytes:
     whole.set(title="the whole range", ylabel="test accuracy (%)", ylim=(0, 102))
     near.set(title="near no dropout", ylim=_near(spread))
     legend(figure, whole, "Test accuracy by dropout placement and rate")
-    return as_png(
+    return picture(
+        "test accuracy against the rate, a line for each placement",
         figure,
         f"{caption} Bars and the grey band: 95 % intervals of the mean over seeds. Points of one "
         "rate stand side by side, so that equal ones do not hide each other.",
@@ -54,7 +56,7 @@ def _near(spread: Interval) -> tuple[float, float]:
     return none - 2 * max(top - none, 1), min(top + 0.3, 100.3)
 
 
-def curves(grid: Sequence[Point], result: Result, caption: str) -> bytes:
+def curves(grid: Sequence[Point], result: Result, caption: str) -> Picture:
     """Accuracy against epoch, a panel a placement and a line a rate."""
     placements, rates = _placements(grid), sorted({point.rate for point in grid[1:]})
     figure, shown = panels(len(placements), 4, 3.25, 3.2, sharex=True, sharey=True)
@@ -64,18 +66,21 @@ def curves(grid: Sequence[Point], result: Result, caption: str) -> bytes:
             colour = RATE_COLOURS[rates.index(grid[row].rate) % len(RATE_COLOURS)] if row else GREY
             label = f"rate {grid[row].rate:g}" if row else "none"
             curve(axes, result.epochs, test[:, row], train[:, row], color=colour, label=label)
-        axes.set(title=name, xlabel="epoch")
+        axes.set_title(name)
+    for axes in shown[-4:]:  # the lowest of each column
+        axes.set_xlabel("epoch")
     shown[0].set_ylim(min(test[0, 0], test[-1, 0] - 10) - 2, 100.5)
     figure.supylabel("accuracy (%)")
     legend(figure, shown[0], "Learning curves by dropout placement and rate")
-    return as_png(
+    return picture(
+        "accuracy against the epoch, a panel for each placement",
         figure,
-        f"Accuracy against epoch, without dropout when measured: test solid, train dotted, means "
+        "Accuracy against epoch, without dropout when measured: test solid, train dotted, means "
         f"over seeds; values far below none are cut off. {caption}",
     )
 
 
-def differences(summaries: Sequence[Summary], caption: str) -> bytes:
+def differences(summaries: Sequence[Summary], caption: str) -> Picture:
     """Every arm's paired difference to none with its interval, best on top."""
     shown = [summary for summary in summaries if summary.point.placement != "none"][::-1]
     figure = Figure(figsize=(9, 1.8 + 0.24 * len(shown)), layout="constrained")
@@ -88,12 +93,16 @@ def differences(summaries: Sequence[Summary], caption: str) -> bytes:
     axes.set_yticks(places, labels, fontsize=8)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_title("Paired differences to no dropout")
-    return as_png(
-        figure, f"Means over seeds and 95 % intervals; linear from -1 to 1, then log. {caption}"
+    return picture(
+        "each arm's difference to no dropout, with its interval",
+        figure,
+        f"Means over seeds and 95 % intervals; linear from -1 to 1, then log. {caption}",
     )
 
 
-def _placements(grid: Sequence[Point]) -> dict[str, list[int]]:
+def _placements(grid: Sequence[Point]) -> dict[Placement, list[int]]:
     """The arms of each."""
-    names = dict.fromkeys(point.placement for point in grid[1:])
-    return {name: [i for i, point in enumerate(grid) if point.placement == name] for name in names}
+    arms: dict[Placement, list[int]] = {}
+    for arm, point in enumerate(grid[1:], 1):
+        arms.setdefault(point.placement, []).append(arm)
+    return arms

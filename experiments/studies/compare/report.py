@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from experiments.data.images import Dataset
-from experiments.report import gallery
-from experiments.report.page import Picture
+from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import figures, tables
 from experiments.studies.compare.design import CASE, Point, grid
-from experiments.studies.compare.settings import Compare, command
-from experiments.studies.compare.tables import Summary, shown
+from experiments.studies.compare.settings import Compare
+from experiments.studies.compare.tables import Summary
 from experiments.studies.results import Result
+from experiments.studies.settings import in_shell
 from experiments.training.task import Metrics
 
 TITLE = "Where should dropout stand?"
@@ -25,36 +25,26 @@ def report(config: Compare, data: Dataset, results: Mapping[str, Result]) -> Rep
     result, seeds, what = results[CASE], config.arms.seeds, describe(config, data)
     points = grid(config.arms.placements, config.arms.rates)
     summaries = tables.summarise(points, result.final)
-    every, words = tables.every(summaries, legend(seeds)), verdict(summaries, seeds)
-
-    def draw() -> dict[str, Picture]:
-        accuracy = figures.accuracy(points, result, what)
-        differences = figures.differences(summaries, what)
-        curves = figures.curves(points, result, what)
-        return {
-            "accuracy.png": Picture(
-                "test accuracy against the rate, a line for each placement", accuracy
-            ),
-            "differences.png": Picture(
-                "each arm's difference to no dropout, with its interval", differences
-            ),
-            "curves.png": Picture("accuracy against the epoch, a panel for each placement", curves),
-            "": gallery.picture(config.arms.seed),
-        }
-
+    arms, words = tables.every(summaries, legend(seeds)), verdict(summaries, seeds)
+    short, command = in_short(summaries[0]), in_shell("compare", config)
     return Report(
         settings=config,
-        conclusion=Conclusion("compare", TITLE, best(summaries), words, command(config)),
+        conclusion=Conclusion("compare", TITLE, short, words, command),
         verdict=None,
         sentence=words,
         numbers={
             "results.csv": tables.per_seed(points, result),
             "history.csv": tables.per_epoch(points, result),
         },
-        tables=[every],
-        draw=draw,
+        tables=[arms],
+        draw=lambda: {
+            "accuracy.png": figures.accuracy(points, result, what),
+            "differences.png": figures.differences(summaries, what),
+            "curves.png": figures.curves(points, result, what),
+            "": gallery(config.arms.seed),
+        },
         facts={"in short": what} | _facts(config),
-        screens=[tables.marked(every, TITLE, tops(summaries)).screen(no_wrap=True)],
+        screens=[tables.starred(arms, TITLE).screen(no_wrap=True)],
         lines=[what, legend(seeds), twins(points, result.metrics[-1]), words],
     )
 
@@ -91,20 +81,10 @@ def legend(seeds: int) -> str:
     )
 
 
-def tops(summaries: Sequence[Summary]) -> list[int]:
-    """Every arm that reaches the best accuracy; none from one seed."""
-    best = summaries[0].accuracy
-    return [
-        number
-        for number, summary in enumerate(summaries)
-        if summary.accuracy.mean == best.mean and not np.isnan(best.half)
-    ]
-
-
-def best(summaries: Sequence[Summary]) -> str:
-    """The verdict in a word: the best arm, if its difference is settled."""
-    (placement, rate), *_, difference = summaries[0]
-    return f"{placement}, {rate:g}" if difference.excludes_zero else Verdict.UNDECIDED.value
+def in_short(best: Summary) -> str:
+    """The arm that is better than none, if that is settled."""
+    (placement, rate), settled = best.point, best.difference.excludes_zero
+    return f"{placement}, {rate:g}" if settled else Verdict.UNDECIDED.value
 
 
 def verdict(summaries: Sequence[Summary], seeds: int) -> str:
@@ -117,7 +97,7 @@ def verdict(summaries: Sequence[Summary], seeds: int) -> str:
     decided = difference.excludes_zero
     settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return (
-        f"Best: {placement} at rate {rate:g}, {shown(difference, sign='+')} points against none "
+        f"Best: {placement} at rate {rate:g}, {difference.text(sign='+')} points against none "
         f"({settled}). It was picked as the best of {len(summaries) - 1}, so expect a little less "
         "of it on other seeds."
     )

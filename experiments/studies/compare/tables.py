@@ -14,7 +14,7 @@ from experiments.studies.results import Result
 from experiments.training.task import Metrics
 
 HEADER = ("placement", "rate", "test acc. %", "gap", "test NLL", "vs. none")
-KEYS = ("placement", "rate", "seed")
+NUMBERS = ("placement", "rate", "seed", *Metrics._fields)
 
 
 class Summary(NamedTuple):
@@ -35,59 +35,53 @@ def summarise(points: Sequence[Point], final: Measured) -> list[Summary]:
     """
     test, gap = final["test accuracy"], final["train accuracy"] - final["test accuracy"]
     measures = (test, gap, final["test NLL"], test - test[:, :1])
-    spreads = ([interval(values[:, i]) for values in measures] for i in range(len(points)))
-    summaries = [Summary(point, *spread) for point, spread in zip(points, spreads, strict=True)]
+    summaries = [
+        Summary(point, *(interval(values[:, arm]) for values in measures))
+        for arm, point in enumerate(points)
+    ]
     return sorted(summaries, key=lambda summary: -summary.accuracy.mean)
 
 
 def every(summaries: Sequence[Summary], note: str) -> Table:
-    """All arms, best first."""
-    return Table("All arms, best first", HEADER, [_row(summary) for summary in summaries], note)
+    """All arms, best first; from one seed none is the best."""
+    top, settled = summaries[0].accuracy.mean, not np.isnan(summaries[0].accuracy.half)
+    best = [n for n, summary in enumerate(summaries) if settled and summary.accuracy.mean == top]
+    return Table("All arms, best first", HEADER, list(map(_row, summaries)), note, best)
 
 
-def marked(table: Table, title: str, best: Sequence[int]) -> Table:
-    """The same for the screen, the best arms with a star."""
-    rows = [
-        (f"{'★' if number in best else ' '} {placement}", *cells)
-        for number, (placement, *cells) in enumerate(table.rows)
-    ]
-    header = (f"  {table.header[0]}", *table.header[1:])
-    return replace(table, title=title, header=header, rows=rows, best=best)
-
-
-def _row(summary: Summary) -> list[Cell | str]:
+def _row(summary: Summary) -> tuple[Cell | str, ...]:
     (placement, rate), accuracy, gap, nll, difference = summary
     none = placement == "none"
-    return [
+    return (
         placement,
         Cell("–" if none else f"{rate:g}", rate),
-        Cell(shown(accuracy), float(accuracy.mean)),
+        Cell(accuracy.text(), float(accuracy.mean)),
         Cell(f"{gap.mean:.2f}", float(gap.mean)),
-        Cell(shown(nll, 3), float(nll.mean)),
-        Cell("–" if none else shown(difference, sign="+"), float(difference.mean)),
-    ]
+        Cell(nll.text(".3f"), float(nll.mean)),
+        Cell("–" if none else difference.text(sign="+"), float(difference.mean)),
+    )
 
 
-def shown(interval: Interval, digits: int = 2, sign: str = "") -> str:
-    """A mean, and half of its interval if there is one."""
-    half = "n/a" if np.isnan(interval.half) else f"{interval.half:.{digits}f}"
-    return f"{interval.mean:{sign}.{digits}f} ± {half}"
+def starred(table: Table, title: str) -> Table:
+    """The same with a star before the best."""
+    stars = ("★" if number in table.best else " " for number in range(len(table.rows)))
+    rows = [(f"{star} {row[0]}", *row[1:]) for star, row in zip(stars, table.rows, strict=True)]
+    return replace(table, title=title, header=("  placement", *HEADER[1:]), rows=rows)
 
 
 def per_seed(points: Sequence[Point], result: Result) -> Table:
     """A row for each arm and seed, with all digits that float32 has."""
-    rows = list(_rows(points, result.metrics[-1]))
-    return Table("", [*KEYS, *Metrics._fields], rows)
+    return Table("", NUMBERS, list(_rows(points, result.metrics[-1])))
 
 
 def per_epoch(points: Sequence[Point], result: Result) -> Table:
     """The same at the end of each block."""
     blocks = zip(result.epochs, result.metrics, strict=True)
     rows = [(epoch, *row) for epoch, metrics in blocks for row in _rows(points, metrics)]
-    return Table("", ["epoch", *KEYS, *Metrics._fields], rows)
+    return Table("", ("epoch", *NUMBERS), rows)
 
 
 def _rows(points: Sequence[Point], metrics: Metrics) -> Iterator[tuple[object, ...]]:
-    for index, point in enumerate(points):
-        for seed, row in enumerate(np.stack(metrics, -1)[:, index]):
+    for arm, point in enumerate(points):
+        for seed, row in enumerate(np.stack(metrics, -1)[:, arm]):
             yield *point, seed, *row

@@ -1,11 +1,14 @@
 """What the study of the UCI sets is asked to do."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import ClassVar
 
 from experiments.errors import expect
-from experiments.runs import folder as runs
+from experiments.runs.folder import plain
+from experiments.studies.settings import Common, expect_least, flag
 from experiments.studies.uci.arms import Arm
 from experiments.studies.uci.protocol import (
     ALL,
@@ -21,7 +24,7 @@ UNPUBLISHED = Hyperparameters(math.nan, math.nan, 1e-4)  # before the search
 
 
 @dataclass(frozen=True)
-class Uci:
+class Uci(Common):
     """Gal & Ghahramani 2016's regression table, on the published splits."""
 
     data_dir: Path = DATA_DIR
@@ -40,8 +43,6 @@ class Uci:
     """Search rate and precision inside each training split, instead of taking published ones."""
     seeds: int = 1
     """Trainings of each split."""
-    seed: int = 0
-    """Where all randomness comes from."""
     samples: int = 10_000
     """Monte-Carlo samples."""
     epochs: int | None = None
@@ -51,35 +52,27 @@ class Uci:
     searched inside each training split; rates that are learned (concrete dropout). Minutes."""
     smoke: bool = False
     """The smallest set alone, with 1,000 samples: some seconds, and a verdict nevertheless."""
-    output: Path = Path("runs", "uci")
-    """Folder of the run."""
-    overwrite: bool = False
-    """Replace the run that the folder holds."""
+
+    smallest: ClassVar = {"sets": SMALL[:1], "samples": 1_000}
 
     def __post_init__(self) -> None:
         """Checks the numbers; the data are checked on loading."""
-        for flag, most in (("seeds", 1000), ("epochs", 10**9)):
-            value = getattr(self, flag)
-            expect(value is None or 1 <= value <= most, f"--{flag} of 1 to {most:,}", value)
-        expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
-        expect(self.samples >= 2, "--samples of 2 or more", self.samples)
+        for name, most in (("seeds", 1000), ("epochs", 10**9)):
+            value = getattr(self, name)
+            expect(value is None or 1 <= value <= most, f"{flag(name)} of 1 to {most:,}", value)
+        super().__post_init__()
+        expect_least(self, 2, "samples")
         expect(len(self.sets) > 0, "a set in --sets", "nothing")
         for name in self.sets:
-            expect(runs.plain(name), "names of folders in --data-dir as --sets", repr(name))
+            expect(plain(name), "names of folders in --data-dir as --sets", repr(name))
         fix = "A rate is the probability to drop; 0 turns dropout off."
         expect(self.rate is None or 0 <= self.rate < 1, "a --rate in [0, 1)", self.rate, fix)
-        for flag in ("precision", "weight_reg"):
-            value, name = getattr(self, flag), f"--{flag.replace('_', '-')}"
-            expect(value is None or 0 < value < float("inf"), f"a {name} above 0", value)
-
+        for name in ("precision", "weight_reg"):
+            value = getattr(self, name)
+            expect(value is None or 0 < value < math.inf, f"a {flag(name)} above 0", value)
         free = self.rate is None and self.precision is None
         fix = "The search finds both: leave them out."
         expect(free or not self.search, "--search without --rate and --precision", "both ways", fix)
-
-    @property
-    def anywhere(self) -> "Uci":
-        """What has a part in what comes out."""
-        return replace(self, output=Uci.output, overwrite=False)
 
     @property
     def length(self) -> int:
@@ -89,14 +82,13 @@ class Uci:
     @property
     def drawn(self) -> int:
         """How many samples."""
-        return 1_000 if self.smoke else self.samples
+        return self.used.samples
 
     @property
     def names(self) -> tuple[str, ...]:
         """The sets, spelled out."""
-        if self.smoke:
-            return SMALL[:1]
-        return tuple(dict.fromkeys(n for name in self.sets for n in _spelled(name)))
+        spelled = (ALL if name == "all" else (name,) for name in self.used.sets)
+        return tuple(dict.fromkeys(chain.from_iterable(spelled)))
 
     def hyperparameters(self, name: str) -> Hyperparameters:
         """The published ones, and what was passed instead."""
@@ -109,7 +101,3 @@ class Uci:
         fix = "Nothing is published for it: pass --rate, --precision and --weight-reg, or --search."
         expect(name in HYPERPARAMETERS or all_given, f"a set among {', '.join(ALL)}", name, fix)
         return HYPERPARAMETERS.get(name, UNPUBLISHED)._replace(**given)
-
-
-def _spelled(name: str) -> tuple[str, ...]:
-    return ALL if name == "all" else (name,)

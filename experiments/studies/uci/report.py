@@ -5,7 +5,7 @@ from dataclasses import replace
 from experiments.report.page import Picture
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion
-from experiments.studies.again import again
+from experiments.studies.settings import in_shell
 from experiments.studies.uci import figures, published, tables
 from experiments.studies.uci.config import Uci
 from experiments.studies.uci.protocol import PROTOCOLS, TOLERANCES
@@ -32,7 +32,7 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
     named = replace(repeated, title="Gal & Ghahramani 2016, repeated")
     return Report(
         settings=config,
-        conclusion=Conclusion("uci", claim, verdict.value, words, again("uci", config)),
+        conclusion=Conclusion("uci", claim, verdict.value, words, in_shell("run uci", config)),
         verdict=verdict,
         sentence=verdict.value.capitalize(),
         numbers={"results.csv": tables.per_seed(sets), "arms.csv": tables.arms_per_seed(sets)},

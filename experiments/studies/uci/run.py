@@ -17,13 +17,10 @@ concrete set worse.
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from experiments.report.report import Report
-from experiments.report.verdict import Verdict
-from experiments.runs.execute import judged
-from experiments.runs.folder import check_folder
-from experiments.runs.keeping import Keeping
+from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.runs.work import Work
+from experiments.studies.settings import command_line
+from experiments.studies.study import Study, whole
 from experiments.studies.uci import data, published, train
 from experiments.studies.uci.arms import ARMS, search
 from experiments.studies.uci.config import Uci
@@ -33,6 +30,7 @@ from experiments.studies.uci.report import report
 from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 from experiments.training.keys import seed_keys
+from experiments.training.sweep import Checkpoints
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
 
@@ -43,28 +41,18 @@ def lacks(config: Uci) -> str:
     return f"no {', '.join(missing)} in {config.data_dir} (--data-dir)" if missing else ""
 
 
-def uci(config: Uci) -> Verdict:
-    """Runs, prints and writes; whether all that is published was met."""
-    check_folder(config.output, config.overwrite)
-    return judged(prepare(config), config.output, config.overwrite)
-
-
-def prepare(config: Uci) -> Work[Sets]:
+def prepare(config: Uci) -> Runnable[Sets]:
     """Reads everything before anything is trained."""
     config = config.anywhere
     chosen = {name: config.hyperparameters(name) for name in config.names}
     problems = {name: _problem(config, name, numbers) for name, numbers in chosen.items()}
     known = {name: published.load(problem) for name, problem in problems.items()}
     cases = {name: Case(None, train.inputs(problem)) for name, problem in problems.items()}
-    reported: Callable[[Sets], Report] = partial(report, CLAIM, config)
-    return Work(
-        Head.of("run uci", config.seed, config, cases),
+    return Runnable(
+        Head.of(command_line("run uci", config), config, cases),
         partial(_train, config, problems, known),
-        tables=lambda sets: reported(sets).files(),
+        partial(report, CLAIM, config),
         compared={"results.csv": 3, "arms.csv": 4},
-        figures=lambda sets: reported(sets).figures(),
-        show=lambda sets: reported(sets).show(),
-        verdict=lambda sets: reported(sets).verdict,
     )
 
 
@@ -79,16 +67,16 @@ def _train(
     config: Uci,
     problems: Mapping[str, Problem],
     known: Mapping[str, Published | None],
-    keeping: Keeping,
+    checkpoints: Checkpoints,
 ) -> Sets:
     """Set after set; whatever is trained in one go is kept."""
 
     def kept(name: str, make: Callable[[], Result]) -> Result:
-        return Result(**keeping.part(name, lambda: make()._asdict()))
+        return Result(**checkpoints.part(name, lambda: make()._asdict()))
 
     def of_set(name: str, problem: Problem) -> Results:
         if config.search:
-            numbers = keeping.part(f"{name}-search", lambda: search(problem)._asdict())
+            numbers = checkpoints.part(f"{name}-search", lambda: search(problem)._asdict())
             problem = problem._replace(chosen=Hyperparameters(**numbers))
         ours = kept(name, lambda: train.run(problem))
         beside = {
@@ -98,3 +86,6 @@ def _train(
         return Results(known[name], ours, beside)
 
     return {name: of_set(name, problem) for name, problem in problems.items()}
+
+
+UCI = Study(CLAIM, Uci(), whole(prepare), lacks)

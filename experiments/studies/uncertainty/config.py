@@ -1,16 +1,16 @@
 """What the study of uncertainty is asked to do."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from typing import ClassVar
 
 from experiments.errors import expect
+from experiments.studies.settings import Common, expect_least
 
 MOST = 10_000
-SMOKE = {"seeds": 3, "members": 2, "samples": 8, "epochs": 10}
 
 
 @dataclass(frozen=True)
-class Uncertainty:
+class Uncertainty(Common):
     """Calibration and detection on the digits: MC dropout, dropout off, and a deep ensemble."""
 
     seeds: int = 8
@@ -29,20 +29,16 @@ class Uncertainty:
     """Training images, of the known classes."""
     unseen: tuple[int, ...] = (8, 9)
     """Classes that are not trained on."""
-    seed: int = 0
-    """Where all randomness comes from."""
     smoke: bool = False
     """Three seeds of small ensembles, hardly trained: some seconds, which decide nothing."""
-    output: Path = Path("runs", "uncertainty")
-    """Folder of the run."""
-    overwrite: bool = False
-    """Replace the run that the folder holds."""
+
+    smallest: ClassVar = {"seeds": 3, "members": 2, "samples": 8, "epochs": 10}
 
     def __post_init__(self) -> None:
         """Checks the numbers; the size of the training set is checked with the data."""
         fix = "One seed has no interval, and one member or sample nothing to average."
-        for flag in ("seeds", "members", "samples"):
-            expect(getattr(self, flag) >= 2, f"--{flag} of 2 or more", getattr(self, flag), fix)
+        expect_least(self, 2, "seeds", "members", "samples", fix=fix)
+        super().__post_init__()
         networks, fix = self.seeds * self.members, "Lower --seeds or --members."
         expect(networks <= MOST, f"at most {MOST:,} networks", f"{networks:,}", fix)
         expect(self.samples <= MOST, f"--samples of at most {MOST:,}", f"{self.samples:,}")
@@ -51,18 +47,7 @@ class Uncertainty:
                self.members, "Both are compared at equal numbers of passes.")  # fmt: skip
         expect(0 < self.rate < 1, "a --rate in (0, 1)", self.rate, "It is the probability to drop.")
         expect(len(self.widths) > 0 and min(self.widths) >= 1, "--widths of 1 or more", self.widths)
-        expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
         classes = set(self.unseen)
         some = bool(classes) and classes < set(range(10)) and len(classes) <= 8
         fix = "Two classes or more have to be known. Try --unseen 8 9."
         expect(some, "1 to 8 of the digits 0 to 9 in --unseen", self.unseen, fix)
-
-    @property
-    def anywhere(self) -> "Uncertainty":
-        """What has a part in what comes out."""
-        return replace(self, output=Uncertainty.output, overwrite=False)
-
-    @property
-    def used(self) -> "Uncertainty":
-        """What is run: a smoke run is small whatever else was asked for."""
-        return replace(self, **SMOKE) if self.smoke else self

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from experiments.models.layers import Layers
-from experiments.runs.keeping import Keeping
 from experiments.studies.uncertainty import measure, network, regression
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
@@ -19,6 +18,7 @@ from experiments.training import fit
 from experiments.training.fit import Plan
 from experiments.training.inputs import Inputs
 from experiments.training.keys import seed_keys
+from experiments.training.sweep import Checkpoints
 
 
 class Results(NamedTuple):
@@ -35,9 +35,9 @@ def inputs(config: Uncertainty, digits: Digits) -> Inputs:
     return fit.inputs(_plan(config, digits), _keys(config), digits, len(digits.y_train))
 
 
-def run(config: Uncertainty, digits: Digits, keeping: Keeping) -> Results:
+def run(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
     """Trains all networks, then takes each seed's passes apart."""
-    networks, keys = _networks(config, digits, keeping), seed_keys(config.seed, config.seeds)
+    networks, keys = _networks(config, digits, checkpoints), seed_keys(config.seed, config.seeds)
     scores, means, information = [], [], []
     for seed, key in enumerate(keys):
         members = slice(seed * config.members, (seed + 1) * config.members)
@@ -46,12 +46,12 @@ def run(config: Uncertainty, digits: Digits, keeping: Keeping) -> Results:
         scores.append(measure.by_count(passes, digits.y_test))
         means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
         information.append(measure.information(passes["MC dropout"]))
-        keeping.pause()
+        checkpoints.pause()
     curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
     return Results(measure.stack(scores), means, information, curves)
 
 
-def _networks(config: Uncertainty, digits: Digits, keeping: Keeping) -> Layers:
+def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Layers:
     """Of all seeds and members; kept at once, for they take most of the time."""
     plan, numbers = _plan(config, digits), (jnp.int32(config.epochs), jnp.float32(config.rate))
     shared = (*numbers, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train))
@@ -61,7 +61,7 @@ def _networks(config: Uncertainty, digits: Digits, keeping: Keeping) -> Layers:
         leaves = jax.tree.leaves(fit.fit(plan, shared, _keys(config)))
         return dict(zip(itertools.chain(*names), leaves, strict=True))
 
-    kept = keeping.part("networks", trained)
+    kept = checkpoints.part("networks", trained)
     return [(jnp.asarray(kept[kernel]), jnp.asarray(kept[bias])) for kernel, bias in names]
 
 

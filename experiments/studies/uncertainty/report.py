@@ -5,8 +5,8 @@ from dataclasses import replace
 from experiments.report.page import Picture
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
-from experiments.studies.again import again
 from experiments.studies.claim import verdict
+from experiments.studies.settings import in_shell
 from experiments.studies.uncertainty import claim, figures, tables
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
@@ -22,7 +22,7 @@ def report(title: str, config: Uncertainty, digits: Digits, results: Results) ->
     used, protocol = config.used, caption(config.used, digits)
     findings = claim.primary(results.table, used.samples)
     decided = Verdict.UNDECIDED if config.smoke else verdict(findings)
-    words, command = claim.in_words(findings), again("uncertainty", config)
+    words, command = claim.in_words(findings), in_shell("run uncertainty", config)
     measures = tables.measures(results.table, used.samples, used.members)
     screen = replace(measures, title="How sure, and how rightly?")
     spread = ", ".join(f"{arm} {growth(f):.1f}" for arm, f in results.curves.functions.items())

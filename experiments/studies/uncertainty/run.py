@@ -18,15 +18,12 @@ it is calibrated better, too (error -0.117 ± 0.013, an interval of its own). Fr
 changes; with 8 or fewer unseen classes are detected worse than by the one pass without any.
 """
 
-from collections.abc import Callable
 from functools import partial
 
-from experiments.report.report import Report
-from experiments.report.verdict import Verdict
-from experiments.runs.execute import judged
-from experiments.runs.folder import check_folder
+from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.runs.work import Work
+from experiments.studies.settings import command_line
+from experiments.studies.study import Study, whole
 from experiments.studies.uncertainty import data, experiment
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.experiment import Results
@@ -38,31 +35,18 @@ CLAIM = (
 )
 
 
-def lacks(config: Uncertainty) -> str:
-    """The digits are there always: they come with scikit-learn."""
-    del config
-    return ""
-
-
-def uncertainty(config: Uncertainty) -> Verdict:
-    """Trains, measures, prints and writes."""
-    check_folder(config.output, config.overwrite)
-    return judged(prepare(config), config.output, config.overwrite)
-
-
-def prepare(config: Uncertainty) -> Work[Results]:
+def prepare(config: Uncertainty) -> Runnable[Results]:
     """Splits the digits, and makes them unfamiliar."""
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
     case = Case(None, experiment.inputs(config.used, digits))
-    reported: Callable[[Results], Report] = partial(report, CLAIM, config, digits)
-    return Work(
-        Head.of("run uncertainty", config.seed, config, {"digits": case}),
+    return Runnable(
+        Head.of(command_line("run uncertainty", config), config, {"digits": case}),
         partial(experiment.run, config.used, digits),
-        tables=lambda results: reported(results).files(),
+        partial(report, CLAIM, config, digits),
         compared={"results.csv": 3},
-        figures=lambda results: reported(results).figures(),
-        show=lambda results: reported(results).show(),
-        verdict=lambda results: reported(results).verdict,
         point=0.01,
     )
+
+
+UNCERTAINTY = Study(CLAIM, Uncertainty(), whole(prepare))

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from experiments.studies.compare.placements import Arm
+from experiments.studies.compare.summary import summarise
 from scipy import stats
 
 from experiments.report.intervals import interval
-from experiments.studies.compare.placements import Arm
-from experiments.studies.compare.summary import summarise
 from experiments.training.task import Metrics
 
 ARMS = [Arm("none", 0.0), Arm("input", 0.5), Arm("logits", 0.5)]

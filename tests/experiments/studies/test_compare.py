@@ -3,11 +3,11 @@
 import shlex
 
 import tyro
+from experiments.studies.compare.page import command, comparison
+from experiments.studies.compare.summary import summarise
 
 from experiments.studies.compare import tables as report
-from experiments.studies.compare.page import command, comparison
 from experiments.studies.compare.settings import Compare
-from experiments.studies.compare.summary import summarise
 from tests.experiments import tiny
 
 

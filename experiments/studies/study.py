@@ -1,0 +1,32 @@
+"""What all studies have in common."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from experiments.runs.execute import Runnable
+from experiments.training import devices
+from experiments.training.chunks import Layout
+
+Layouts = Mapping[str, Layout]
+"""How the cases of a run were cut up, by their titles."""
+
+
+class Study(NamedTuple):
+    """Its claim, its usual settings, what it hands over to be run, which data it lacks."""
+
+    claim: str
+    defaults: Any
+    prepare: Callable[[Any, Layouts], Runnable[Any]]
+    """Cuts the work up as it was, or else as memory has it."""
+    lacks: Callable[[Any], str] = lambda _: ""
+    """In words; nothing if none are."""
+
+
+def whole(prepare: Callable[[Any], Runnable[Any]]) -> Callable[[Any, Layouts], Runnable[Any]]:
+    """Of networks that are not cut up: one process trains them."""
+
+    def prepared(settings: Any, _: Layouts) -> Runnable[Any]:
+        devices.alone("such a study")
+        return prepare(settings)
+
+    return prepared
