@@ -37,11 +37,10 @@ def test_a_run_folder_explains_itself(folder):
         "verdict.json",
     }
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert manifest["seed"] == 0
+    assert manifest["command"][:2] == ["compare", "--rates"]
     assert manifest["prng"] == "threefry2x32"
     assert {"jax", "flax", "numpy", "python"} <= manifest["environment"]["versions"].keys()
     assert manifest["environment"]["device_count"] == jax.device_count()
-    assert len(manifest["outcomes"]["networks"]["blocks"]) == 3
     config = json.loads((folder / "config.json").read_text())
     assert config["network"] == {"widths": [12, 8], "activation": "relu"}
     assert manifest["config"] == config
@@ -160,7 +159,7 @@ def test_a_run_is_replaced_only_if_asked_to(tmp_path, monkeypatch, capsys):
         assert run("--output", str(tmp_path)) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert run("--seeds", "2", "--overwrite", "--output", str(tmp_path)) == 0
-    assert json.loads((tmp_path / "manifest.json").read_text())["seed"] == 0
+    assert "sha256" in json.loads((tmp_path / "manifest.json").read_text())
 
 
 def test_the_default_folder_is_named_after_what_is_compared(tmp_path, monkeypatch):

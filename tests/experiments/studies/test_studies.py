@@ -17,8 +17,7 @@ from experiments.errors import InputError
 from experiments.models import Drop, Perceptron
 from experiments.report.intervals import Interval
 from experiments.report.verdict import Verdict
-from experiments.runs import cases
-from experiments.runs.keeping import Keeping
+from experiments.runs.execute import train
 from experiments.studies import DESIGNED, DESIGNS, claim
 from experiments.studies import results as measure
 from experiments.studies.claim import Finding
@@ -118,7 +117,7 @@ def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     design = Design({"mlp": Case(perceptron(data, (12, 8)), data, arms)}, contrasts)
     settings = Settings(train_size=60, epochs=20, batch_size=20, seeds=4)
     tasks = measure.tasks(design, settings)
-    results = measure.results(design, tasks, cases.run(tasks, Keeping()))
+    results = measure.results(design, tasks, train(tasks, sweep.Checkpoints()))
     found = claim.findings(design, results)
     expected = [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.REFUTED]
     assert [finding.verdict for finding in found] == expected
@@ -331,7 +330,7 @@ def test_a_study_elsewhere_is_the_same_within_a_tolerance(run, tmp_path, capsys)
 
 @pytest.mark.parametrize("change", [
     {"environment": 1}, {"cases": []}, {"cases": {"mlp": 3}}, {"cases": {}},
-    {"sha256": {"../x": "0"}}, {"command": "run nothing"}, {"outcomes": {}},
+    {"sha256": {"../x": "0"}}, {"command": ["run", "nothing"]}, {"outcomes": {}},
 ], ids=str)  # fmt: skip
 def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, change):
     folder = copied(run, tmp_path / "copy")
