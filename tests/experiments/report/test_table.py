@@ -19,9 +19,9 @@ TABLE = Table(
 
 
 def printed(screen, **options) -> list[str]:
-    console = Console(file=io.StringIO(), width=60, **options)
-    console.print(screen)
-    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+    file = io.StringIO()
+    Console(file=file, width=60, **options).print(screen)
+    return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
 def test_numbers_stand_to_the_right_or_left_under_left():
@@ -66,5 +66,6 @@ def test_points_have_bars_where_there_is_an_interval():
         _, (axes,) = panels(1, 1, 1.0, 1.0)
         spread = interval(np.array(values))
         points(axes, [0], spread, flat=True)
-        (low, _), (high, _) = axes.collections[0].get_segments()[0]
+        bar = axes.collections[0].get_paths()[0].vertices
+        low, high = np.asarray(bar)[:, 0]
         assert np.isclose((high - low) / 2, length, rtol=1e-3)

@@ -57,7 +57,7 @@ def test_an_arm_is_a_row_of_rates_over_the_sites():
     row = points.index(Point("input-and-hidden", 0.3))
     expected = [0.3 * (site in ("input", "post1")) for site in mlp_sites(1)]
     assert len(task.recipes.rates) == len(points)  # rates that print alike are two
-    np.testing.assert_array_equal(task.recipes.rates[row], np.float32(expected))
+    np.testing.assert_array_equal(task.recipes.rates[row], np.array(expected, np.float32))
     assert not task.recipes.rates[0].any()
     assert set(task.recipes.weight_decay.tolist()) == {0.5}
 
@@ -108,7 +108,7 @@ def test_the_page_holds_verdict_table_and_command():
     html = told.figures()["report.html"].decode()
     assert told.sentence in html
     assert html.count("<tr>") == len(arms) + 1
-    assert f'data-value="{float(told.tables[0].cells[0][2].value)!r}"' in html
+    assert f'data-value="{told.tables[0].cells[0][2].value!r}"' in html
     assert told.conclusion.command == in_shell("compare", config)
     assert told.conclusion.command in html
 
@@ -119,7 +119,7 @@ def test_the_page_holds_verdict_table_and_command():
 ])  # fmt: skip
 def test_it_is_said_whether_before_and_after_the_activation_are_one(before, after, words):
     config = tiny.config(rates=(0.5,), placements=("before-activation", "after-activation"))
-    metrics = Metrics(*np.tile(np.float32([0.7, before, after]), (4, 2, 1)))
+    metrics = Metrics(*np.tile(np.array([0.7, before, after], np.float32), (4, 2, 1)))
     assert words in said(config, *[metrics] * 3).lines[2]
 
 

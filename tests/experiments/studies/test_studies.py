@@ -122,7 +122,8 @@ def settled(studied, folder, **changes):
     copied(studied, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["config"] |= changes
-    manifest["seed"] = manifest["config"]["seed"]
+    for name, value in changes.items():
+        manifest["command"][2:2] = [f"--{name}", str(value)]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
