@@ -1,14 +1,24 @@
-"""Dropout for JAX: pure functions with explicit keys, masks at the cost of a memory copy."""
+"""Dropout for JAX: pure functions with explicit keys, masks at the cost of a memory copy.
+
+Keys and rates:
+  A key is one key, typed (`jax.random.key`) or legacy (`uint32[2]`), of any PRNG implementation;
+  threefry2x32 is the fast one. A rate is the probability to drop, in [0, 1]: a number, or an array
+  that broadcasts to what is drawn, where tied axes have size 1. A wrong one, outside [0, 1] or of
+  another shape, is refused; a traced one cannot be checked: it is clipped, and NaN counts as 1.
+  Rate 0 returns the data bit for bit; at rate 1 all is dropped, with a zero gradient. No gradient
+  flows to a rate.
+"""
 
 # ruff: noqa: I001 - grouped by purpose, not by name
 
 # The operators: units.
 from jaxdrop.alpha import alpha_dropout as alpha_dropout  # for SELU: mean and variance stay
 from jaxdrop.alpha import feature_alpha_dropout as feature_alpha_dropout  # the same, whole maps
-from jaxdrop.attention import attention_dropout as attention_dropout  # attention weights
 from jaxdrop.dropout import dropout as dropout  # elements
+from jaxdrop.dropout import classical_inference as classical_inference  # of dropout(scale=False)
 from jaxdrop.exact import exact_dropout as exact_dropout  # exactly so many along an axis
 from jaxdrop.targeted import targeted_dropout as targeted_dropout  # among the least in magnitude
+from jaxdrop.units import attention_dropout as attention_dropout  # attention weights
 from jaxdrop.units import spatial_dropout as spatial_dropout  # whole feature maps
 
 # The operators: paths, sequences, weights.
@@ -21,22 +31,18 @@ from jaxdrop.tokens import token_dropout as token_dropout  # whole tokens, maske
 from jaxdrop.weights import drop_connect as drop_connect  # single weights, of pytrees too
 from jaxdrop.weights import embedding_dropout as embedding_dropout  # whole words
 
-# The operators: noise without a mask, and a rate that is learned.
+# Noise without a mask, a rate that is learned, and a loss.
 from jaxdrop.concrete import concrete_dropout as concrete_dropout  # soft, to learn the rate
 from jaxdrop.concrete import concrete_regularizer as concrete_regularizer  # its part of the loss
 from jaxdrop.noise import gaussian_dropout as gaussian_dropout  # multiplied
 from jaxdrop.noise import gaussian_noise as gaussian_noise  # added
 
-# The classical convention: dropout(..., scale=False) in training.
-from jaxdrop.classical import classical_inference as classical_inference  # shrink at inference
-
-# Losses.
 from jaxdrop.losses import r_drop_loss as r_drop_loss  # how far two passes disagree
 
 # Masks as values.
-from jaxdrop.antithetic import complementary_masks as complementary_masks  # draw a pair
-from jaxdrop.masks import apply_mask as apply_mask  # replay one, with its scale
 from jaxdrop.masks import keep_mask as keep_mask  # draw one
+from jaxdrop.masks import complementary_masks as complementary_masks  # draw a pair
+from jaxdrop.masks import apply_mask as apply_mask  # replay one, with its scale
 
 # Keys, and rates over depth and over steps.
 from jaxdrop import montecarlo as montecarlo  # samples with dropout on, and what they are worth

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Float32, Key
+from jaxtyping import Array, Float, Key
 
 from jaxdrop import checks
-from jaxdrop.dropout import drop
-from jaxdrop.probability import realised, widen
+from jaxdrop.checks import Rate, Shape
+from jaxdrop.dropout import redrawn
+from jaxdrop.masks import draw_for
+from jaxdrop.probability import keep_probability, realised, widen
 from jaxdrop.units import map_dims
 
 SATURATION = -1.0507009873554804934193349852946 * 1.6732632423543772848170429916717  # SELU(-inf)
@@ -31,11 +33,10 @@ def alpha_dropout(
     SELU's, and there is no option for others: behind another activation use `dropout`.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape, of mean 0 and variance 1.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the shape
-        of `x` with its tied axes at size 1. A traced rate is clipped, and NaN counts as 1. Rate 0
-        returns `x` bit for bit, rate 1 the limit, zeros. No gradient flows to it.
+      rate: the probability to drop: a number, or an array that broadcasts to the shape of `x` with
+        its tied axes at size 1. At rate 1 the limit, zeros.
       broadcast_dims: the axes along which elements share their fate.
       bits: 8, 16 or 32, as for `dropout`.
 
@@ -43,8 +44,8 @@ def alpha_dropout(
       An array of the shape and dtype of `x`. A dropped element is $a\alpha' + b$, whatever it was.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys, another number of bits.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys, another number of
+        bits.
       TypeError: no key, no number as rate, or data that is not real floating-point.
 
     Example:
@@ -56,16 +57,17 @@ def alpha_dropout(
 
     References:
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
-
     """
-    key = checks.check_key(key, "alpha_dropout(key, x, rate)")
-    return drop(key, checks.check_real_data(x), rate, _saturate, broadcast_dims, bits)
+    key, x = checks.as_key(key, "alpha_dropout(key, x, rate)"), checks.check_real_data(x)
+    drawn = checks.drawn_shape(x.shape, broadcast_dims)
+    checked, bits = checks.check_rate(rate, drawn), checks.check_bits(bits)
+    return x if checked.is_always(0) else _saturate(key, x, checked, drawn=drawn, bits=bits)
 
 
-def _saturate(
-    mask: Bool[Array, "..."], x: Float[Array, "..."], keep: Float32[Array, "..."], bits: int
-) -> Float[Array, "..."]:
-    wide = widen(x)
+@redrawn("drawn", "bits")
+def _saturate(key: Array, x: Array, rate: Rate, *, drawn: Shape, bits: int) -> Array:
+    keep, wide = keep_probability(rate, x.ndim), widen(x)
+    mask = draw_for(x, key, keep, drawn, bits)
     share = jnp.where(keep > 0, realised(keep, bits), 1)
     slope = 1 / jnp.sqrt(share * (1 + SATURATION**2 * (1 - share)))
     dropped = (slope * share * SATURATION).astype(wide.dtype)
@@ -89,10 +91,10 @@ def feature_alpha_dropout(
     with the constants of `alpha_dropout` and the axes of `spatial_dropout`.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data with a channel axis and, unless `batch_dim` is None, a batch axis.
-      rate: the probability to drop a map, in [0, 1]: a number, or an array that broadcasts to the
-        shape of `x` with size 1 on the axes of a map. A traced rate is clipped, NaN counts as 1.
+      rate: the probability to drop a map: a number, or an array that broadcasts to the shape of `x`
+        with size 1 on the axes of a map.
       channel_dim: the axis of the maps.
       batch_dim: the axis of the examples; None for a single one.
 
@@ -100,8 +102,8 @@ def feature_alpha_dropout(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: an axis that `x` does not have, one axis in both roles, a rate outside [0, 1] or
-        of a shape that does not broadcast, several keys.
+      ValueError: an axis that `x` does not have, one axis in both roles, a wrong rate, several
+        keys.
       TypeError: no key, no number as rate, or data that is not real floating-point.
 
     Example:
@@ -112,9 +114,8 @@ def feature_alpha_dropout(
 
     References:
       Klambauer et al., Self-Normalizing Neural Networks, 2017.
-
     """
-    key = checks.check_key(key, "feature_alpha_dropout(key, x, rate)")
+    key = checks.as_key(key, "feature_alpha_dropout(key, x, rate)")
     x = checks.check_real_data(x)
     dims = map_dims(x.shape, channel_dim, batch_dim)
     return alpha_dropout(key, x, rate, broadcast_dims=dims)

@@ -10,7 +10,10 @@ import numpy as np
 from jax import export
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float32, Key
+
+Shape = tuple[int, ...]
+MOST = 2**31 - 1  # of what is counted in int32
 
 
 class Rate(NamedTuple):
@@ -24,7 +27,7 @@ class Rate(NamedTuple):
         return self.keep is not None and bool((self.keep == np.float32(1.0 - rate)).all())
 
 
-def check_rate(rate: ArrayLike, drawn_shape: tuple[int, ...]) -> Rate:
+def check_rate(rate: ArrayLike, drawn_shape: Shape) -> Rate:
     """Checks kind, shape and, where they can be read, the values of `rate`."""
     fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
     array = check_number("rate", rate, drawn_shape, "in [0, 1]", is_share, fix)
@@ -38,10 +41,15 @@ def is_share(values: np.ndarray) -> np.ndarray:
     return (values >= 0) & (values <= 1)
 
 
+def is_positive(values: np.ndarray) -> np.ndarray:
+    """Whether each is above 0 and finite."""
+    return (values > 0) & (values < np.inf)
+
+
 def check_number(
     what: str,
     value: ArrayLike,
-    drawn_shape: tuple[int, ...],
+    drawn_shape: Shape,
     wanted: str,
     is_valid: Callable[[np.ndarray], np.ndarray],
     fix: str,
@@ -68,6 +76,13 @@ def check_number(
     return array
 
 
+def check_positive(what: str, value: ArrayLike) -> Float32[Array, ""]:
+    """Takes one number above 0."""
+    fix = "Pass one positive number."
+    number = check_number(what, value, (), "above 0", lambda values: values > 0, fix)
+    return jnp.asarray(number, jnp.float32)
+
+
 def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
     """Takes a real number or an array of them, which stays on its device."""
     expected = f"Expected a real number or an array of them as {what}; got"
@@ -82,7 +97,7 @@ def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
     return array
 
 
-def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple[int, ...]) -> None:
+def _check_broadcast(what: str, shape: Shape, name: str, wanted: Shape) -> None:
     trailing = wanted[max(len(wanted) - len(shape), 0) :]
     fits = all(size in (1, full) for size, full in zip(shape, trailing, strict=False))
     if len(shape) > len(wanted) or not fits:
@@ -92,7 +107,7 @@ def _check_broadcast(what: str, shape: tuple[int, ...], name: str, wanted: tuple
         )
 
 
-def check_key(key: object, call: str = "") -> Key[Array, ""]:
+def as_key(key: object, call: str = "") -> Key[Array, ""]:
     """Takes one key, typed or legacy, and returns it typed; `call` shows where it belongs."""
     fix = f"The key comes first: {call}. " * bool(call) + "Make one with jax.random.key(seed)."
     if not isinstance(key, jax.Array | np.ndarray):
@@ -125,7 +140,8 @@ def _as_typed(key: jax.Array | np.ndarray) -> Key[Array, "..."]:
         ) from None
 
 
-def _as_array(value: ArrayLike, wanted: str, fix: str) -> Array:
+def as_array(value: ArrayLike, wanted: str, fix: str) -> Array:
+    """Takes what JAX can hold."""
     try:
         if not isinstance(value, str | bytes):  # NumPy would read a dtype in it
             return jnp.asarray(value)
@@ -138,7 +154,7 @@ def check_data(x: ArrayLike) -> Array:
     """Takes floating-point (or complex) data of any shape."""
     if _is_typed(x):
         raise TypeError("Expected floating-point data; got a key. The data come after the key.")
-    x = _as_array(x, "floating-point data", "Pass an array.")
+    x = as_array(x, "floating-point data", "Pass an array.")
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         raise TypeError(
             f"Expected floating-point data; got {x.dtype}. "
@@ -173,7 +189,7 @@ def check_known(what: str, size: int) -> int:
     return int(size)
 
 
-def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
+def check_shape(shape: int | Sequence[int]) -> Shape:
     """Takes a shape of non-negative sizes; symbolic ones are left to JAX."""
     try:
         several = shape if isinstance(shape, Iterable) else (shape,)
@@ -187,20 +203,17 @@ def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     return sizes
 
 
-def check_axis(what: str, axis: int, shape: tuple[int, ...]) -> int:
+def check_axis(what: str, axis: int, shape: Shape) -> int:
     """Takes an axis of `shape`, counted from either end, and returns it counted from the first."""
-    if not isinstance(axis, int | np.integer) or isinstance(axis, bool):
-        raise TypeError(f"Expected an integer as {what}; got {axis!r}.")
+    axis = check_integer(what, axis)
     if not -len(shape) <= axis < len(shape):
         raise ValueError(
             f"Expected {what} among the {len(shape)} axes of shape {shape}; got {axis}."
         )
-    return int(axis) % len(shape)
+    return axis % len(shape)
 
 
-def check_apart(
-    what: str, axis: int, others: str, dims: Iterable[int], shape: tuple[int, ...]
-) -> int:
+def check_apart(what: str, axis: int, others: str, dims: Iterable[int], shape: Shape) -> int:
     """Takes an axis that has no second role."""
     axis = check_axis(what, axis, shape)
     if axis in [check_axis(others, dim, shape) for dim in dims]:
@@ -211,7 +224,7 @@ def check_apart(
     return axis
 
 
-def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[int, ...]:
+def drawn_shape(shape: Shape, broadcast_dims: Sequence[int]) -> Shape:
     """The shape with size 1 on the axes that share the mask."""
     if not isinstance(broadcast_dims, Iterable):
         raise TypeError(
@@ -222,9 +235,9 @@ def drawn_shape(shape: tuple[int, ...], broadcast_dims: Sequence[int]) -> tuple[
     return tuple(1 if axis in tied else size for axis, size in enumerate(shape))
 
 
-def check_mask(mask: ArrayLike, shape: tuple[int, ...]) -> Array:
+def check_mask(mask: ArrayLike, shape: Shape) -> Array:
     """Takes a bool mask that broadcasts to `shape`."""
-    mask = _as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
+    mask = as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
     if mask.dtype != jnp.bool_:
         raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
     _check_broadcast("mask", mask.shape, "the data's shape", shape)
@@ -264,10 +277,32 @@ def check_alike(name_a: str, a: Array, name_b: str, b: Array) -> None:
         )
 
 
-def check_count(name: str, count: int, most: int) -> int:
+def check_integer(name: str, value: int) -> int:
+    """Takes an integer."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool):
+        raise TypeError(f"Expected an integer as {name}; got {value!r}.")
+    return int(value)
+
+
+def check_count(name: str, count: int, least: int = 0, most: int = MOST, fix: str = "") -> int:
     """Takes a number of things that there are."""
-    if not isinstance(count, int | np.integer) or isinstance(count, bool):
-        raise TypeError(f"Expected an integer as {name}; got {count!r}.")
-    if not 0 <= count <= most:
-        raise ValueError(f"Expected {name} between 0 and {most}; got {count}.")
-    return int(count)
+    count = check_integer(name, count)
+    if not least <= count <= most:
+        open_ended = most == MOST and count < least
+        wanted = f"of {least} or more" if open_ended else f"between {least} and {most}"
+        raise ValueError(f"Expected {name} {wanted}; got {count}. {fix}".rstrip())
+    return count
+
+
+def check_word(name: str, value: Any, fix: str) -> int | Array:
+    """Takes an integer of 32 bits without sign, which may be traced."""
+    array = value if isinstance(value, jax.Array) else np.asarray(value)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"Expected an integer as {name}; got {value!r}. {fix}")
+    if array.shape:
+        raise ValueError(f"Expected one {name}; got shape {array.shape}. Map with jax.vmap.")
+    if isinstance(value, Tracer):
+        return value
+    if not 0 <= int(array) < 2**32:
+        raise ValueError(f"Expected {name} in [0, 2**32); got {value}.")
+    return int(array)

@@ -10,9 +10,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Float32, Key, PyTree
 
 from jaxdrop import checks
+from jaxdrop.dropout import redrawn
 from jaxdrop.noise import uniforms
 from jaxdrop.probability import align, widen
-from jaxdrop.redraw import redrawn
 
 _FAR = 80.0  # sigmoid(-80) is nearly the least float32
 
@@ -35,7 +35,7 @@ def concrete_dropout(
     keeps `x` and the logit, never the noise. The logit wants `concrete_regularizer` in the loss.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape. The product is taken in at least float32.
       logit: log(p / (1 - p)), any real number, or an array that broadcasts to the shape of `x` with
         its tied axes at size 1. At -inf `x` returns bit for bit, at inf zeros.
@@ -60,12 +60,11 @@ def concrete_dropout(
 
     References:
       Gal, Hron and Kendall, Concrete Dropout, 2017.
-
     """
-    key = checks.check_key(key, "concrete_dropout(key, x, logit)")
+    key = checks.as_key(key, "concrete_dropout(key, x, logit)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
-    asked, heat = _check_logit(logit, drawn), _check_positive("temperature", temperature)
+    asked, heat = _check_logit(logit, drawn), checks.check_positive("temperature", temperature)
     return _drop_softly(key, x, asked, heat, drawn=drawn)
 
 
@@ -76,22 +75,10 @@ def _check_logit(logit: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Trace
     )
 
 
-def _check_positive(what: str, value: ArrayLike) -> Array:
-    number = checks.check_number(
-        what, value, (), "above 0", lambda values: values > 0, "Pass one positive number."
-    )
-    return jnp.asarray(number, jnp.float32)
-
-
 @redrawn("drawn")
 def _drop_softly(
-    key: Key[Array, ""],
-    x: Float[Array, "*shape"],
-    logit: ArrayLike,
-    temperature: ArrayLike,
-    *,
-    drawn: tuple[int, ...],
-) -> Float[Array, "*shape"]:
+    key: Array, x: Array, logit: Array, temperature: Array, *, drawn: tuple[int, ...]
+) -> Array:
     asked, wide = align(jnp.asarray(logit, jnp.float32), x.ndim), widen(x)
     logit, heat = jnp.clip(asked, -_FAR, _FAR), jnp.asarray(temperature, jnp.float32)
     u = uniforms(key, x, drawn)
@@ -142,12 +129,11 @@ def concrete_regularizer(
 
     References:
       Gal, Hron and Kendall, Concrete Dropout, 2017.
-
     """
     asked = jnp.asarray(_check_logit(logit, ()), jnp.float32)
-    on_weights = _check_positive("weight_regularizer", weight_regularizer)
-    on_dropout = _check_positive("dropout_regularizer", dropout_regularizer)
-    features = _check_positive("input_dim", input_dim)
+    on_weights = checks.check_positive("weight_regularizer", weight_regularizer)
+    on_dropout = checks.check_positive("dropout_regularizer", dropout_regularizer)
+    features = checks.check_positive("input_dim", input_dim)
     logit = jnp.clip(asked, -_FAR, _FAR)
     kept, dropped = jax.nn.log_sigmoid(-logit), jax.nn.log_sigmoid(logit)
     entropy = -(jnp.exp(dropped) * dropped + jnp.exp(kept) * kept)

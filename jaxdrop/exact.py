@@ -1,14 +1,16 @@
-"""An exact count of what is dropped."""
+"""An exact count of what is dropped: the least of random numbers along an axis."""
 
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks, shares
 from jaxdrop.bits import random_words
-from jaxdrop.lanes import explicit_sharding
+from jaxdrop.dropout import redrawn
+from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.masks import select
-from jaxdrop.ranks import smallest, undivided
-from jaxdrop.redraw import redrawn
 
 
 def exact_dropout(
@@ -25,19 +27,18 @@ def exact_dropout(
     mesh each device ranks the whole axis for itself.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point data with at least one axis.
-      rate: the share to drop, in [0, 1]: a number, or an array that broadcasts to the shape of `x`
-        with size 1 on `axis`. A traced rate is clipped, and NaN drops everything. Its product
-        with n has its own dtype, float32 at least: a Python number gives `round(rate * n)`.
+      rate: the share to drop: a number, or an array that broadcasts to the shape of `x` with size 1
+        on `axis`. Its product with n has its own dtype, float32 at least: a Python number gives
+        `round(rate * n)`.
       axis: the axis along which the count is exact.
 
     Returns:
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -45,22 +46,33 @@ def exact_dropout(
       >>> y = jaxdrop.exact_dropout(jax.random.key(0), jnp.ones((3, 8)), 0.25)
       >>> (y == 0).sum(-1).tolist()
       [2, 2, 2]
-
     """
-    key = checks.check_key(key, "exact_dropout(key, x, rate)")
+    key = checks.as_key(key, "exact_dropout(key, x, rate)")
     x = checks.check_data(x)
     axis = checks.check_axis("axis", axis, x.shape)
     checked = checks.check_rate(rate, checks.drawn_shape(x.shape, (axis,)))
-    asked = shares.count(rate, x.shape[axis], shares.nearest)
+    asked = shares.count_if_known(rate, x.shape[axis], shares.nearest)
     return x if checked.is_always(0) else _drop_exactly(key, x, asked, axis=axis)
 
 
 @redrawn("axis")
-def _drop_exactly(
-    key: Key[Array, ""], x: Inexact[Array, "*shape"], asked: shares.Count, *, axis: int
-) -> Inexact[Array, "*shape"]:
+def _drop_exactly(key: Array, x: Array, asked: shares.Count, *, axis: int) -> Array:
     sharding, size = explicit_sharding(x), x.shape[axis]
-    dropped = shares.settle(asked, size, shares.nearest, x.ndim)
+    dropped = shares.count(asked, size, shares.nearest, x.ndim)
     words = random_words(key, x.shape, undivided(sharding, x.shape, axis))
     mask = ~smallest(words, dropped, axis, sharding)
     return select(mask, x, (size - dropped) / max(size, 1), 32)
+
+
+def undivided(
+    sharding: NamedSharding | None, shape: tuple[int, ...], axis: int
+) -> NamedSharding | None:
+    """The sharding of `shape` with one axis whole on every device, as ranking needs it."""
+    return untied(sharding, checks.drawn_shape(shape, (axis,)))
+
+
+def smallest(values: Array, count: Array, axis: int, sharding: NamedSharding | None) -> Array:
+    """True at the `count` smallest along an axis that no shard divides; the first of equals."""
+    ranks = jnp.argsort(jnp.argsort(values, axis), axis)
+    chosen = ranks < count.astype(ranks.dtype)
+    return chosen if sharding is None else jax.sharding.reshard(chosen, sharding)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Int, Key
 
-from jaxdrop.checks import check_key
+from jaxdrop.checks import as_key, check_word
 
 _SHARD = 0x5348_4152  # "SHAR": keeps shard keys apart from keys folded with a step or a layer
 
@@ -29,7 +29,7 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
     there a mask belongs to the whole array.
 
     Args:
-      key: one key, typed or legacy, the same on all shards.
+      key: one key, the same on all shards, see "Keys and rates" in `jaxdrop`.
       axis_name: the mesh axis, or several, over which the masks shall differ.
 
     Returns:
@@ -49,9 +49,8 @@ def shard_key(key: Key[Array, ""], axis_name: Hashable | tuple[Hashable, ...]) -
       >>> layer = jax.shard_map(layer, mesh=mesh, in_specs=(P(), P("data")), out_specs=P("data"))
       >>> layer(jax.random.key(0), jnp.ones((8, 4))).shape
       (8, 4)
-
     """
-    key = check_key(key, "shard_key(key, axis_name)")
+    key = as_key(key, "shard_key(key, axis_name)")
     index = jax.lax.axis_index(axis_name)
     return jax.random.fold_in(jax.random.fold_in(key, _SHARD), index)
 
@@ -78,7 +77,7 @@ def derive(
     Inside `jax.shard_map` pass the result through `shard_key`.
 
     Args:
-      root: one key, typed or legacy, the same for the whole run.
+      root: one key, the same for the whole run, see "Keys and rates" in `jaxdrop`.
       step: the training step, an integer in [0, 2**32), which may be traced.
       layer: the layer's index, likewise, or its name.
       microbatch: the index of the micro-batch that gradients are accumulated over, likewise.
@@ -99,16 +98,15 @@ def derive(
       ...     return x
       >>> jax.jit(model)(jnp.ones((3, 8, 8)), jnp.ones((2, 8)), jax.random.key(0), 7).shape
       (2, 8)
-
     """
-    key = check_key(root, "derive(root, step=...)")
-    words = [_STEP, _index("step", step)]
+    key = as_key(root, "derive(root, step=...)")
+    words = [_STEP, check_word("step", step, "Pass an int.")]
     if isinstance(layer, str):
         words += [_NAMED_LAYER, *_digest(layer)]
     elif layer is not None:
-        words += [_LAYER, _index("layer", layer, "A name is a str.")]
+        words += [_LAYER, check_word("layer", layer, "A name is a str.")]
     if microbatch is not None:
-        words += [_MICROBATCH, _index("microbatch", microbatch)]
+        words += [_MICROBATCH, check_word("microbatch", microbatch, "Pass an int.")]
     return _fold(key, *(word if isinstance(word, Tracer) else np.uint32(word) for word in words))
 
 
@@ -130,16 +128,3 @@ def _digest(name: str) -> list[int]:
         ) from None
     words = hashlib.blake2b(text, digest_size=8).digest()
     return np.frombuffer(words, "<u4").tolist()
-
-
-def _index(name: str, value: Index, fix: str = "Pass an int.") -> int | Array:
-    array = value if isinstance(value, jax.Array) else np.asarray(value)
-    if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise TypeError(f"Expected an integer as {name}; got {value!r}. {fix}")
-    if array.shape:
-        raise ValueError(f"Expected one {name}; got shape {array.shape}. Map with jax.vmap.")
-    if isinstance(value, Tracer):
-        return value
-    if not 0 <= int(array) < 2**32:
-        raise ValueError(f"Expected {name} in [0, 2**32); got {value}.")
-    return int(array)

@@ -39,7 +39,6 @@ def r_drop_loss(
 
     References:
       Liang et al., R-Drop: Regularized Dropout for Neural Networks, 2021.
-
     """
     a, b = checks.check_real_data(logits_a), checks.check_real_data(logits_b)
     checks.check_alike("logits_a", a, "logits_b", b)

@@ -1,6 +1,6 @@
 """Keep masks as values: drawn, looked at, stored, applied again."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import jax
@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float32, Inexact, Key
 from jaxdrop import checks
 from jaxdrop.bits import is_threefry, random_words
 from jaxdrop.lanes import Layout, explicit_sharding, untied
-from jaxdrop.probability import keep_probability, rescale, threshold
+from jaxdrop.probability import keep_probability, realised, rescale, threshold
 
 
 def keep_mask(
@@ -33,10 +33,9 @@ def keep_mask(
     nest: what is dropped at one rate is dropped at every higher one.
 
     Args:
-      key: one key, typed or legacy, of any PRNG implementation; threefry2x32 is the fast one.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to `shape`
-        with its tied axes at size 1. A traced rate cannot be checked; it is clipped, and NaN drops
-        everything.
+      key: one key, see "Keys and rates" in `jaxdrop`.
+      rate: the probability to drop: a number, or an array that broadcasts to `shape` with its tied
+        axes at size 1.
       shape: the shape of the mask.
       broadcast_dims: the axes along which elements share their fate.
       bits: 8, 16 or 32. At 8 the rate is a multiple of 1/256 (0.1 becomes 26/256). 32 gives the
@@ -46,8 +45,8 @@ def keep_mask(
       A bool array of the full `shape`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `shape`
-        does not have, several keys, another number of bits.
+      ValueError: a wrong rate, an axis that `shape` does not have, several keys, another number of
+        bits.
       TypeError: no key, or no number as rate.
 
     Example:
@@ -57,14 +56,65 @@ def keep_mask(
       ((4, 10000), dtype('bool'))
       >>> print(f"{mask.mean():.2f}")
       0.75
-
     """
-    key = checks.check_key(key, "keep_mask(key, rate, shape)")
+    key = checks.as_key(key, "keep_mask(key, rate, shape)")
     shape = checks.check_shape(shape)
     drawn = checks.drawn_shape(shape, broadcast_dims)
     keep = keep_probability(checks.check_rate(rate, drawn), len(drawn))
     mask = draw(key, keep, shape=drawn, bits=checks.check_bits(bits))
     return jnp.broadcast_to(mask, shape)
+
+
+def complementary_masks(
+    key: Key[Array, ""],
+    rate: ArrayLike,
+    shape: int | Sequence[int],
+    *,
+    broadcast_dims: Sequence[int] = (),
+    bits: int = 16,
+) -> tuple[Bool[Array, "*shape"], Bool[Array, "*shape"]]:
+    r"""Draws two keep masks that are as unlike as their rate allows.
+
+    $$m_i = [u_i < q], \qquad m'_i = [1 - u_i < q]$$
+
+    Each alone is a mask of `keep_mask` (the first is that of the same key). At rate 0.5 one keeps
+    what the other drops; below, no element is dropped by both; above, none is kept by both. The
+    mean over a pair varies less than over two independent masks, at rate 0.5 not at all for a
+    linear function: an antithetic pair, for training on both or for Monte-Carlo samples.
+
+    Args:
+      key: one key, see "Keys and rates" in `jaxdrop`.
+      rate: the probability to drop, as for `keep_mask`.
+      shape: the shape of each mask.
+      broadcast_dims: the axes along which elements share their fate.
+      bits: 8, 16 or 32, as for `keep_mask`.
+
+    Returns:
+      Two bool arrays of the full `shape`, True where an element is kept. Apply them with
+      `apply_mask`.
+
+    Raises:
+      ValueError: a wrong rate, an axis that `shape` does not have, several keys, another number of
+        bits.
+      TypeError: no key, or no number as rate.
+
+    Example:
+      >>> import jax, jaxdrop
+      >>> first, second = jaxdrop.complementary_masks(jax.random.key(0), 0.5, (3, 4))
+      >>> bool((first ^ second).all())
+      True
+
+    References:
+      Hammersley and Morton, A New Monte Carlo Technique: Antithetic Variates, 1956.
+    """
+    key = checks.as_key(key, "complementary_masks(key, rate, shape)")
+    shape = checks.check_shape(shape)
+    drawn = checks.drawn_shape(shape, broadcast_dims)
+    keep = keep_probability(checks.check_rate(rate, drawn), len(drawn))
+    share = realised(keep, checks.check_bits(bits))
+    first = draw(key, share, shape=drawn, bits=bits)
+    second = ~draw(key, 1 - share, shape=drawn, bits=bits)
+    return jnp.broadcast_to(first, shape), jnp.broadcast_to(second, shape)
 
 
 def apply_mask(
@@ -102,12 +152,11 @@ def apply_mask(
       >>> mask = jaxdrop.keep_mask(key, 0.5, x.shape)
       >>> bool((jaxdrop.apply_mask(mask, x, 0.5) == jaxdrop.dropout(key, x, 0.5)).all())
       True
-
     """
     x = checks.check_data(x)
     mask = checks.check_mask(mask, x.shape)
     keep = keep_probability(checks.check_rate(rate, x.shape), x.ndim)
-    return convention(scale)(mask, x, keep, checks.check_bits(bits))
+    return select(mask, x, keep, checks.check_bits(bits), scale)
 
 
 @partial(jax.jit, static_argnames=("shape", "bits", "sharding"))
@@ -120,7 +169,7 @@ def draw(
     sharding: NamedSharding | None = None,
 ) -> Bool[Array, "..."]:
     """The mask of the drawn shape, before it is broadcast."""
-    key, limit = checks.check_key(key), threshold(keep, bits)
+    limit = threshold(keep, bits)
     if sharding is not None and not is_threefry(key):
         return jax.sharding.reshard(draw(key, keep, shape=shape, bits=bits), sharding)
     if bits != 32 and not is_threefry(key) and any(map(checks.is_symbolic, shape)):
@@ -135,30 +184,14 @@ def draw(
     return Layout(shape, sharding).keeps(key, limit, bits)
 
 
-def draw_for(
-    x: Array, key: Key[Array, ""], keep: Float32[Array, "..."], drawn: tuple[int, ...], bits: int
-) -> Bool[Array, "..."]:
+def draw_for(x: Array, key: Array, keep: Array, drawn: tuple[int, ...], bits: int) -> Array:
     """A mask of the drawn shape, broadcast to the shape of `x` and sharded like it."""
     sharding = explicit_sharding(x)
     mask = draw(key, keep, shape=drawn, bits=bits, sharding=untied(sharding, drawn))
     return jnp.broadcast_to(mask, x.shape, out_sharding=sharding)
 
 
-def convention(scale: bool) -> Callable[..., Inexact[Array, "..."]]:
-    """Inverted dropout, which rescales as it drops, or the classical one, which does not."""
-    return select if scale else cut
-
-
-def select(
-    mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
-) -> Inexact[Array, "..."]:
-    """What is kept, rescaled; 0 elsewhere."""
-    return cut(mask, rescale(x, keep, bits), keep, bits)
-
-
-def cut(
-    mask: Bool[Array, "..."], x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
-) -> Inexact[Array, "..."]:
-    """What is kept, as it is; 0 elsewhere."""
-    del bits  # the signature of every way to apply a mask
-    return jnp.where(mask & (keep > 0), x, jnp.zeros((), x.dtype))
+def select(mask: Array, x: Array, keep: Array, bits: int, scale: bool = True) -> Array:
+    """What is kept, rescaled (not so in the classical convention, without scale); 0 elsewhere."""
+    kept = rescale(x, keep, bits) if scale else x
+    return jnp.where(mask & (keep > 0), kept, jnp.zeros((), x.dtype))

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Float32, Key
 
 from jaxdrop import checks
 from jaxdrop.bits import random_words
+from jaxdrop.dropout import redrawn
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.probability import align, keep_probability, widen
-from jaxdrop.redraw import redrawn
 
 
 def gaussian_dropout(
@@ -30,19 +30,18 @@ def gaussian_dropout(
     Nothing is dropped, and all is perturbed. At rate 1 the variance has no limit, so there is none.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape. The product is taken in at least float32.
-      rate: the rate of the `dropout` that it stands for, in [0, 1): a number, or an array that
-        broadcasts to the shape of `x` with its tied axes at size 1. A traced rate is clipped to at
-        most 1 - 2**-24, NaN too. Rate 0 returns `x` bit for bit. No gradient flows to it.
+      rate: the rate, below 1, of the `dropout` that it stands for: a number, or an array that
+        broadcasts to the shape of `x` with its tied axes at size 1. A traced one is clipped to at
+        most 1 - 2**-24, NaN too.
       broadcast_dims: the axes along which elements share their noise.
 
     Returns:
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1) or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys.
+      ValueError: a wrong rate, such as 1, an axis that `x` does not have, several keys.
       TypeError: no key, no number as rate, or data that is not real floating-point.
 
     Example:
@@ -53,9 +52,8 @@ def gaussian_dropout(
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
-    key = checks.check_key(key, "gaussian_dropout(key, x, rate)")
+    key = checks.as_key(key, "gaussian_dropout(key, x, rate)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     checked = check_noise_rate(rate, drawn)
@@ -74,9 +72,7 @@ def check_noise_rate(rate: ArrayLike, drawn: tuple[int, ...]) -> checks.Rate:
 
 
 @redrawn("drawn")
-def _multiply(
-    key: Key[Array, ""], x: Float[Array, "*shape"], rate: checks.Rate, *, drawn: tuple[int, ...]
-) -> Float[Array, "*shape"]:
+def _multiply(key: Array, x: Array, rate: checks.Rate, *, drawn: tuple[int, ...]) -> Array:
     keep, wide = jnp.maximum(keep_probability(rate, x.ndim), 2**-24), widen(x)
     factor = 1 + jnp.sqrt((1 - keep) / keep) * normals(key, x, drawn)
     return jnp.where(keep == 1, x, (wide * factor.astype(wide.dtype)).astype(x.dtype))
@@ -94,11 +90,11 @@ def gaussian_noise(
     $$y_i = x_i + n_i, \qquad n_i \sim \mathcal{N}(0, stddev^2)$$
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: real floating-point data of any shape. The sum is taken in at least float32.
       stddev: the standard deviation, finite and at least 0: a number, or an array that broadcasts
-        to the shape of `x` with its tied axes at size 1. A traced one cannot be checked; below 0,
-        and NaN, count as 0. With 0 `x` returns bit for bit. No gradient flows to it.
+        to the shape of `x` with its tied axes at size 1. A traced one below 0 counts as 0, and so
+        does NaN. With 0 `x` returns bit for bit. No gradient flows to it.
       broadcast_dims: the axes along which elements share their noise.
 
     Returns:
@@ -117,9 +113,8 @@ def gaussian_noise(
 
     References:
       Bishop, Training with Noise is Equivalent to Tikhonov Regularization, 1995.
-
     """
-    key = checks.check_key(key, "gaussian_noise(key, x, stddev)")
+    key = checks.as_key(key, "gaussian_noise(key, x, stddev)")
     x = checks.check_real_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     return _add(key, x, check_stddev(stddev, drawn), drawn=drawn)
@@ -127,18 +122,12 @@ def gaussian_noise(
 
 def check_stddev(stddev: ArrayLike, drawn: tuple[int, ...]) -> np.ndarray | Tracer:
     """Takes a standard deviation."""
-    fix = "It is the standard deviation of the noise."
-    return checks.check_number("stddev", stddev, drawn, "in [0, inf)", _is_stddev, fix)
-
-
-def _is_stddev(values: np.ndarray) -> np.ndarray:
-    return (values >= 0) & (values < np.inf)
+    fix, is_valid = "It is the standard deviation of the noise.", lambda v: (v >= 0) & (v < np.inf)
+    return checks.check_number("stddev", stddev, drawn, "in [0, inf)", is_valid, fix)
 
 
 @redrawn("drawn")
-def _add(
-    key: Key[Array, ""], x: Float[Array, "*shape"], stddev: Array, *, drawn: tuple[int, ...]
-) -> Float[Array, "*shape"]:
+def _add(key: Array, x: Array, stddev: Array, *, drawn: tuple[int, ...]) -> Array:
     stddev = align(jnp.asarray(lax.stop_gradient(stddev), jnp.float32), x.ndim)
     wide = widen(x)
     noise = stddev * normals(key, x, drawn)
@@ -151,7 +140,7 @@ def normals(key: Key[Array, ""], x: Array, drawn: tuple[int, ...]) -> Float32[Ar
 
 
 def uniforms(key: Key[Array, ""], x: Array, drawn: tuple[int, ...]) -> Float32[Array, "..."]:
-    """Numbers in the open interval (0, 1), as likely as what 1 lacks to them."""
+    """Numbers in the open interval (0, 1), symmetric: `u` and `1 - u` are equally likely."""
     sharding = explicit_sharding(x)
     words = random_words(key, drawn, untied(sharding, drawn))
     middle = ((words >> 9).astype(jnp.float32) + 0.5) * 2**-23

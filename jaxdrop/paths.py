@@ -9,11 +9,10 @@ from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
 from jaxdrop.blocks import Blocks, plan_blocks
-from jaxdrop.dropout import dropout
+from jaxdrop.dropout import dropout, redrawn
 from jaxdrop.lanes import explicit_sharding, untied
 from jaxdrop.masks import draw, select
 from jaxdrop.probability import keep_probability
-from jaxdrop.redraw import redrawn
 
 
 def drop_path(
@@ -33,11 +32,10 @@ def drop_path(
     shortcut. `rates.linear_depth` gives the paper's rates over the depth of a network.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: the branch's output, floating-point, of any shape that has a batch axis.
-      rate: the probability to drop the branch, in [0, 1]: a number, or in mode "row" an array of
-        one rate an example, of size 1 on all axes but `batch_dim`. A traced rate cannot be
-        checked; it is clipped, and NaN drops everything.
+      rate: the probability to drop the branch: a number, or in mode "row" an array of one rate an
+        example, of size 1 on all axes but `batch_dim`.
       mode: "row" draws for each example, "batch" once for all.
       scale: divide by `q`, so that the mean stays. The paper does not, and multiplies by `q` at
         inference instead.
@@ -47,8 +45,7 @@ def drop_path(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys, another mode.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys, another mode.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -59,9 +56,8 @@ def drop_path(
 
     References:
       Huang et al., Deep Networks with Stochastic Depth, 2016.
-
     """
-    key = checks.check_key(key, "drop_path(key, x, rate)")
+    key = checks.as_key(key, "drop_path(key, x, rate)")
     x = checks.check_data(x)
     tied = set(range(x.ndim))
     if checks.check_choice("mode", mode, ("row", "batch")) == "row":
@@ -94,11 +90,10 @@ def drop_block(
     kept counts, and each draws the seeds of whole maps.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point, with a batch axis, a channel axis and one to three spatial axes.
-      rate: the expected dropped share, in [0, 1]: a number, or an array of one rate an example, of
-        size 1 on all axes but `batch_dim`. A traced rate cannot be checked; it is clipped, and NaN
-        drops everything.
+      rate: the expected dropped share: a number, or an array of one rate an example, of size 1 on
+        all axes but `batch_dim`.
       block_size: the side of a block, or one side for each spatial axis. A side longer than the map
         is cut to it.
       batch_dim: the axis of the examples.
@@ -109,8 +104,8 @@ def drop_block(
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, a block size below 1,
-        axes that `x` does not have or no room for one to three spatial ones, several keys.
+      ValueError: a wrong rate, a block size below 1, axes that `x` does not have or no room for one
+        to three spatial ones, several keys.
       TypeError: no key, no number as rate, sizes that are no integers, data that is not
         floating-point.
 
@@ -122,9 +117,8 @@ def drop_block(
 
     References:
       Ghiasi et al., DropBlock: A regularization method for convolutional networks, 2018.
-
     """
-    key = checks.check_key(key, "drop_block(key, x, rate, block_size=...)")
+    key = checks.as_key(key, "drop_block(key, x, rate, block_size=...)")
     x = checks.check_data(x)
     blocks = plan_blocks(x.shape, block_size, batch_dim, channel_dim, shared_channels)
     checked = checks.check_rate(rate, blocks.rate_shape)
@@ -134,9 +128,7 @@ def drop_block(
 
 
 @redrawn("blocks")
-def _drop_blocks(
-    key: Key[Array, ""], x: Inexact[Array, "*shape"], rate: checks.Rate, *, blocks: Blocks
-) -> Inexact[Array, "*shape"]:
+def _drop_blocks(key: Array, x: Array, rate: checks.Rate, *, blocks: Blocks) -> Array:
     sharding = explicit_sharding(x)
     unseeded = blocks.unseeded_probability(keep_probability(rate, x.ndim))
     whole_maps = untied(sharding, blocks.channel_shape)

@@ -38,9 +38,7 @@ def threshold(keep: Float32[Array, "..."], bits: int) -> UInt32[Array, "..."]:
     return jnp.where(keep > 0, jnp.maximum(nearest, 1), 0).astype(jnp.uint32)
 
 
-def rescale(
-    x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int
-) -> Inexact[Array, "..."]:
+def rescale(x: Inexact[Array, "..."], keep: Float32[Array, "..."], bits: int) -> Array:
     """Divides by the realised keep probability; at 32 bits, as Flax does, by the one asked for."""
     if jnp.iscomplexobj(x):
         return lax.complex(rescale(x.real, keep, bits), rescale(x.imag, keep, bits))
@@ -66,11 +64,12 @@ def realised(keep: Float32[Array, "..."], bits: int) -> Float32[Array, "..."]:
     return threshold(keep, bits).astype(jnp.float32) / levels(bits)
 
 
-def widen(x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
-    """Real data in the type that they are computed in, float32 at least."""
+def widen(x: Array) -> Inexact[Array, "..."]:
+    """Data in the type that they are computed in, float32 at least."""
     return x.astype(at_least_float32(x.dtype))
 
 
 def at_least_float32(dtype: DTypeLike) -> DTypeLike:
     """The dtype in which arithmetic on this one is done."""
-    return jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
+    narrow = not jnp.issubdtype(dtype, jnp.inexact) or jnp.finfo(dtype).bits < 32
+    return jnp.float32 if narrow else dtype

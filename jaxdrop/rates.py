@@ -44,10 +44,9 @@ def linear_depth(depth: int, max_rate: ArrayLike) -> Float32[Array, "depth"]:
 
     References:
       Huang et al., Deep Networks with Stochastic Depth, 2016.
-
     """
     checks.check_rate(max_rate, ())
-    fractions = np.arange(1, _check_depth(depth) + 1) / depth
+    fractions = np.arange(1, checks.check_count("number of blocks", depth, least=1) + 1) / depth
     return _float32(max_rate) * jnp.asarray(fractions, jnp.float32)
 
 
@@ -75,12 +74,11 @@ def stepwise_depth(
       >>> from jaxdrop import rates
       >>> rates.stepwise_depth(4, 0.25, 0.125, 0.5).tolist()
       [0.25, 0.375, 0.5, 0.5]
-
     """
     checks.check_rate(start, ())
     checks.check_rate(cap, ())
     _check_not_negative("step", step, "It is what each block adds to the rate.")
-    index = jnp.arange(_check_depth(depth), dtype=jnp.float32)
+    index = jnp.arange(checks.check_count("number of blocks", depth, least=1), dtype=jnp.float32)
     return jnp.minimum(_float32(cap), _float32(start) + _float32(step) * index)
 
 
@@ -109,14 +107,13 @@ def by_stage(
       >>> from jaxdrop import rates
       >>> rates.by_stage((1, 2, 1), (0.0, 0.25, 0.5)).tolist()
       [0.0, 0.25, 0.25, 0.5]
-
     """
     if not isinstance(depths, Iterable):
         raise TypeError(
             f"Expected a sequence of numbers of blocks, one for each stage; got {depths!r}. "
             "For one stage pass a tuple of one, such as (3,)."
         )
-    blocks = [_check_depth(depth) for depth in depths]
+    blocks = [checks.check_count("number of blocks", depth, least=1) for depth in depths]
     if not isinstance(stage_rates, Sequence | jax.Array | np.ndarray):
         raise TypeError(f"Expected a sequence of rates, one for each stage; got {stage_rates!r}.")
     own = list(stage_rates)
@@ -162,11 +159,10 @@ def early(
 
     References:
       Liu et al., Dropout Reduces Underfitting, 2023.
-
     """
     checks.check_rate(rate, ())
     fix = "It is the first step without dropout, and finite; to drop always, pass the rate itself."
-    checks.check_number("cutoff", cutoff, (), "above 0", _is_positive, fix)
+    checks.check_number("cutoff", cutoff, (), "above 0", checks.is_positive, fix)
     checks.check_choice("decay", decay, ("linear", "constant"))
 
     def schedule(step: ArrayLike) -> Float32[Array, "..."]:
@@ -203,7 +199,6 @@ def late(rate: ArrayLike, start: ArrayLike) -> Schedule:
 
     References:
       Liu et al., Dropout Reduces Underfitting, 2023.
-
     """
     checks.check_rate(rate, ())
     _check_not_negative("start", start, "It is the first step with dropout.")
@@ -218,17 +213,5 @@ def _float32(number: ArrayLike) -> Float32[Array, "..."]:
     return jnp.asarray(number, jnp.float32)
 
 
-def _check_depth(depth: int) -> int:
-    if not isinstance(depth, int | np.integer) or isinstance(depth, bool):
-        raise TypeError(f"Expected an integer as number of blocks; got {depth!r}.")
-    if depth < 1:
-        raise ValueError(f"Expected 1 block or more; got {depth}.")
-    return int(depth)
-
-
 def _check_not_negative(name: str, number: ArrayLike, fix: str) -> None:
     checks.check_number(name, number, (), "of 0 or more", lambda values: values >= 0, fix)
-
-
-def _is_positive(values: np.ndarray) -> np.ndarray:
-    return (values > 0) & (values < np.inf)

@@ -2,10 +2,12 @@
 
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Inexact, Key
+from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks
-from jaxdrop.dropout import drop, dropout
+from jaxdrop.checks import Rate
+from jaxdrop.dropout import dropout, redrawn
+from jaxdrop.masks import draw_for
 from jaxdrop.probability import at_least_float32, keep_probability
 
 
@@ -22,19 +24,17 @@ def locked_dropout(
     numbers.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point data of any shape that has a time axis.
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the shape
-        of `x` with size 1 at `time_dim`. A traced rate cannot be checked; it is clipped, and NaN
-        drops everything.
+      rate: the probability to drop: a number, or an array that broadcasts to the shape of `x` with
+        size 1 at `time_dim`.
       time_dim: the axis of time, along which the mask is shared.
 
     Returns:
       An array of the shape and dtype of `x`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, an axis that `x` does
-        not have, several keys.
+      ValueError: a wrong rate, an axis that `x` does not have, several keys.
       TypeError: no key, no number as rate, or data that is not floating-point.
 
     Example:
@@ -46,9 +46,8 @@ def locked_dropout(
     References:
       Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
       Networks, 2016.
-
     """
-    key = checks.check_key(key, "locked_dropout(key, x, rate, time_dim=...)")
+    key = checks.as_key(key, "locked_dropout(key, x, rate, time_dim=...)")
     x = checks.check_data(x)
     return dropout(key, x, rate, broadcast_dims=(checks.check_axis("time_dim", time_dim, x.shape),))
 
@@ -69,19 +68,17 @@ def zoneout(
     key each.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       previous: the state before the step, floating-point.
       new: the state after it, of the same shape and dtype.
-      rate: the probability that a unit keeps its previous value, in [0, 1]: a number, or an array
-        that broadcasts to the state. A traced rate cannot be checked; it is clipped, and NaN keeps
-        all previous values.
+      rate: the probability that a unit keeps its previous value: a number, or an array that
+        broadcasts to the state.
 
     Returns:
       An array of the shape and dtype of the states.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, states of different
-        shapes, several keys.
+      ValueError: a wrong rate, states of different shapes, several keys.
       TypeError: no key, no number as rate, states that are not floating-point or of different
         dtypes.
 
@@ -93,16 +90,17 @@ def zoneout(
 
     References:
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
-
     """
-    key = checks.check_key(key, "zoneout(key, previous, new, rate)")
+    key = checks.as_key(key, "zoneout(key, previous, new, rate)")
     previous, new = _check_states(previous, new)
-    return drop(key, new, rate, _update, (), 16, previous)
+    checked = checks.check_rate(rate, new.shape)
+    return new if checked.is_always(0) else _update(key, previous, new, checked)
 
 
-def _update(mask: Bool[Array, "..."], new: Array, keep: Array, bits: int, previous: Array) -> Array:
-    del bits  # nothing is rescaled
-    return jnp.where(mask & (keep > 0), new, previous)
+@redrawn()
+def _update(key: Array, previous: Array, new: Array, rate: Rate) -> Array:
+    mask = draw_for(new, key, keep_probability(rate, new.ndim), new.shape, 16)
+    return jnp.where(mask, new, previous)
 
 
 def zoneout_inference(
@@ -115,15 +113,14 @@ def zoneout_inference(
     Args:
       previous: the state before the step, floating-point.
       new: the state after it, of the same shape and dtype.
-      rate: the rate of training, in [0, 1]: a number, or an array that broadcasts to the state. A
-        traced rate cannot be checked; it is clipped, and NaN counts as 1.
+      rate: the rate of training (see `jaxdrop`): a number, or an array that broadcasts to the
+        state.
 
     Returns:
       An array of the shape and dtype of the states. Rates 0 and 1 give one of them bit for bit.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, states of different
-        shapes.
+      ValueError: a wrong rate, states of different shapes.
       TypeError: no number as rate, states that are not floating-point or of different dtypes.
 
     Example:
@@ -133,7 +130,6 @@ def zoneout_inference(
 
     References:
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
-
     """
     previous, new = _check_states(previous, new)
     keep = keep_probability(checks.check_rate(rate, new.shape), new.ndim)

@@ -1,19 +1,21 @@
 """Dropout among the entries of least magnitude."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Inexact, Key
+from jaxtyping import Array, Inexact, Key
 
 from jaxdrop import checks, shares
+from jaxdrop.checks import Rate, Shape
+from jaxdrop.dropout import redrawn
+from jaxdrop.exact import smallest, undivided
 from jaxdrop.lanes import explicit_sharding
-from jaxdrop.masks import convention, draw_for
+from jaxdrop.masks import draw_for, select
 from jaxdrop.probability import keep_probability, widen
-from jaxdrop.ranks import smallest, undivided
-from jaxdrop.redraw import redrawn
+from jaxdrop.shares import Count
 
 
 def targeted_dropout(
@@ -35,11 +37,10 @@ def targeted_dropout(
     is dropped whole. Rate 1 prunes. The backward pass keeps `x`, from which the targets follow.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: weights or activations, floating-point, with at least one axis.
-      rate: the probability to drop a target, in [0, 1]: a number, or an array that broadcasts to
-        the shape of `x` with its tied axes at size 1. A traced rate is clipped, and NaN counts
-        as 1.
+      rate: the probability to drop a target: a number, or an array that broadcasts to the shape of
+        `x` with its tied axes at size 1.
       target_share: the share of the entries that are targets, one number in [0, 1]. A product that
         is within 1e-9 of a whole number, relative, counts as that number, so 13/22 of 22 is 13; a
         share in float32 or shorter, traced ones too, is given two units in its last place.
@@ -63,44 +64,33 @@ def targeted_dropout(
 
     References:
       Gomez et al., Learning Sparse Networks Using Targeted Dropout, 2019.
-
     """
-    key = checks.check_key(key, "targeted_dropout(key, x, rate, target_share=...)")
+    key = checks.as_key(key, "targeted_dropout(key, x, rate, target_share=...)")
     x = checks.check_data(x)
     drawn = checks.drawn_shape(x.shape, broadcast_dims)
     axis = checks.check_apart("axis", axis, "broadcast_dims", broadcast_dims, x.shape)
     fix = "It is the part of the entries that may be dropped."
     share = checks.check_number("target_share", target_share, (), "in [0, 1]", checks.is_share, fix)
-    targets = shares.count(share, drawn[axis], shares.whole)
+    targets = shares.count_if_known(share, drawn[axis], shares.whole)
     checked = checks.check_rate(rate, drawn)
-    apply = convention(scale)
-    return _drop_targets(key, x, checked, targets, drawn=drawn, axis=axis, apply=apply)
+    return _drop_targets(key, x, checked, targets, drawn=drawn, axis=axis, scale=bool(scale))
 
 
-@redrawn("drawn", "axis", "apply")
+@redrawn("drawn", "axis", "scale")
 def _drop_targets(
-    key: Key[Array, ""],
-    x: Inexact[Array, "*shape"],
-    rate: checks.Rate,
-    asked: shares.Count,
-    *,
-    drawn: tuple[int, ...],
-    axis: int,
-    apply: Callable[..., Inexact[Array, "..."]],
-) -> Inexact[Array, "*shape"]:
+    key: Array, x: Array, rate: Rate, asked: Count, *, drawn: Shape, axis: int, scale: bool
+) -> Array:
     targets = _targets(lax.stop_gradient(x), asked, drawn, axis)
     keep = jnp.where(targets, keep_probability(rate, x.ndim), 1)
-    return apply(draw_for(x, key, keep, drawn, 16), x, keep, 16)
+    return select(draw_for(x, key, keep, drawn, 16), x, keep, 16, scale)
 
 
-def _targets(
-    x: Inexact[Array, "..."], asked: shares.Count, drawn: tuple[int, ...], axis: int
-) -> Bool[Array, "..."]:
+def _targets(x: Array, asked: Count, drawn: Shape, axis: int) -> Array:
     tied = tuple(i for i, size in enumerate(drawn) if size != x.shape[i])
     size = widen(jnp.abs(x))
     norms = jnp.sqrt(jnp.square(size).sum(tied, keepdims=True)) if tied else size
     sharding = explicit_sharding(norms)
     if sharding is not None:
         norms = jax.sharding.reshard(norms, undivided(sharding, drawn, axis))
-    count = shares.settle(asked, drawn[axis], shares.whole, 0)
+    count = shares.count(asked, drawn[axis], shares.whole, 0)
     return smallest(norms, count, axis, sharding)

@@ -7,15 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, Key
 
 from jaxdrop import checks, shares
 from jaxdrop.bits import positions, random_words
-from jaxdrop.dropout import drop, dropout
+from jaxdrop.checks import Rate, Shape
+from jaxdrop.dropout import dropout, redrawn
+from jaxdrop.exact import undivided
 from jaxdrop.lanes import explicit_sharding
-from jaxdrop.masks import select
-from jaxdrop.ranks import undivided
-from jaxdrop.redraw import redrawn
+from jaxdrop.masks import draw_for, select
+from jaxdrop.probability import keep_probability
 
 
 def token_dropout(
@@ -37,11 +38,10 @@ def token_dropout(
     key. On an explicit mesh every device ends with whole sequences; shards of them are gathered.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       x: floating-point, of shape (..., tokens, features).
-      rate: the probability to drop a token, in [0, 1]: a number, or in mode "mask" an array of size
-        1 on the feature axis. In mode "remove" it decides a shape, so it may not be traced. A
-        traced rate cannot be checked; it is clipped, and NaN drops everything.
+      rate: the probability to drop a token: a number, or in mode "mask" an array of size 1 on the
+        feature axis. In mode "remove" it decides a shape, so it may not be traced.
       keep_first: how many first tokens (class token, registers) stay as they are. They do not count
         in `n`.
       mode: "mask" keeps the shape, "remove" shortens the token axis.
@@ -50,8 +50,8 @@ def token_dropout(
       An array of the dtype of `x`, and of its shape but for the tokens removed.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, data of fewer than
-        two axes, keep_first that is not between 0 and the number of tokens, several keys.
+      ValueError: a wrong rate, data of fewer than two axes, keep_first that is not between 0 and
+        the number of tokens, several keys.
       TypeError: no key, no number as rate, a traced rate in mode "remove", or data that is not
         floating-point.
 
@@ -65,35 +65,35 @@ def token_dropout(
 
     References:
       Liu et al., PatchDropout: Economizing Vision Transformers Using Patch Dropout, 2023.
-
     """
-    key = checks.check_key(key, "token_dropout(key, x, rate)")
+    key = checks.as_key(key, "token_dropout(key, x, rate)")
     x = checks.check_data(x)
     checks.check_rank("tokens", x, 2, "(..., tokens, features)")
-    checks.check_count("keep_first", keep_first, x.shape[-2])
+    checks.check_count("keep_first", keep_first, most=x.shape[-2])
     if checks.check_choice("mode", mode, ("mask", "remove")) == "mask":
         return _mask_tokens(key, x, rate, keep_first)
     return _remove_tokens(key, x, rate, keep_first)
 
 
-def _mask_tokens(
-    key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
-) -> Float[Array, "..."]:
+def _mask_tokens(key: Array, x: Array, rate: ArrayLike, keep_first: int) -> Array:
     if keep_first == 0:
         return dropout(key, x, rate, broadcast_dims=(-1,))
-    return drop(key, x, rate, _spare_first, (-1,), 16, np.uint32(keep_first))
+    drawn = checks.drawn_shape(x.shape, (-1,))
+    checked = checks.check_rate(rate, drawn)
+    if checked.is_always(0):
+        return x
+    return _spare_first(key, x, checked, np.uint32(keep_first), drawn=drawn)
 
 
-def _spare_first(
-    mask: Bool[Array, "..."], x: Array, keep: Array, bits: int, keep_first: Array
-) -> Array:
+@redrawn("drawn")
+def _spare_first(key: Array, x: Array, rate: Rate, keep_first: Array, *, drawn: Shape) -> Array:
+    keep = keep_probability(rate, x.ndim)
+    dropped = select(draw_for(x, key, keep, drawn, 16), x, keep, 16)
     token = positions(x.shape, explicit_sharding(x))[-2]
-    return jnp.where(token < keep_first, x, select(mask, x, keep, bits))
+    return jnp.where(token < keep_first, x, dropped)
 
 
-def _remove_tokens(
-    key: Key[Array, ""], x: Float[Array, "..."], rate: ArrayLike, keep_first: int
-) -> Float[Array, "..."]:
+def _remove_tokens(key: Array, x: Array, rate: ArrayLike, keep_first: int) -> Array:
     count = _kept_count(rate, x.shape[-2] - keep_first)
     return _take_some(key, x, keep_first=keep_first, count=count)
 
@@ -105,22 +105,17 @@ def _kept_count(rate: ArrayLike, tokens: int) -> int:
             'Close over it, make it static, or use mode="mask".'
         )
     checked = checks.check_rate(rate, ())
-    kept = tokens - int(shares.read(rate, tokens, shares.nearest))
+    kept = tokens - int(shares.count_known(rate, tokens, shares.nearest))
     return kept if checked.is_always(1) else max(kept, min(tokens, 1))
 
 
 @redrawn("keep_first", "count")
-def _take_some(
-    key: Key[Array, ""], x: Float[Array, "..."], *, keep_first: int, count: int
-) -> Float[Array, "..."]:
+def _take_some(key: Array, x: Array, *, keep_first: int, count: int) -> Array:
     words = random_words(key, x.shape[:-1], None)
-    chosen = jnp.sort(_smallest(words[..., keep_first:], count) + keep_first, axis=-1)
+    least = jnp.argsort(words[..., keep_first:], axis=-1)[..., :count]
+    chosen = jnp.sort(least + keep_first, axis=-1)
     first = jnp.broadcast_to(jnp.arange(keep_first), (*chosen.shape[:-1], keep_first))
     return _take(x, jnp.concatenate([first, chosen], axis=-1))
-
-
-def _smallest(words: UInt32[Array, "... n"], count: int) -> Array:
-    return jnp.argsort(words, axis=-1)[..., :count]
 
 
 def _take(x: Float[Array, "... tokens features"], kept: Int[Array, "... kept"]) -> Array:

@@ -9,9 +9,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, Key, PyTree
 
 from jaxdrop import checks
-from jaxdrop.dropout import draw_and_apply, dropout
-from jaxdrop.masks import convention
-from jaxdrop.redraw import redrawn
+from jaxdrop.checks import Rate
+from jaxdrop.dropout import dropout, redrawn
+from jaxdrop.masks import draw_for, select
+from jaxdrop.probability import keep_probability
 
 _LEAF = 0x4C45_4146  # "LEAF": keeps the leaves' keys apart from keys folded with a step or a layer
 
@@ -34,11 +35,10 @@ def drop_connect(
     leaves: masks do not depend on `where`. For recurrent weights call it once, outside the scan.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       weights: an array, or a pytree of them, for instance a model's parameters.
-      rate: the probability to drop, in [0, 1]: a number, an array that broadcasts to each leaf that
-        is dropped, or a pytree of these like `weights`. A traced rate cannot be checked; it is
-        clipped, and NaN drops everything.
+      rate: the probability to drop: a number, an array that broadcasts to each leaf that is
+        dropped, or a pytree of these like `weights`.
       where: takes a leaf's path (a tuple of JAX's path entries) and the leaf, and tells whether its
         weights are dropped; the others pass as they are. All leaves if None, biases too, as in the
         paper.
@@ -48,8 +48,7 @@ def drop_connect(
       A pytree like `weights`.
 
     Raises:
-      ValueError: a rate outside [0, 1] or of a shape that does not broadcast, a pytree of rates
-        unlike the weights, several keys.
+      ValueError: a wrong rate, a pytree of rates unlike the weights, several keys.
       TypeError: no key, no number as rate, or a leaf to be dropped that is not floating-point.
 
     Example:
@@ -62,9 +61,8 @@ def drop_connect(
 
     References:
       Wan et al., Regularization of Neural Networks using DropConnect, 2013.
-
     """
-    key = checks.check_key(key, "drop_connect(key, weights, rate)")
+    key = checks.as_key(key, "drop_connect(key, weights, rate)")
     if where is not None and not callable(where):
         raise TypeError(
             f"Expected where to be a function of a path and a leaf, or None; got {where!r}. "
@@ -93,27 +91,19 @@ def _rate_of_each(rate: PyTree[ArrayLike], structure: Any) -> list[Any]:
     return rates * structure.num_leaves
 
 
-def _drop_leaf(
-    key: Key[Array, ""], leaf: Any, rate: ArrayLike, index: np.uint32, scale: bool
-) -> Array:
+def _drop_leaf(key: Array, leaf: Any, rate: ArrayLike, index: np.uint32, scale: bool) -> Array:
     leaf = checks.check_data(leaf)
     checked = checks.check_rate(rate, leaf.shape)
     if checked.is_always(0):
         return leaf
-    return _drop_under_own_key(key, leaf, checked, index, apply=convention(scale))
+    return _drop_under_own_key(key, leaf, checked, index, scale=bool(scale))
 
 
-@redrawn("apply")
-def _drop_under_own_key(
-    key: Key[Array, ""],
-    leaf: Inexact[Array, "..."],
-    rate: checks.Rate,
-    index: np.uint32,
-    *,
-    apply: Callable[..., Inexact[Array, "..."]],
-) -> Inexact[Array, "..."]:
+@redrawn("scale")
+def _drop_under_own_key(key: Array, leaf: Array, rate: Rate, index: Array, *, scale: bool) -> Array:
     own = jax.random.fold_in(jax.random.fold_in(key, _LEAF), index)
-    return draw_and_apply(own, leaf, rate, apply=apply, drawn=leaf.shape, bits=16)
+    keep = keep_probability(rate, leaf.ndim)
+    return select(draw_for(leaf, own, keep, leaf.shape, 16), leaf, keep, 16, scale)
 
 
 def embedding_dropout(
@@ -129,18 +119,16 @@ def embedding_dropout(
     `apply_mask(mask[ids], table[ids], rate)`.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       table: floating-point, of shape (words, features); there may be more feature axes.
-      rate: the probability to drop a word, in [0, 1]: a number, or an array of one rate a word, of
-        size 1 on the feature axes. A traced rate cannot be checked; it is clipped, and NaN drops
-        everything.
+      rate: the probability to drop a word: a number, or an array of one rate a word, of size 1 on
+        the feature axes.
 
     Returns:
       An array of the shape and dtype of `table`.
 
     Raises:
-      ValueError: a table without feature axes, a rate outside [0, 1] or of a shape that does not
-        broadcast, several keys.
+      ValueError: a table without feature axes, a wrong rate, several keys.
       TypeError: no key, no number as rate, or a table that is not floating-point.
 
     Example:
@@ -152,9 +140,8 @@ def embedding_dropout(
     References:
       Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
       Networks, 2016.
-
     """
-    key = checks.check_key(key, "embedding_dropout(key, table, rate)")
+    key = checks.as_key(key, "embedding_dropout(key, table, rate)")
     table = checks.check_data(table)
     checks.check_rank("a table", table, 2, "(words, features)")
     return dropout(key, table, rate, broadcast_dims=range(1, table.ndim))

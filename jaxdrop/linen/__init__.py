@@ -8,7 +8,6 @@ Example:
   >>> layer, x = DropBlock(0.2, block_size=3, deterministic=False), jnp.ones((2, 8, 8, 3))
   >>> layer.apply({}, x, rngs={"dropout": jax.random.key(0)}).shape
   (2, 8, 8, 3)
-
 """
 
 # ruff: noqa: I001 - grouped by purpose, not by name
@@ -30,5 +29,5 @@ from jaxdrop.linen.catalogue import TokenDropout as TokenDropout
 
 # Sampling models, and looking at them.
 from jaxdrop.linen.predict import predict as predict  # a model as a function of a key
-from jaxdrop.modules import Site as Site
+from jaxdrop.flax_shared import Site as Site
 from jaxdrop.linen.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode

@@ -1,14 +1,12 @@
 """The modules on activations: each is an operator and its options."""
 
-from collections.abc import Sequence
 from dataclasses import field
-from typing import Literal
 
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
 import jaxdrop
-from jaxdrop.linen.base import DropModule
+from jaxdrop.linen.base import DropModule, DropSite
 from jaxdrop.noise import check_noise_rate, check_stddev
 
 
@@ -22,12 +20,9 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
     known to be 0 or 1 asks for no key.
 
     Attributes:
-      rate: the probability to drop, in [0, 1]: a number, or an array that broadcasts to the inputs
-        (tied axes at size 1), which is held as nested tuples. It is never a variable.
-      broadcast_dims: the axes along which elements share their fate.
-      deterministic: True passes the inputs through; None leaves it to the call.
-      rng_collection: the name of the key among the `rngs` of `apply`.
-      bits: 8, 16 or 32, see `jaxdrop.dropout`.
+      rate: the probability to drop: a number, or an array that broadcasts to the inputs. It is
+        never a variable.
+      broadcast_dims: see `jaxdrop.dropout`, and for `bits`; for the others see `DropModule`.
 
     Raises:
       ValueError: a rate outside [0, 1], or another number of bits.
@@ -49,26 +44,18 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
-
-    bits: int = field(default=16, kw_only=True)
 
 
 class SpatialDropout(DropModule, operator=jaxdrop.spatial_dropout):
     """`jaxdrop.spatial_dropout` as a module: whole feature maps."""
 
-    channel_dim: int = field(default=-1, kw_only=True)
-    batch_dim: int | None = field(default=0, kw_only=True)
-
 
 class AlphaDropout(DropModule, operator=jaxdrop.alpha_dropout):
     """`jaxdrop.alpha_dropout` as a module: for SELU, whose mean and variance stay."""
 
-    bits: int = field(default=16, kw_only=True)
 
-
-class FeatureAlphaDropout(SpatialDropout, operator=jaxdrop.feature_alpha_dropout):
+class FeatureAlphaDropout(DropModule, operator=jaxdrop.feature_alpha_dropout):
     """`jaxdrop.feature_alpha_dropout` as a module: whole feature maps, for SELU."""
 
 
@@ -79,45 +66,25 @@ class AttentionDropout(DropModule, operator=jaxdrop.attention_dropout):
 class ExactDropout(DropModule, operator=jaxdrop.exact_dropout):
     """`jaxdrop.exact_dropout` as a module: exactly so many along an axis."""
 
-    axis: int = field(default=-1, kw_only=True)
-
 
 class TargetedDropout(DropModule, operator=jaxdrop.targeted_dropout):
     """`jaxdrop.targeted_dropout` as a module: among the entries of least magnitude."""
-
-    target_share: ArrayLike = field(kw_only=True)
-    axis: int = field(default=-1, kw_only=True)
-    scale: bool = field(default=False, kw_only=True)
 
 
 class DropPath(DropModule, operator=jaxdrop.drop_path):
     """`jaxdrop.drop_path` as a module: whole residual branches (stochastic depth)."""
 
-    mode: Literal["row", "batch"] = field(default="row", kw_only=True)
-    scale: bool = field(default=True, kw_only=True)
-    batch_dim: int = field(default=0, kw_only=True)
-
 
 class DropBlock(DropModule, operator=jaxdrop.drop_block):
     """`jaxdrop.drop_block` as a module: contiguous blocks of feature maps."""
-
-    block_size: int | Sequence[int] = field(kw_only=True)
-    batch_dim: int = field(default=0, kw_only=True)
-    channel_dim: int = field(default=-1, kw_only=True)
-    shared_channels: bool = field(default=False, kw_only=True)
 
 
 class LockedDropout(DropModule, operator=jaxdrop.locked_dropout):
     """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
 
-    time_dim: int = field(kw_only=True)
-
 
 class TokenDropout(DropModule, operator=jaxdrop.token_dropout):
     """`jaxdrop.token_dropout` as a module: whole tokens or patches, masked or removed."""
-
-    keep_first: int = field(default=0, kw_only=True)
-    mode: Literal["mask", "remove"] = field(default="mask", kw_only=True)
 
 
 class GaussianDropout(
@@ -126,9 +93,7 @@ class GaussianDropout(
     """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
 
 
-class GaussianNoise(
-    DropModule, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)
-):
+class GaussianNoise(DropSite, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)):
     """`jaxdrop.gaussian_noise` as a module: added noise, of `stddev` in the place of a rate.
 
     Held as `rate`, as what the other modules do is: `GaussianNoise(0.1)` is
@@ -146,7 +111,7 @@ class GaussianNoise(
         self.rate, self.stddev = given[0], None  # so that a clone is given one too
         super().__post_init__()
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         inputs: Inexact[Array, "*shape"],
         deterministic: bool | None = None,

@@ -39,15 +39,13 @@ def predict(
       x: its first argument: an array, or a pytree of them.
       *others: further arguments of the module; with `shared_masks` they are the same for all
         inputs.
-      shared_masks: under one key, drop the same for all inputs: a coherent draw of one function, in
-        which inputs can be compared. The module then sees inputs one by one, each as a batch of one
-        (an axis of 1 before all others). Otherwise it sees them as they are, and each has masks of
-        its own, as in training. (Flax's attention shares its masks over the batch.)
+      shared_masks: under one key, drop the same for all inputs, as in `jaxdrop.nnx.predict`: a
+        coherent draw of one function. The module then sees inputs one by one, as batches of one.
       rng_collections: the names under which the module asks for keys.
       **call: further arguments of the module by name, likewise, or `method`.
 
     Returns:
-      A function of one key, typed or legacy, that returns what the module returns.
+      A function of one key that returns what the module returns.
 
     Raises:
       TypeError: no Linen module, no sequence of names, or `rngs` or `mutable` among the arguments.
@@ -72,12 +70,11 @@ def predict(
 
     References:
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
-
     """
     _check(module, rng_collections, call)
 
     def of_key(key: Key[Array, ""]) -> PyTree[Array]:
-        key = checks.check_key(key)
+        key = checks.as_key(key)
         rngs = {name: jax.random.fold_in(key, index) for index, name in enumerate(rng_collections)}
 
         def of_inputs(x: PyTree[Array]) -> PyTree[Array]:

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from jaxdrop.modules import Site
+from jaxdrop.flax_shared import Site
 
 
 def dropout_sites(model: nn.Module, *inputs: Any, **keywords: Any) -> list[Site]:
@@ -34,7 +34,6 @@ def dropout_sites(model: nn.Module, *inputs: Any, **keywords: Any) -> list[Site]
       >>> for site in dropout_sites(model, jnp.ones((2, 4))):
       ...     print(*site)
       ('layers_2',) Dropout 0.5 dropout False
-
     """
     found: list[Site] = []
 

@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, Int
 
 from jaxdrop import checks
 from jaxdrop.montecarlo import means, predictions
-from jaxdrop.montecarlo.sampling import check_positive
 
 Binning = Literal["width", "mass"]
 Probabilities = Float[ArrayLike, "examples classes"]
@@ -50,7 +49,6 @@ def accuracy(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       >>> p = jnp.array([[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]])
       >>> montecarlo.accuracy(p, jnp.array([0, 0, 1])).item()
       1.0
-
     """
     return means.share(correct(*predictions.check_classified(probabilities, labels)))
 
@@ -75,8 +73,7 @@ def nll(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       A number of 0 or more, in at least float32.
 
     Raises:
-      ValueError: as in `accuracy`.
-      TypeError: as in `accuracy`.
+      ValueError, TypeError: as in `accuracy`.
 
     Example:
       >>> import jax.numpy as jnp
@@ -84,7 +81,6 @@ def nll(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       >>> p = jnp.array([[0.5, 0.5], [0.0, 1.0]])
       >>> round(montecarlo.nll(p, jnp.array([0, 1])).item(), 4)
       0.3466
-
     """
     p, labels = predictions.check_classified(probabilities, labels)
     return -means.mean(jnp.log(jnp.take_along_axis(p, labels[:, None], axis=1)[:, 0]))
@@ -105,8 +101,7 @@ def brier(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
       A number in [0, 2], in at least float32.
 
     Raises:
-      ValueError: as in `accuracy`.
-      TypeError: as in `accuracy`.
+      ValueError, TypeError: as in `accuracy`.
 
     Example:
       >>> import jax.numpy as jnp
@@ -117,7 +112,6 @@ def brier(probabilities: Probabilities, labels: Labels) -> Float[Array, ""]:
 
     References:
       Brier, Verification of Forecasts Expressed in Terms of Probability, 1950.
-
     """
     p, labels = predictions.check_classified(probabilities, labels)
     truth = labels[:, None] == jnp.arange(p.shape[1], dtype=labels.dtype)[None]
@@ -160,7 +154,6 @@ def reliability(
 
     References:
       Niculescu-Mizil & Caruana, Predicting Good Probabilities with Supervised Learning, 2005.
-
     """
     diagram = _bins(probabilities, labels, bins, binning)
     used = diagram.examples > 0
@@ -171,7 +164,7 @@ def reliability(
 def _bins(probabilities: Probabilities, labels: Labels, bins: int, binning: Binning) -> Reliability:
     """The diagram, with 0 in empty bins."""
     p, labels = predictions.check_classified(probabilities, labels)
-    check_positive("bins", bins)
+    checks.check_count("bins", bins, least=1)
     checks.check_choice("binning", binning, ("width", "mass"))
     confidences, hits = p.max(-1), correct(p, labels)
     even = jnp.linspace(0, 1, bins + 1, dtype=p.dtype)
@@ -233,7 +226,6 @@ def ece(
 
     References:
       Naeini et al., Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015.
-
     """
     diagram = _bins(probabilities, labels, bins, binning)
     weights = diagram.examples.astype(diagram.edges.dtype) / jnp.size(labels)

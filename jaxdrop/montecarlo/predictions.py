@@ -1,7 +1,5 @@
 """What the measures ask of samples, probabilities, labels and scores."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -9,16 +7,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from jaxdrop import checks
+from jaxdrop.probability import widen
 
 _SLACK = 3e-4  # rounding of a softmax in float32 over many classes; more in narrower types
-
-
-def _as_array(wanted: str, value: Any) -> Array:
-    """Takes what JAX can hold."""
-    try:
-        return jnp.asarray(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"Expected {wanted}; got {value!r}. Pass an array.") from None
 
 
 def check_sampled(name: str, samples: ArrayLike, rank: int, axes: str) -> Array:
@@ -32,17 +23,6 @@ def check_sampled(name: str, samples: ArrayLike, rank: int, axes: str) -> Array:
         )
     check_no_nan(name, samples)
     return widen(samples)
-
-
-def widen(x: Array) -> Array:
-    """Float32 at least: that is what everything is computed in."""
-    return x.astype(wide(x.dtype))
-
-
-def wide(dtype: Any) -> Any:
-    """The dtype to compute in."""
-    narrow = not jnp.issubdtype(dtype, jnp.inexact) or jnp.finfo(dtype).bits < 32
-    return jnp.float32 if narrow else dtype
 
 
 def check_no_nan(name: str, x: Array) -> None:
@@ -88,7 +68,7 @@ def check_classified(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Array
 
 
 def _check_labels(labels: ArrayLike, probabilities: Array) -> Array:
-    labels = _as_array("integer labels", labels)
+    labels = checks.as_array(labels, "integer labels", "Pass an array.")
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(
             f"Expected integer labels; got {labels.dtype}. Of one-hot rows, take argmax(-1)."
@@ -122,7 +102,7 @@ def check_scores(name: str, scores: ArrayLike, examples: int | None = None) -> A
 
 def check_flags(name: str, flags: ArrayLike, examples: int) -> Array:
     """Takes a bool for each example, both of them present where that can be read."""
-    flags = _as_array(f"bool {name}", flags)
+    flags = checks.as_array(flags, f"bool {name}", "Pass an array.")
     if flags.dtype != jnp.bool_:
         raise TypeError(
             f"Expected bool {name}; got {flags.dtype}. Compare, for instance with labels == 1."
@@ -138,14 +118,8 @@ def check_flags(name: str, flags: ArrayLike, examples: int) -> Array:
 
 def check_precision(precision: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Takes precisions above 0 that broadcast to the samples."""
-    checks.check_number(
-        "precision",
-        precision,
-        shape,
-        "above 0 and finite",
-        lambda values: (values > 0) & np.isfinite(values),
-        "It is the inverse of the variance of the noise.",
-    )
+    wanted, fix = "above 0 and finite", "It is the inverse of the variance of the noise."
+    checks.check_number("precision", precision, shape, wanted, checks.is_positive, fix)
     return jnp.asarray(precision)
 
 

@@ -44,7 +44,6 @@ def auroc(
 
     References:
       Hanley & McNeil, The Meaning and Use of the Area under a ROC Curve, 1982.
-
     """
     scores = predictions.check_scores("scores", scores)
     positive = predictions.check_flags("positive", positive, len(scores))
@@ -94,7 +93,6 @@ def ood_auroc(
     References:
       Hendrycks & Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples in
       Neural Networks, 2017.
-
     """
     inside = predictions.check_scores("inside", inside)
     outside = predictions.check_scores("outside", outside)
@@ -132,7 +130,6 @@ def misclassification_auroc(
     References:
       Hendrycks & Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution Examples in
       Neural Networks, 2017.
-
     """
     p, labels = predictions.check_classified(probabilities, labels)
     scores = predictions.check_scores("uncertainty", uncertainty, len(p))
@@ -173,7 +170,6 @@ def rejection(
     References:
       Nadeem, Zucker & Hanczar, Accuracy-Rejection Curves for Comparing Classification Methods with
       a Reject Option, 2009.
-
     """
     p, labels = predictions.check_classified(probabilities, labels)
     scores = predictions.check_scores("uncertainty", uncertainty, len(p))

@@ -38,7 +38,7 @@ def sample(
     your own under `jax.jit` (or `nnx.jit`), whose arguments are the key and all that changes.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       predict: takes a typed key, and returns an array or a pytree of them. It runs `num_samples`
         times.
       num_samples: how many, 2 or more.
@@ -67,10 +67,9 @@ def sample(
 
     References:
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
-
     """
     key, count = check_call(key, predict, num_samples, mesh)
-    size = count if chunk is None else check_positive("chunk", chunk)
+    size = count if chunk is None else checks.check_count("chunk", chunk, least=1)
     run = partial(_draw, partial(passes, predict), size)
     if mesh is None:
         return jax.jit(lambda key: run(key, jnp.arange(count)))(key)
@@ -133,7 +132,7 @@ def check_call(
     key: Key[Array, ""], predict: Predict, num_samples: int, mesh: Mesh | None
 ) -> tuple[Key[Array, ""], int]:
     """Takes a key, a function of one, samples enough to have a spread, and a mesh or none."""
-    key = checks.check_key(key)
+    key = checks.as_key(key)
     if not callable(predict):
         raise TypeError(
             f"Expected a function of a key as predict; got {predict!r}. Make one of a model with "
@@ -143,19 +142,8 @@ def check_call(
         raise TypeError(
             f"Expected a jax.sharding.Mesh as mesh; got {mesh!r}. Make one with jax.make_mesh."
         )
-    if checks.check_count("num_samples", num_samples, 2**31 - 1) < 2:
-        raise ValueError(
-            f"Expected num_samples of 2 or more; got {num_samples}. One sample has no spread: for "
-            "one pass with dropout on, call predict itself."
-        )
-    return key, int(num_samples)
-
-
-def check_positive(name: str, count: int) -> int:
-    """Takes an integer of at least 1."""
-    if checks.check_count(name, count, 2**31 - 1) < 1:
-        raise ValueError(f"Expected {name} of 1 or more; got {count}.")
-    return int(count)
+    fix = "One sample has no spread: for one pass with dropout on, call predict itself."
+    return key, checks.check_count("num_samples", num_samples, least=2, fix=fix)
 
 
 def one_by_one(predict: Callable[..., PyTree[Array]], x: PyTree[Array]) -> PyTree[Array]:

@@ -10,9 +10,11 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from jaxdrop.montecarlo import devices, means, predictions, sampling
+from jaxdrop import checks
+from jaxdrop.montecarlo import devices, means, sampling
 from jaxdrop.montecarlo.means import Spread
 from jaxdrop.montecarlo.sampling import Predict
+from jaxdrop.probability import widen
 
 _CHUNK = 32  # wide enough for the vector units of a core, small enough for a large model
 
@@ -51,7 +53,7 @@ def moments(
     entropy. As `sample`, it is compiled at each call, unless your own `jax.jit` is around it.
 
     Args:
-      key: one key, typed or legacy.
+      key: one key, see "Keys and rates" in `jaxdrop`.
       predict: takes a typed key, and returns an array or a pytree of them, real numbers all. It
         runs `num_samples` times.
       num_samples: how many, 2 or more.
@@ -81,10 +83,9 @@ def moments(
 
     References:
       Chan, Golub & LeVeque, Algorithms for Computing the Sample Variance, 1983.
-
     """
     key, count = sampling.check_call(key, predict, num_samples, mesh)
-    size = sampling.check_positive("chunk", chunk)
+    size = checks.check_count("chunk", chunk, least=1)
     run = partial(_stream, partial(_of_chunk, predict), size)
 
     def program(key: Key[Array, ""]) -> tuple[PyTree[Array], PyTree[Array]]:
@@ -125,7 +126,7 @@ def _real(prediction: Array) -> Array:
             f"Expected predictions that are real numbers; got {prediction.dtype}. Of complex ones, "
             "let predict return the real and the imaginary part."
         )
-    return predictions.widen(prediction)
+    return widen(prediction)
 
 
 def _merge(a: _Part, b: _Part) -> _Part:

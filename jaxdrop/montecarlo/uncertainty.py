@@ -67,7 +67,6 @@ def classification(samples: Float[ArrayLike, "samples *batch classes"]) -> Class
     References:
       Houlsby et al., Bayesian Active Learning for Classification and Preference Learning, 2011;
       Gal, Uncertainty in Deep Learning, 2016.
-
     """
     given = checks.check_real_data(samples)
     samples = predictions.check_sampled("samples", given, 2, "(samples, ..., classes)")
@@ -127,7 +126,6 @@ def regression(
 
     References:
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
-
     """
     samples = predictions.check_sampled("samples", samples, 1, "(samples, ...)")
     precision = predictions.check_precision(precision, samples.shape)

@@ -13,7 +13,6 @@ Example:
   >>> model.eval()
   >>> bool((model(x) == x).all())
   True
-
 """
 
 # ruff: noqa: I001 - grouped by purpose, not by name
@@ -42,7 +41,7 @@ from jaxdrop.nnx.recurrent import VariationalRNN as VariationalRNN  # locked mas
 
 # Sampling models, looking at them, and changing them.
 from jaxdrop.nnx.predict import predict as predict  # a model as a function of a key
-from jaxdrop.modules import Site as Site
+from jaxdrop.flax_shared import Site as Site
 from jaxdrop.nnx.sites import dropout_sites as dropout_sites  # path, class, rate, stream, mode
 from jaxdrop.nnx.surgery import Place as Place  # what a rule of your own returns
 from jaxdrop.nnx.surgery import insert as insert  # by a rule

@@ -5,7 +5,7 @@ from typing import Any
 from flax import nnx
 
 from jaxdrop import checks
-from jaxdrop.modules import Path, known_rate
+from jaxdrop.flax_shared import Path, known_rate
 
 INSIDE = "dropout_inside"  # the mode that an attention had before it got dropout
 

@@ -1,7 +1,8 @@
-"""A Flax NNX module over an operator: it resolves mode, rate and key, then calls the operator."""
+"""Flax NNX modules over an operator: they resolve mode, rate and key, then call the operator."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -9,18 +10,17 @@ from flax import nnx
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
-from jaxdrop import checks
-from jaxdrop.modules import Check, Operation, check_options, check_site, explain, options_of
+from jaxdrop.flax_shared import (
+    Operation,
+    OverOperator,
+    check_options,
+    check_site,
+    known_rate,
+)
 from jaxdrop.nnx.options import OfClass, complete, signature
 
 KeySource = nnx.Rngs | nnx.RngStream | Key[Array, ""]
 Streams = nnx.Rngs | nnx.RngStream
-
-
-_COMMON = """\
-  deterministic: True passes the inputs through; None leaves it to the call.
-  rng_collection: the stream that is taken from `nnx.Rngs`.
-  rngs: streams or one stream; the module forks its own from it."""
 
 
 class DropRate(nnx.Variable):
@@ -31,36 +31,20 @@ class DropRate(nnx.Variable):
     """
 
 
-class DropModule(nnx.Dropout):
-    """Flax's Dropout with an operator in the place of its arithmetic.
+class DropSite(OverOperator, nnx.Dropout):
+    """What has a mode, a key and the options of an operator; each kind of site has its own call.
 
-    A subclass names its operator, `class DropPath(DropModule, operator=jaxdrop.drop_path)`, whose
-    keyword-only arguments become the module's. It is one of Flax's, so that what selects
-    `flax.nnx.Dropout` selects it too.
+    It is one of Flax's, so that what selects `flax.nnx.Dropout` selects it too.
     """
 
     rate: Any  # a float, or a DropRate
-    _operation: ClassVar[Operation]
+    if TYPE_CHECKING:
+        __call__: Callable[..., Any]
 
-    def __init_subclass__(
-        cls,
-        *,
-        operator: Callable[..., Any] | None = None,
-        options: tuple[str, ...] | None = None,
-        check: Check = checks.check_rate,
-        certain: tuple[float, ...] = (0.0, 1.0),
-        **keywords: Any,
-    ) -> None:
-        """Takes the options over from the operator, all of them unless they are named."""
-        super().__init_subclass__(**keywords)
-        if operator is None:
-            return
-        names = tuple(options_of(operator)) if options is None else options
-        cls._operation = Operation(operator, names, check, certain)
-        if "Args:" not in (cls.__doc__ or ""):
-            cls.__doc__ = explain(cls.__doc__, operator, _COMMON)
+    @classmethod
+    def _declare(cls, options: Mapping[str, inspect.Parameter]) -> None:
         if "__init__" not in vars(cls):
-            cls.__signature__ = OfClass(signature(cls, cls._operation))
+            cls.__signature__ = OfClass(signature(cls, options))
 
     def __init__(
         self,
@@ -79,44 +63,32 @@ class DropModule(nnx.Dropout):
             rng_collection=rng_collection,
             rngs=rngs,
         )
-        held = complete(type(self).__name__, self._operation, options)
+        held = complete(type(self).__name__, self._operation.options, options)
         check_options(self._operation.operator, held)
         for name, value in held.items():
             setattr(self, name, value)
 
-    def __call__(
+    def _call(
         self,
-        inputs: Inexact[Array, "*shape"],
-        *,
-        deterministic: bool | None = None,
-        rngs: KeySource | None = None,
-        rate: ArrayLike | nnx.Variable | None = None,
-    ) -> Inexact[Array, "..."]:
-        """Calls the operator, unless deterministic. What is passed here precedes the constructor.
-
-        Args:
-          inputs: floating-point data, of the shape that the operator takes.
-          deterministic: True returns the inputs as they are.
-          rngs: streams, one stream, or a key (typed or legacy).
-          rate: the probability to drop; may be traced.
-
-        Returns:
-          What the operator returns: in most cases an array like `inputs`.
-
-        Raises:
-          ValueError: neither call nor constructor has `deterministic`, or `rngs` where a key is
-            needed; a rate outside [0, 1].
-          TypeError: `rngs` is neither streams nor a key.
-
-        """
-        held = self.rate if rate is None else rate
-        if self._is_deterministic(deterministic) or (known := self._known(held)) == 0:
+        inputs: Any,
+        rate: ArrayLike | nnx.Variable | None,
+        deterministic: bool | None,
+        rngs: KeySource | None,
+    ) -> Any:
+        """Calls the operator, unless deterministic."""
+        if self._is_deterministic(deterministic) or (known := self._known(rate)) == 0:
             return inputs
-        return self._operation.run(self, self._key(known, rngs), inputs, read(held))
+        return self._operation.run(self, self._key(known, rngs), inputs, self._read(rate))
 
-    def _known(self, held: Any) -> float | None:
-        """The rate, if it is one number that is known before anything runs."""
-        return None if isinstance(held, nnx.Variable) else self._operation.known(held)
+    def _read(self, passed: ArrayLike | nnx.Variable | None) -> ArrayLike:
+        """The rate of a call."""
+        return read(self.rate if passed is None else passed)
+
+    def _known(self, passed: ArrayLike | nnx.Variable | None) -> float | None:
+        """The rate of a call, if it is one number that is known before anything runs."""
+        rate = self.rate if passed is None else passed
+        is_variable = isinstance(rate, nnx.Variable)
+        return None if is_variable else self._operation.known(rate, passed is None)
 
     def _is_deterministic(self, passed: bool | None) -> bool:
         """The mode of a call."""
@@ -145,6 +117,48 @@ class DropModule(nnx.Dropout):
         return stream() if isinstance(stream, nnx.RngStream) else stream
 
 
+class DropModule(DropSite):
+    """A site with a rate: Flax's Dropout with an operator in the place of its arithmetic.
+
+    A subclass names its operator, `class DropPath(DropModule, operator=jaxdrop.drop_path)`, and
+    holds its keyword-only arguments. Formula, options, errors and paper are the operator's.
+
+    Args:
+      rate: the probability to drop. One number is static; an array, or a traced rate, is held as a
+        `DropRate` variable.
+      deterministic: True passes the inputs through; None leaves it to the call.
+      rng_collection: the stream that is taken from `nnx.Rngs`.
+      rngs: streams or one stream; the module forks its own from it.
+      **options: those of the operator.
+    """
+
+    def __call__(
+        self,
+        inputs: Inexact[Array, "*shape"],
+        *,
+        deterministic: bool | None = None,
+        rngs: KeySource | None = None,
+        rate: ArrayLike | nnx.Variable | None = None,
+    ) -> Inexact[Array, "..."]:
+        """Calls the operator, unless deterministic. What is passed here precedes the constructor.
+
+        Args:
+          inputs: floating-point data, of the shape that the operator takes.
+          deterministic: True returns the inputs as they are.
+          rngs: streams, one stream, or a key.
+          rate: the probability to drop; may be traced.
+
+        Returns:
+          What the operator returns: in most cases an array like `inputs`.
+
+        Raises:
+          ValueError: neither call nor constructor has `deterministic`, or `rngs` where a key is
+            needed; a rate outside [0, 1].
+          TypeError: `rngs` is neither streams nor a key.
+        """
+        return self._call(inputs, rate, deterministic, rngs)
+
+
 def read(rate: ArrayLike | nnx.Variable) -> ArrayLike:
     """The value of a rate that may be held as a variable."""
     return rate[...] if isinstance(rate, nnx.Variable) else rate
@@ -152,7 +166,7 @@ def read(rate: ArrayLike | nnx.Variable) -> ArrayLike:
 
 def _hold(rate: ArrayLike | nnx.Variable, operation: Operation) -> Any:
     """One number as a static float; arrays and traced rates as a variable."""
-    known = operation.known(read(rate))
+    known = known_rate(read(rate), operation.check)
     if isinstance(rate, DropRate):
         return rate
     return DropRate(jnp.asarray(read(rate), jnp.float32)) if known is None else known

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.traces import Graph, Value
 
 SUMS = ("add", "add_any")

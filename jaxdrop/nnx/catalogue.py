@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Inexact, PyTree
 
 import jaxdrop
-from jaxdrop.modules import known_rate
-from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
+from jaxdrop.flax_shared import known_rate
+from jaxdrop.nnx.base import DropModule, DropRate, DropSite, KeySource, Streams
 from jaxdrop.noise import check_noise_rate, check_stddev
 
 
@@ -26,8 +26,7 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
     known to be 0 or 1 does not advance the stream.
 
     Args:
-      rate: the probability to drop, in [0, 1]. One number is static. An array that broadcasts to
-        the inputs (tied axes at size 1), or a traced rate, is held as a `DropRate` variable.
+      rate: the probability to drop: a number, or an array that broadcasts to the inputs.
       broadcast_dims: the axes along which elements share their fate.
       deterministic: True passes the inputs through; None leaves it to the call.
       rng_collection: the stream that is taken from `nnx.Rngs`.
@@ -47,13 +46,10 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
       ...         self.linear = nnx.Linear(3, 4, rngs=rngs)
       ...         self.dropout = Dropout(0.5, rngs=rngs)
       ...
-      ...     def __call__(self, x, rate=None):
-      ...         return self.dropout(self.linear(x), rate=rate)
+      ...     def __call__(self, x):
+      ...         return self.dropout(self.linear(x))
       >>> model, x = Block(nnx.Rngs(0)), jnp.ones((2, 3))
-      >>> model.train()
       >>> bool((model(x) == 0).any())
-      True
-      >>> bool((model(x, rate=1.0) == 0).all())
       True
       >>> model.eval()
       >>> bool((model(x) == model.linear(x)).all())
@@ -61,7 +57,6 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
 
     References:
       Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-
     """
 
     def __init__(
@@ -74,7 +69,7 @@ class Dropout(DropModule, operator=jaxdrop.dropout, options=("broadcast_dims", "
         rngs: Streams | None = None,
         bits: int = 16,
     ) -> None:
-        """Checks the rate, and forks a stream from `rngs`."""
+        """Takes what Flax's does, and `bits`."""
         super().__init__(
             rate,
             deterministic=deterministic,
@@ -124,8 +119,6 @@ class TokenDropout(DropModule, operator=jaxdrop.token_dropout):
 class LockedDropout(DropModule, operator=jaxdrop.locked_dropout):
     """`jaxdrop.locked_dropout` as a module: one mask for all times of a sequence."""
 
-    time_dim: int
-
 
 class EmbeddingDropout(DropModule, operator=jaxdrop.embedding_dropout):
     """`jaxdrop.embedding_dropout` as a module that is called on the table: whole words."""
@@ -137,9 +130,7 @@ class GaussianDropout(
     """`jaxdrop.gaussian_dropout` as a module: multiplied noise. Rate 1 is refused."""
 
 
-class GaussianNoise(
-    DropModule, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)
-):
+class GaussianNoise(DropSite, operator=jaxdrop.gaussian_noise, check=check_stddev, certain=(0.0,)):
     """`jaxdrop.gaussian_noise` as a module: added noise. In the place of a rate it has `stddev`.
 
     It is held as `rate`, as what the other modules do is, and may be an array or traced.
@@ -149,7 +140,7 @@ class GaussianNoise(
         """Takes `broadcast_dims`, and what every module takes."""
         super().__init__(stddev, **options)
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         inputs: Float[Array, "*shape"],
         *,
@@ -158,16 +149,16 @@ class GaussianNoise(
         stddev: ArrayLike | nnx.Variable | None = None,
     ) -> Float[Array, "*shape"]:
         """Adds noise, unless deterministic; a `stddev` passed here precedes the constructor's."""
-        return super().__call__(inputs, deterministic=deterministic, rngs=rngs, rate=stddev)
+        return self._call(inputs, stddev, deterministic, rngs)
 
 
-class Zoneout(DropModule, operator=jaxdrop.zoneout):
+class Zoneout(DropSite, operator=jaxdrop.zoneout):
     """`jaxdrop.zoneout` as a module, called on the previous and the new state of a step.
 
     Deterministic, it gives the expectation, `jaxdrop.zoneout_inference`, as the paper does.
     """
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         previous: Inexact[Array, "*shape"],
         new: Inexact[Array, "*shape"],
@@ -177,14 +168,13 @@ class Zoneout(DropModule, operator=jaxdrop.zoneout):
         rate: ArrayLike | nnx.Variable | None = None,
     ) -> Inexact[Array, "*shape"]:
         """Keeps units as they were, at random; their expected mixture, if deterministic."""
-        held = self.rate if rate is None else rate
         if self._is_deterministic(deterministic):
-            return jaxdrop.zoneout_inference(previous, new, read(held))
-        key = self._key(self._known(held), rngs)
-        return self._operation.run(self, key, previous, new, read(held))
+            return jaxdrop.zoneout_inference(previous, new, self._read(rate))
+        key = self._key(self._known(rate), rngs)
+        return self._operation.run(self, key, previous, new, self._read(rate))
 
 
-class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
+class ConcreteDropout(DropSite, operator=jaxdrop.concrete_dropout):
     """`jaxdrop.concrete_dropout` as a module: its rate is learned, as `logit`, a `nnx.Param`.
 
     Add `regularizer` to the loss, or the rate falls to 0.
@@ -192,11 +182,7 @@ class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
     Args:
       rate: where the rate begins, inside (0, 1): a number, or an array that broadcasts to the
         inputs.
-      temperature: how soft the choice is.
-      broadcast_dims: the axes along which elements share their noise.
-      deterministic: True passes the inputs through; None leaves it to the call.
-      rng_collection: the stream that is taken from `nnx.Rngs`.
-      rngs: streams or one stream; the module forks its own from it.
+      **options: those of the function, and what all modules have, see `DropModule`.
 
     Raises:
       ValueError: a rate outside (0, 1).
@@ -212,7 +198,6 @@ class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
 
     References:
       Gal, Hron and Kendall, Concrete Dropout, 2017.
-
     """
 
     def __init__(self, rate: ArrayLike = 0.1, **options: Any) -> None:
@@ -227,7 +212,7 @@ class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
         super().__init__(0.0, **options)
         self.logit = nnx.Param(jnp.log(start) - jnp.log1p(-start))
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         inputs: Float[Array, "*shape"],
         *,
@@ -244,18 +229,11 @@ class ConcreteDropout(DropModule, operator=jaxdrop.concrete_dropout):
         return jax.nn.sigmoid(self.logit[...])
 
     def regularizer(
-        self,
-        weights: PyTree[Float[Array, "..."]],
-        *,
-        input_dim: int,
-        weight_regularizer: ArrayLike,
-        dropout_regularizer: ArrayLike,
+        self, weights: PyTree[Float[Array, "..."]], *, input_dim: int, **factors: ArrayLike
     ) -> Float[Array, ""]:
-        """`jaxdrop.concrete_regularizer` at the learned rate, for the weights of the next layer."""
-        return jaxdrop.concrete_regularizer(
-            self.logit[...],
-            weights,
-            input_dim=input_dim,
-            weight_regularizer=weight_regularizer,
-            dropout_regularizer=dropout_regularizer,
-        )
+        """`jaxdrop.concrete_regularizer` at the learned rate, for the weights of the next layer.
+
+        The factors are `weight_regularizer` and `dropout_regularizer`.
+        """
+        logit = self.logit[...]
+        return jaxdrop.concrete_regularizer(logit, weights, input_dim=input_dim, **factors)

@@ -1,14 +1,16 @@
 """What a constructor takes: the arguments of every module, and the options of its operator."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
-from jaxdrop.modules import Operation, hashable, options_of
+from jaxdrop.flax_shared import hashable
 
 
-def complete(name: str, operation: Operation, given: dict[str, Any]) -> dict[str, Any]:
+def complete(
+    name: str, wanted: Mapping[str, inspect.Parameter], given: dict[str, Any]
+) -> dict[str, Any]:
     """The options that were given, and the operator's defaults for the others."""
-    wanted = _options(operation)
     missing = [name for name, p in wanted.items() if p.default is p.empty and name not in given]
     if given.keys() - wanted.keys() or missing:
         need = f", with {', '.join(missing)}" if missing else ""
@@ -19,16 +21,11 @@ def complete(name: str, operation: Operation, given: dict[str, Any]) -> dict[str
     return {name: hashable(given.get(name, p.default)) for name, p in wanted.items()}
 
 
-def signature(cls: type, operation: Operation) -> inspect.Signature:
+def signature(cls: type, options: Mapping[str, inspect.Parameter]) -> inspect.Signature:
     """What `help` shows."""
     own = list(inspect.signature(cls.__init__).parameters.values())
     shared = [p for p in own[1:] if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    return inspect.Signature(shared + list(_options(operation).values()))
-
-
-def _options(operation: Operation) -> dict[str, inspect.Parameter]:
-    own = options_of(operation.operator)
-    return {name: own[name] for name in operation.options}
+    return inspect.Signature([*shared, *options.values()])
 
 
 class OfClass:

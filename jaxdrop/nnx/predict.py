@@ -43,7 +43,7 @@ def predict(
       **call: further arguments of the model by name, likewise.
 
     Returns:
-      A function of one key, typed or legacy, that returns what the model returns.
+      A function of one key that returns what the model returns.
 
     Raises:
       TypeError: no NNX model, or `rngs` among the arguments: streams that would repeat.
@@ -63,13 +63,12 @@ def predict(
 
     References:
       Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016.
-
     """
     _check(model, call)
     graph, state = nnx.split(_dropping(model))
 
     def of_key(key: Key[Array, ""]) -> PyTree[Array]:
-        key = checks.check_key(key)
+        key = checks.as_key(key)
 
         def of_inputs(x: PyTree[Array]) -> PyTree[Array]:
             own = jax.tree.map(lambda leaf: leaf, state)  # variables of this trace, free to change

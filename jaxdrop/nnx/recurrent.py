@@ -55,7 +55,6 @@ class VariationalRNN(nnx.RNN):
     References:
       Gal & Ghahramani, A Theoretically Grounded Application of Dropout in Recurrent Neural
       Networks, 2016.
-
     """
 
     cell: Any  # a _MaskedCell
@@ -98,39 +97,24 @@ class VariationalRNN(nnx.RNN):
         reverse: bool | None = None,
         keep_order: bool | None = None,
     ) -> Any:
-        """Runs the cell over the sequence.
+        """Runs the cell over the sequence, as `nnx.RNN` does and with its arguments.
 
-        Args:
-          inputs: of shape (batch, time, features), or (time, batch, features) if time-major.
-          initial_carry: the state before the first step; the cell's own if None.
-          return_carry: return the last state before the outputs.
-          deterministic: True drops nothing.
-          rngs: streams, one stream or a key, for the masks.
-          seq_lengths: how many times of each sequence count.
-          reverse: run from the last time to the first.
-          keep_order: return the outputs of a reversed run in the order of the inputs.
-
-        Returns:
-          The outputs, or (state, outputs).
-
-        Raises:
-          ValueError: as for every module.
-
+        `deterministic` True drops nothing. The masks take their keys from `rngs`: streams, one
+        stream, or a key.
         """
-        before, within, behind = [
-            {"deterministic": deterministic, "rngs": source} for source in _sources(rngs)
-        ]
+        before, within, behind = (_mode(deterministic, source) for source in _sources(rngs))
         carry = self._first_carry(inputs) if initial_carry is None else initial_carry
         gains = self._gains(carry, within)
-        (carry, _), outputs = super().__call__(
-            self.input_dropout(inputs, **before),  # pyright: ignore[reportArgumentType]
+        result: Any = super().__call__(
+            self.input_dropout(inputs, **before),
             initial_carry=(carry, gains),
             return_carry=True,
             seq_lengths=seq_lengths,
             reverse=reverse,
             keep_order=keep_order,
         )
-        outputs = self.output_dropout(outputs, **behind)  # pyright: ignore[reportArgumentType]
+        (carry, _), outputs = result
+        outputs = self.output_dropout(outputs, **behind)
         wanted = self.return_carry if return_carry is None else return_carry
         return (carry, outputs) if wanted else outputs
 
@@ -176,8 +160,12 @@ def _through(gain: jax.Array | None, state: jax.Array) -> jax.Array:
     return state if gain is None else jnp.where(gain == 0, jnp.zeros_like(state), state * gain)
 
 
+def _mode(deterministic: bool | None, rngs: Any) -> dict[str, Any]:
+    return {"deterministic": deterministic, "rngs": rngs}
+
+
 def _sources(rngs: KeySource | None) -> list[Any]:
     """Keys apart for the three masks: under one key those of one shape would be the same."""
     if rngs is None or isinstance(rngs, nnx.Rngs | nnx.RngStream):
         return [rngs] * 3
-    return [*jax.random.split(checks.check_key(rngs), 3)]
+    return [*jax.random.split(checks.as_key(rngs), 3)]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.attention import check_attention_rate
 from jaxdrop.nnx.branches import find_branches
 from jaxdrop.nnx.hooks import Applied
@@ -32,7 +32,6 @@ def after(kinds: Kinds, make: Make) -> Rule:
     Args:
       kinds: a class of modules, a function that a model holds, or several.
       make: called with `rngs=`, returns a site.
-
     """
     return lambda model: [Place(path, "after", make) for path, _ in _found(model, kinds)]
 
@@ -65,7 +64,6 @@ def in_attention(rate: float) -> Rule:
     Raises:
       ValueError: a rate outside [0, 1).
       TypeError: no number as rate, or a traced one.
-
     """
     known = check_attention_rate(rate)
     return lambda model: [
@@ -90,7 +88,6 @@ def on_branches(make: Make, *inputs: Any, **keywords: Any) -> Rule:
       *inputs: an example of what the model takes, arrays or `jax.ShapeDtypeStruct`s; what is no
         array is passed as it is.
       **keywords: more of it.
-
     """  # noqa: D205
 
     def rule(model: nnx.Module) -> list[Place]:

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax.core import Tracer
 
-from jaxdrop.modules import Path, Site
+from jaxdrop.flax_shared import Path, Site
 from jaxdrop.nnx.base import read
 from jaxdrop.nnx.catalogue import ConcreteDropout
 from jaxdrop.nnx.walk import check_module, walk
@@ -41,7 +41,6 @@ def dropout_sites(model: nnx.Module) -> list[Site]:
       >>> for site in dropout_sites(model):
       ...     print(*site)
       ('layers', 2) Dropout 0.5 dropout True
-
     """
     check_module(model)
     found = [(path, module) for path, module in walk(model) if is_site(module)]

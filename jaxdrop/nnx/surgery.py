@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 from flax import nnx
 
 from jaxdrop import checks
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.attention import check_attention, drop_inside, restore
 from jaxdrop.nnx.catalogue import Zoneout
 from jaxdrop.nnx.hooks import ATTRIBUTES, Applied, has_site, hook, unhook
@@ -64,7 +64,6 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
       [('layers', 1, 'dropout_after')]
       >>> dropout_sites(remove(model))
       []
-
     """
     check_module(model)
     places = _places(model, rule)
@@ -97,7 +96,6 @@ def remove(model: nnx.Module) -> nnx.Module:
       >>> model = nnx.Sequential(nnx.relu, Dropout(0.5, rngs=nnx.Rngs(0)))
       >>> dropout_sites(remove(model))
       []
-
     """
     check_module(model)
     for _, child in [*walk(model)]:

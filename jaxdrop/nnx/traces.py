@@ -11,7 +11,7 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 from jax.extend.core import Literal
 
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.hooks import around, become, unseen
 from jaxdrop.nnx.walk import copied, walk
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import jax
 from flax import nnx
 
-from jaxdrop.modules import Path
+from jaxdrop.flax_shared import Path
 from jaxdrop.nnx.hooks import Applied
 
 M = TypeVar("M")

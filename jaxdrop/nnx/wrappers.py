@@ -9,14 +9,14 @@ from jaxtyping import Array, Key
 
 import jaxdrop
 from jaxdrop import checks
-from jaxdrop.nnx.base import DropModule, DropRate, KeySource, Streams, read
+from jaxdrop.nnx.base import DropRate, DropSite, KeySource, Streams
 from jaxdrop.nnx.passing import parameters, taken_by
 from jaxdrop.weights import Where
 
 _OF_STREAMS = (nnx.MultiHeadAttention, nnx.RNN)
 
 
-class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
+class DropConnect(DropSite, operator=jaxdrop.drop_connect, options=()):
     r"""`jaxdrop.drop_connect` around any NNX module: its parameters are dropped at each call.
 
     $$y = f(x; m \odot W / q), \qquad m_{ij} \sim \mathrm{Bernoulli}(q)$$
@@ -55,7 +55,6 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
 
     References:
       Wan et al., Regularization of Neural Networks using DropConnect, 2013.
-
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
         )
         self.layer, self.where, self.scale = layer, where, scale
 
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __call__(
         self,
         *arguments: Any,
         deterministic: bool | None = None,
@@ -89,22 +88,8 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
     ) -> Any:
         """Calls the layer, on dropped parameters unless deterministic.
 
-        The three that are named here reach the layer too, where its call takes them. Where it takes
-        them at a position, they may stand there.
-
-        Args:
-          *arguments: what the layer takes.
-          deterministic: True calls the layer as it is.
-          rngs: streams, one stream, or a key.
-          rate: the probability to drop a weight; may be traced.
-          **keywords: what the layer takes.
-
-        Returns:
-          What the layer returns.
-
-        Raises:
-          ValueError: as for every module.
-
+        It takes and returns what the layer does. Mode, streams (or a key) and rate reach the layer
+        too, where its call takes them; where it takes them at a position, they may stand there.
         """
         given = {"deterministic": deterministic, "rngs": rngs, "rate": rate}
         taken = taken_by(self.layer)
@@ -114,19 +99,18 @@ class DropConnect(DropModule, operator=jaxdrop.drop_connect, options=()):
         if deterministic is None and "deterministic" not in placed and _lacks_mode(self.layer):
             keywords["deterministic"] = off
         keywords |= taken.among(given | {"rngs": _as_taken(self.layer, rngs)})
-        held = self.rate if asked["rate"] is None else asked["rate"]
-        if off or (known := self._known(held)) == 0:
+        if off or (known := self._known(asked["rate"])) == 0:
             return self.layer(*arguments, **keywords)
-        layer = self._dropped(self._key(known, asked["rngs"]), held)
+        layer = self._dropped(self._key(known, asked["rngs"]), self._read(asked["rate"]))
         result = layer(*arguments, **keywords)
         nnx.update(self.layer, nnx.state(layer, nnx.Not(nnx.Param)))
         return result
 
-    def _dropped(self, key: Key[Array, ""], rate: ArrayLike | nnx.Variable) -> Any:
+    def _dropped(self, key: Key[Array, ""], rate: ArrayLike) -> Any:
         """A copy of the layer whose parameters are dropped."""
         graph, weights, rest = nnx.split(self.layer, nnx.Param, ...)
         options: dict[str, Any] = {"where": self.where, "scale": self.scale}
-        dropped = jaxdrop.drop_connect(key, weights, read(rate), **options)
+        dropped = jaxdrop.drop_connect(key, weights, rate, **options)
         return nnx.merge(graph, dropped, rest)
 
 
@@ -145,7 +129,7 @@ def _as_taken(layer: nnx.Module, rngs: KeySource | None) -> KeySource | None:
     if rngs is None or not any(isinstance(part, _OF_STREAMS) for part in parts):
         return rngs
     is_stream = isinstance(rngs, nnx.Rngs | nnx.RngStream)
-    return rngs if is_stream else nnx.RngStream(checks.check_key(rngs), tag="dropout")
+    return rngs if is_stream else nnx.RngStream(checks.as_key(rngs), tag="dropout")
 
 
 def _mode_of(module: Any) -> bool | None:

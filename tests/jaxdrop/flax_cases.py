@@ -17,16 +17,6 @@ flax_cases = pytest.mark.parametrize(
     ("rate", "broadcast_dims"), [*CASES, (0.0, ()), (1.0, ()), (1.0, (0,))]
 )
 eager_and_jitted = pytest.mark.parametrize("compile", [lambda call: call, jax.jit], ids=["", "jit"])
-bad_rates = pytest.mark.parametrize(
-    ("rate", "error", "message"),
-    [
-        (-0.5, ValueError, r"Expected a rate in \[0, 1\]; got -0.5"),
-        (1.5, ValueError, r"Expected a rate in \[0, 1\]; got 1.5"),
-        (float("nan"), ValueError, r"Expected a rate in \[0, 1\]; got nan"),
-        (np.array([0.1, 1.5]), ValueError, r"Expected a rate in \[0, 1\]; got 1.5"),
-        ("0.1", TypeError, "Expected a real number or an array of them as rate; got '0.1'"),
-    ],
-)
 
 
 def assert_same_bits(ours: Array, theirs: Array) -> None:

@@ -15,7 +15,7 @@ KEY = jax.random.key(8)
 
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
-def test_it_is_the_papers_formula(rate: float, temperature: float):
+def test_concrete_dropout_it_is_the_papers_formula(rate: float, temperature: float):
     x = jax.random.normal(jax.random.key(1), (6, 50))
     u = np.asarray(uniforms(KEY, x, x.shape), np.float64)
     logits = np.log(rate) - np.log1p(-rate) + np.log(u) - np.log1p(-u)
@@ -24,7 +24,7 @@ def test_it_is_the_papers_formula(rate: float, temperature: float):
     np.testing.assert_allclose(y, x * (1 - dropped) / (1 - rate), rtol=2e-3, atol=1e-6)
 
 
-def test_the_gradient_to_the_logit_is_that_of_differences():
+def test_concrete_dropout_the_gradient_to_the_logit_is_that_of_differences():
     x = jax.random.normal(jax.random.key(2), (40,))
 
     @jax.jit
@@ -37,14 +37,14 @@ def test_the_gradient_to_the_logit_is_that_of_differences():
         np.testing.assert_allclose(jax.grad(loss)(logit), slope, rtol=1e-2)
 
 
-def test_no_logit_gives_nan():
+def test_concrete_dropout_no_logit_gives_nan():
     x = jnp.ones(200)
     run = jax.jit(jax.value_and_grad(lambda logit: jaxdrop.concrete_dropout(KEY, x, logit).sum()))
     for logit in (-np.inf, -1e30, -90.0, -20.0, 20.0, 90.0, 1e30, np.inf):
         assert np.isfinite(run(logit)).all()
 
 
-def test_as_the_temperature_falls_it_drops_or_keeps():
+def test_concrete_dropout_as_the_temperature_falls_it_drops_or_keeps():
     y = jaxdrop.concrete_dropout(KEY, jnp.ones(2000), -1.0, temperature=1e-4)
     scale = 1 + np.exp(-1.0)
     soft = (y > 1e-3) & (y < 0.999 * scale)
@@ -52,20 +52,20 @@ def test_as_the_temperature_falls_it_drops_or_keeps():
     np.testing.assert_allclose((y > 1).mean(), 1 / scale, atol=5 * np.sqrt(0.2 / 2000))
 
 
-def test_backward_keeps_no_noise(capsys: pytest.CaptureFixture[str]):
+def test_concrete_dropout_backward_keeps_no_noise(capsys: pytest.CaptureFixture[str]):
     print_saved_residuals(jaxdrop.concrete_dropout, KEY, jnp.ones((5, 24)), 0.3)
     saved = {line.split(" from ")[-1].split()[-1] for line in capsys.readouterr().out.splitlines()}
     assert {"key", "x", "logit"} <= saved
     assert len(saved) == 4  # and the temperature
 
 
-def test_noise_can_be_shared_along_axes():
+def test_concrete_dropout_noise_can_be_shared_along_axes():
     y = jaxdrop.concrete_dropout(KEY, jnp.ones((5, 8)), jnp.zeros(8), broadcast_dims=(0,))
     np.testing.assert_array_equal(y, jnp.broadcast_to(y[:1], y.shape))
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.4])
-def test_a_rate_is_recovered_from_the_moments_of_its_dropout(rate: float):
+def test_concrete_dropout_a_rate_is_recovered_from_the_moments_of_its_dropout(rate: float):
     """Gradient descent from rate 0.1; the temperature biases the estimate by about 0.02."""
     x = jnp.ones(4000)
     wanted = jnp.square(jaxdrop.dropout(jax.random.key(5), x, rate)).mean()
@@ -82,7 +82,7 @@ def test_a_rate_is_recovered_from_the_moments_of_its_dropout(rate: float):
     assert abs(jax.nn.sigmoid(path[-50:]).mean() - rate) < 0.04
 
 
-def test_the_regularizer_is_the_closed_form():
+def test_concrete_dropout_the_regularizer_is_the_closed_form():
     weights = {"kernel": jnp.arange(6.0).reshape(2, 3), "bias": jnp.ones(3, jnp.bfloat16)}
     for rate in (0.1, 0.5, 0.9):
         entropy = -rate * np.log(rate) - (1 - rate) * np.log(1 - rate)
@@ -92,7 +92,7 @@ def test_the_regularizer_is_the_closed_form():
         np.testing.assert_allclose(price, 0.01 * 58 / (1 - rate) - 0.3 * 7 * entropy, rtol=1e-5)
 
 
-def test_the_regularizer_has_its_minimum_where_the_terms_balance():
+def test_concrete_dropout_the_regularizer_has_its_minimum_where_the_terms_balance():
     """Its derivative in p: c_w w^2 / (1 - p)^2 + c_d d log(p / (1 - p)), which 0.2 makes 0."""
     norm = 10 * np.log(4) * 0.8**2
 

@@ -18,7 +18,7 @@ RATES = [0.0, 0.05, 0.1, 0.25, 0.35, 0.5, 0.9, 0.96, 1.0]
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("rate", RATES)
-def test_the_count_is_rounds(rate: float, axis: int):
+def test_exact_dropout_the_count_is_rounds(rate: float, axis: int):
     x = jnp.ones((10, 7, 25))
     y = jaxdrop.exact_dropout(KEY, x, rate, axis=axis)
     size = x.shape[axis]
@@ -28,7 +28,7 @@ def test_the_count_is_rounds(rate: float, axis: int):
     np.testing.assert_allclose(y.max(), scale, rtol=1e-6)
 
 
-def test_the_count_is_exact_under_vmap_and_jit():
+def test_exact_dropout_the_count_is_exact_under_vmap_and_jit():
     keys, rates = jax.random.split(KEY, len(RATES)), jnp.array(RATES)
     drop = jax.jit(jax.vmap(jaxdrop.exact_dropout, (0, None, 0)))
     dropped = (drop(keys, jnp.ones((6, 25)), rates) == 0).sum(-1)
@@ -37,19 +37,19 @@ def test_the_count_is_exact_under_vmap_and_jit():
 
 
 @pytest.mark.parametrize(("rate", "size"), [(0.035, 300), (0.068, 625), (0.004, 1625)])
-def test_a_tie_that_float32_misses_is_rounded_as_python_does(rate: float, size: int):
+def test_exact_dropout_a_tie_that_float32_misses_is_rounded_as_python_does(rate: float, size: int):
     assert np.round(np.float32(rate) * np.float32(size)) != round(rate * size)
     y = jaxdrop.exact_dropout(KEY, jnp.ones(size), rate)
     assert (y == 0).sum() == round(rate * size)
 
 
-def test_rates_of_rows():
+def test_exact_dropout_rates_of_rows():
     rates = jnp.array([0.0, 0.25, 0.5, 1.0])
     y = jaxdrop.exact_dropout(KEY, jnp.ones((4, 8)), rates[:, None])
     np.testing.assert_array_equal((y == 0).sum(-1), [0, 2, 4, 8])
 
 
-def test_every_set_is_equally_likely():
+def test_exact_dropout_every_set_is_equally_likely():
     y = jax.jit(lambda key: jaxdrop.exact_dropout(key, jnp.ones((60_000, 4)), 0.5))(KEY)
     seen = np.asarray((y != 0).astype(int) @ jnp.array([1, 2, 4, 8]))
     sets = [2**i + 2**j for i, j in itertools.combinations(range(4), 2)]
@@ -58,6 +58,6 @@ def test_every_set_is_equally_likely():
     assert (np.square(counts - 10_000) / 10_000).sum() < 30.9  # 5 degrees of freedom
 
 
-def test_the_total_of_equal_elements_does_not_vary():
+def test_exact_dropout_the_total_of_equal_elements_does_not_vary():
     totals = jaxdrop.exact_dropout(KEY, jnp.ones((50, 16)), 0.25).sum(-1)
     np.testing.assert_allclose(totals, 16, rtol=1e-6)

@@ -120,7 +120,7 @@ def test_arrows_hold():
         ("checks", "import experiments.data", "jaxdrop.checks imports experiments"),
         ("nnx/base", "from experiments import data", "jaxdrop.nnx.base imports experiments"),
         ("lanes", "import optax", "jaxdrop.lanes imports optax"),
-        ("modules", "import flax.nnx", "jaxdrop.modules imports flax"),
+        ("flax_shared", "import flax.nnx", "jaxdrop.flax_shared imports flax"),
         ("montecarlo/sampling", "import flax", "jaxdrop.montecarlo.sampling imports flax"),
         (
             "montecarlo/streaming",

@@ -18,18 +18,18 @@ from tests.jaxdrop.test_sharding import COLLECTIVE, KINDS, hlo_of
 KEY = jax.random.key(4)
 
 
-def test_a_row_shares_its_fate_and_rows_differ():
+def test_drop_path_a_row_shares_its_fate_and_rows_differ():
     y = np.asarray(jaxdrop.drop_path(KEY, jnp.ones((64, 3, 5)), 0.5)).reshape(64, -1)
     assert set(y.min(1)) == {0.0, 2.0}
     np.testing.assert_array_equal(y.min(1), y.max(1))
 
 
-def test_rows_lie_along_the_batch_axis():
+def test_drop_path_rows_lie_along_the_batch_axis():
     y = jaxdrop.drop_path(KEY, jnp.ones((3, 64)), 0.5, batch_dim=1)
     np.testing.assert_array_equal(y, jaxdrop.drop_path(KEY, jnp.ones((64, 3)), 0.5).T)
 
 
-def test_a_batch_shares_one_fate():
+def test_drop_path_a_batch_shares_one_fate():
     keys = jax.random.split(KEY, 64)
     ys = jax.vmap(lambda key: jaxdrop.drop_path(key, jnp.ones((4, 3)), 0.5, mode="batch"))(keys)
     assert set(np.unique(ys.min((1, 2)))) == {0.0, 2.0}
@@ -37,7 +37,7 @@ def test_a_batch_shares_one_fate():
 
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
-def test_the_scale_is_explicit(mode: Literal["row", "batch"]):
+def test_drop_path_the_scale_is_explicit(mode: Literal["row", "batch"]):
     keys, x = jax.random.split(KEY, 16), jnp.full((4, 3), 3.0)
 
     def paths(*, scale: bool) -> jax.Array:
@@ -47,7 +47,7 @@ def test_the_scale_is_explicit(mode: Literal["row", "batch"]):
     np.testing.assert_array_equal(paths(scale=True), paths(scale=False) / 0.75)
 
 
-def test_each_example_may_have_its_own_rate():
+def test_drop_path_each_example_may_have_its_own_rate():
     rates = jnp.array([0.0, 0.5, 1.0])[:, None]
     y = jaxdrop.drop_path(KEY, jnp.ones((3, 4)), rates)
     np.testing.assert_array_equal(y[0], jnp.ones(4))
@@ -79,7 +79,7 @@ def brute_share(spatial: tuple[int, ...], sides: tuple[int, ...], gamma: float) 
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_the_seed_probability_solves_the_exact_expression(name: str):
+def test_drop_block_the_seed_probability_solves_the_exact_expression(name: str):
     spatial, size = SIZES[name]
     blocks = plan_blocks((2, *spatial, 3), size, 0, -1, False)
     for rate in (0.01, 0.2, 0.7, 0.99):
@@ -90,7 +90,7 @@ def test_the_seed_probability_solves_the_exact_expression(name: str):
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_the_dropped_share_is_the_rate(name: str):
+def test_drop_block_the_dropped_share_is_the_rate(name: str):
     """Over 18 comparisons at z = 5 a correct implementation fails with probability 1.1e-5."""
     spatial, size = SIZES[name]
     x = jnp.ones((600, *spatial, 2))
@@ -101,7 +101,7 @@ def test_the_dropped_share_is_the_rate(name: str):
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_what_is_dropped_is_a_union_of_whole_blocks(name: str):
+def test_drop_block_what_is_dropped_is_a_union_of_whole_blocks(name: str):
     spatial, size = SIZES[name]
     x = jnp.ones((4, *spatial, 2))
     sides = plan_blocks(x.shape, size, 0, -1, False).sides
@@ -114,7 +114,7 @@ def test_what_is_dropped_is_a_union_of_whole_blocks(name: str):
         np.testing.assert_array_equal(image == 0, inside)
 
 
-def test_each_example_is_rescaled_by_its_own_share():
+def test_drop_block_each_example_is_rescaled_by_its_own_share():
     x = jnp.ones((100, 4, 4, 3))
     y = np.asarray(jaxdrop.drop_block(KEY, x, 0.7, block_size=3, shared_channels=True))
     some = (y != 0).any((1, 2, 3))
@@ -124,7 +124,7 @@ def test_each_example_is_rescaled_by_its_own_share():
     np.testing.assert_array_equal(other[0], y[0])
 
 
-def test_channels_share_blocks_only_if_asked():
+def test_drop_block_channels_share_blocks_only_if_asked():
     def kept(*, shared: bool) -> np.ndarray:
         x = jnp.ones((8, 10, 10, 4))
         return np.asarray(jaxdrop.drop_block(KEY, x, 0.4, block_size=3, shared_channels=shared)) > 0
@@ -134,7 +134,7 @@ def test_channels_share_blocks_only_if_asked():
     assert (free[..., 1:] != free[..., :1]).any((1, 2)).all()
 
 
-def test_axes_may_lie_anywhere():
+def test_drop_block_axes_may_lie_anywhere():
     y = jaxdrop.drop_block(
         KEY, jnp.ones((3, 6, 7, 4)), 0.4, block_size=(5, 1), batch_dim=-1, channel_dim=0
     )
@@ -145,7 +145,7 @@ def test_axes_may_lie_anywhere():
     np.testing.assert_allclose(means, np.ones(4), rtol=1e-6)
 
 
-def test_rates_are_per_example_and_keep_their_own_share():
+def test_drop_block_rates_are_per_example_and_keep_their_own_share():
     rates = jnp.array([0.0, 0.3, 1.0]).reshape(3, 1, 1, 1)
     x = jnp.ones((3, 8, 8, 2))
     y = jaxdrop.drop_block(KEY, x, rates, block_size=3)
@@ -154,7 +154,7 @@ def test_rates_are_per_example_and_keep_their_own_share():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shards_of_the_batch_need_nothing_from_each_other(kind: str):
+def test_drop_block_shards_of_the_batch_need_nothing_from_each_other(kind: str):
     mesh = jax.make_mesh((8,), ("a",), axis_types=(KINDS[kind],))
     x = jax.random.normal(KEY, (16, 8, 8, 8))
     sharded = jax.device_put(x, NamedSharding(mesh, P("a", None, None, None)))
@@ -170,7 +170,7 @@ def test_shards_of_the_batch_need_nothing_from_each_other(kind: str):
 
 @pytest.mark.parametrize("spec", [P(None, "a", None, None), P(None, None, None, "a")], ids=str)
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
-def test_blocks_on_other_shards_are_the_same(kind: AxisType, spec: P):
+def test_drop_block_blocks_on_other_shards_are_the_same(kind: AxisType, spec: P):
     mesh = jax.make_mesh((8,), ("a",), axis_types=(kind,))
     x = jax.random.normal(KEY, (4, 8, 6, 8))
     op = jax.jit(lambda x: jaxdrop.drop_block(KEY, x, 0.3, block_size=3))

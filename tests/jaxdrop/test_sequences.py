@@ -47,14 +47,14 @@ def test_that_check_can_fail():
 
 
 @pytest.mark.parametrize("time_dim", [0, 1, -2])
-def test_the_mask_is_one_for_all_times(time_dim: int):
+def test_locked_dropout_the_mask_is_one_for_all_times(time_dim: int):
     y = jaxdrop.locked_dropout(KEY, jnp.ones((5, 6, 7)), 0.5, time_dim=time_dim)
     y = np.moveaxis(np.asarray(y), time_dim, 0)
     np.testing.assert_array_equal(y, np.broadcast_to(y[:1], y.shape))
     assert (y[0, 0] != y[0, 1]).any()
 
 
-def test_what_is_zoned_out_keeps_its_previous_state():
+def test_zoneout_what_is_zoned_out_keeps_its_previous_state():
     previous, new = jax.random.normal(KEY, (2, 8, 40))
     mask = np.asarray(jaxdrop.keep_mask(KEY, 0.3, (8, 40)))
     np.testing.assert_array_equal(
@@ -74,14 +74,14 @@ def test_zoneout_passes_gradients_to_the_state_that_it_takes():
     np.testing.assert_array_equal(to_previous, (~mask).astype(jnp.float32))
 
 
-def test_a_state_that_is_not_taken_does_no_harm():
+def test_zoneout_a_state_that_is_not_taken_does_no_harm():
     nan, one = jnp.full(64, jnp.nan), jnp.ones(64)
     mixed = jaxdrop.zoneout(KEY, nan, one, 0.5)
     np.testing.assert_array_equal(jnp.isnan(mixed), ~jaxdrop.keep_mask(KEY, 0.5, (64,)))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.9, 1.0])
-def test_inference_is_the_expectation(rate: float):
+def test_zoneout_inference_is_the_expectation(rate: float):
     """At z = 5 over 40 comparisons a correct implementation fails with probability 2.3e-5."""
     previous, new = jax.random.normal(KEY, (2, 10))
     keys = jax.random.split(KEY, 4096)
@@ -90,7 +90,7 @@ def test_inference_is_the_expectation(rate: float):
     assert (np.abs(states.mean(0) - expected) <= 5 * states.std(0) / 64 + 1e-6).all()
 
 
-def test_inference_is_exact_at_0_and_1_and_keeps_the_dtype():
+def test_zoneout_inference_is_exact_at_0_and_1_and_keeps_the_dtype():
     previous, new = jnp.full(3, jnp.inf, jnp.bfloat16), jnp.ones(3, jnp.bfloat16)
     for rate, state in ((0, new), (1.0, previous)):
         mixed = jaxdrop.zoneout_inference(previous, new, rate)

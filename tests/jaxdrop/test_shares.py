@@ -51,8 +51,8 @@ def test_every_fraction_of_every_size_is_its_numerator(dtype: type[np.floating])
     for size in range(1, 1500):
         counts = np.arange(size + 1)
         asked = (counts / size).astype(dtype)
-        np.testing.assert_array_equal(shares.read(asked, size, shares.whole), counts)
-        np.testing.assert_array_equal(shares.read(asked, size, shares.nearest), counts)
+        np.testing.assert_array_equal(shares.count_known(asked, size, shares.whole), counts)
+        np.testing.assert_array_equal(shares.count_known(asked, size, shares.nearest), counts)
 
 
 @pytest.mark.parametrize("kind", ["float", "float32", "array"])
@@ -64,8 +64,8 @@ def test_what_is_no_whole_number_is_rounded_down(share: float, size: int, count:
 
 
 def test_the_slack_of_a_python_number_is_a_billionth():
-    assert shares.read(0.59 * (1 - 5e-10), 100, shares.whole) == 59
-    assert shares.read(0.59 * (1 - 5e-9), 100, shares.whole) == 58
+    assert shares.count_known(0.59 * (1 - 5e-10), 100, shares.whole) == 59
+    assert shares.count_known(0.59 * (1 - 5e-9), 100, shares.whole) == 58
 
 
 @pytest.mark.parametrize("share", [jnp.nan, 1.5])

@@ -18,7 +18,7 @@ def removed(rate: float, keep_first: int = 0, x: jax.Array = NUMBERED) -> jax.Ar
     return jaxdrop.token_dropout(KEY, x, rate, keep_first=keep_first, mode="remove")
 
 
-def test_a_token_is_dropped_whole():
+def test_token_dropout_a_token_is_dropped_whole():
     y = np.asarray(jaxdrop.token_dropout(KEY, jnp.ones((6, 17, 3)), 0.5))
     assert set(np.unique(y)) == {0.0, 2.0}
     np.testing.assert_array_equal(y.min(2), y.max(2))
@@ -26,7 +26,7 @@ def test_a_token_is_dropped_whole():
 
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, jnp.float32(0.5)])
-def test_the_first_tokens_stay_as_they_are(rate: float):
+def test_token_dropout_the_first_tokens_stay_as_they_are(rate: float):
     y = jaxdrop.token_dropout(KEY, NUMBERED, rate, keep_first=2)
     np.testing.assert_array_equal(y[:, :2], NUMBERED[:, :2])
     alone = jaxdrop.token_dropout(KEY, NUMBERED, rate)
@@ -37,7 +37,7 @@ def test_the_first_tokens_stay_as_they_are(rate: float):
     ("rate", "keep_first", "kept"),
     [(0, 0, 17), (0.5, 0, 9), (0.5, 1, 9), (0.25, 1, 13), (0.9, 7, 8), (0.99, 0, 1), (1.0, 2, 2)],
 )
-def test_the_count_is_static_and_exact(rate: float, keep_first: int, kept: int):
+def test_token_dropout_the_count_is_static_and_exact(rate: float, keep_first: int, kept: int):
     for run in (removed, jax.jit(removed, static_argnums=(0, 1))):
         y = np.asarray(run(rate, keep_first))
         assert y.shape == (6, kept, 3)
@@ -46,7 +46,7 @@ def test_the_count_is_static_and_exact(rate: float, keep_first: int, kept: int):
         np.testing.assert_array_equal(y[:, :keep_first], NUMBERED[:, :keep_first])
 
 
-def test_each_sequence_loses_its_own_tokens_under_vmap_too():
+def test_token_dropout_each_sequence_loses_its_own_tokens_under_vmap_too():
     y = np.asarray(removed(0.5))[..., 0]
     assert len(np.unique(y, axis=0)) == 6
     keys = jax.random.split(KEY, 6)
@@ -57,7 +57,7 @@ def test_each_sequence_loses_its_own_tokens_under_vmap_too():
     np.testing.assert_array_equal(jax.vmap(one)(keys), jnp.stack([one(key) for key in keys]))
 
 
-def test_every_token_is_kept_equally_often():
+def test_token_dropout_every_token_is_kept_equally_often():
     """At z = 5 over 16 comparisons a correct implementation fails with probability 9.2e-6."""
     x = jnp.broadcast_to(jnp.arange(16.0)[:, None], (4096, 16, 1))
     y = np.asarray(removed(0.75, x=x)).astype(int)
@@ -65,13 +65,13 @@ def test_every_token_is_kept_equally_often():
     assert (np.abs(share - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4096)).all()
 
 
-def test_what_belongs_to_the_tokens_goes_with_them():
+def test_token_dropout_what_belongs_to_the_tokens_goes_with_them():
     x = jax.random.normal(KEY, (6, 17, 5))
     places = removed(0.5)[..., 0].astype(int) - 1
     np.testing.assert_array_equal(removed(0.5, x=x), jnp.take_along_axis(x, places[..., None], 1))
 
 
-def test_the_gradient_of_the_removed_is_0():
+def test_token_dropout_the_gradient_of_the_removed_is_0():
     places = removed(0.5, 1)[..., 0].astype(int) - 1
     gradient = np.asarray(jax.grad(lambda x: removed(0.5, 1, x).sum())(NUMBERED))
     expected = np.zeros((6, 17, 3))
@@ -80,7 +80,7 @@ def test_the_gradient_of_the_removed_is_0():
 
 
 @pytest.mark.parametrize("mode", ["mask", "remove"])
-def test_backward_keeps_only_the_key(
+def test_token_dropout_backward_keeps_only_the_key(
     mode: Literal["mask", "remove"], capsys: pytest.CaptureFixture[str]
 ):
     def run(key: jax.Array, x: jax.Array) -> jax.Array:
@@ -91,7 +91,7 @@ def test_backward_keeps_only_the_key(
     assert saved == {"key"}
 
 
-def test_each_token_may_have_its_own_rate():
+def test_token_dropout_each_token_may_have_its_own_rate():
     rates = jnp.linspace(0, 1, 17)[:, None]
     y = jaxdrop.token_dropout(KEY, jnp.ones((6, 17, 3)), rates)
     np.testing.assert_array_equal(y[:, 0], jnp.ones((6, 3)))

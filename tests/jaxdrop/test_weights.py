@@ -31,7 +31,7 @@ def test_arguments_come_in_the_order_key_data_rate(function: object, first: list
     assert all(parameter.kind == parameter.KEYWORD_ONLY for parameter in parameters[len(first) :])
 
 
-def test_each_leaf_has_its_own_key():
+def test_drop_connect_each_leaf_has_its_own_key():
     dropped = jaxdrop.drop_connect(KEY, MODEL, 0.5)
     assert (dropped["dense"]["kernel"] != dropped["out"]).any()
     assert (dropped["out"] != jaxdrop.dropout(KEY, MODEL["out"], 0.5)).any()
@@ -39,7 +39,7 @@ def test_each_leaf_has_its_own_key():
     assert (dropped["out"] != folded).any()
 
 
-def test_the_filter_says_which_leaves_and_moves_no_mask():
+def test_drop_connect_the_filter_says_which_leaves_and_moves_no_mask():
     everything = jaxdrop.drop_connect(KEY, MODEL, 0.5)
     kernels = jaxdrop.drop_connect(KEY, MODEL, 0.5, where=lambda path, leaf: leaf.ndim == 2)
     assert kernels["dense"]["bias"] is MODEL["dense"]["bias"]
@@ -51,7 +51,7 @@ def test_the_filter_says_which_leaves_and_moves_no_mask():
     np.testing.assert_array_equal(named["out"], everything["out"])
 
 
-def test_leaves_that_are_left_out_may_be_anything():
+def test_drop_connect_leaves_that_are_left_out_may_be_anything():
     weights = {"kernel": jnp.ones(64), "steps": 3, "name": "dense"}
     dropped = jaxdrop.drop_connect(
         KEY, weights, 0.5, where=lambda path, leaf: isinstance(leaf, jax.Array)
@@ -60,7 +60,7 @@ def test_leaves_that_are_left_out_may_be_anything():
     assert (dropped["kernel"] == 0).any()
 
 
-def test_rates_may_be_a_pytree_like_the_weights():
+def test_drop_connect_rates_may_be_a_pytree_like_the_weights():
     rates = {"dense": {"kernel": 0.0, "bias": 1.0}, "out": 0.5}
     dropped = jaxdrop.drop_connect(KEY, MODEL, rates)
     np.testing.assert_array_equal(dropped["dense"]["kernel"], MODEL["dense"]["kernel"])
@@ -69,7 +69,7 @@ def test_rates_may_be_a_pytree_like_the_weights():
     np.testing.assert_array_equal(dropped["out"], half["out"])
 
 
-def test_the_pre_activation_has_the_moments_of_the_paper():
+def test_drop_connect_the_pre_activation_has_the_moments_of_the_paper():
     """Mean qWv and variance q(1-q)(W∘W)(v∘v), at z = 5 over 6 comparisons: fails 3.5e-6."""
     weights, v, q, n = jax.random.normal(KEY, (3, 8)), jnp.linspace(-1.0, 2.0, 8), 0.7, 20_000
 
@@ -84,13 +84,13 @@ def test_the_pre_activation_has_the_moments_of_the_paper():
     assert (np.abs(spread.mean(0) - variance) < 5 * spread.std(0) / np.sqrt(n)).all()
 
 
-def test_scale_divides_by_the_keep_probability():
+def test_drop_connect_scale_divides_by_the_keep_probability():
     plain = jaxdrop.drop_connect(KEY, MODEL, 0.75, scale=False)
     scaled = jaxdrop.drop_connect(KEY, MODEL, 0.75)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(4 * a, b), plain, scaled)
 
 
-def test_a_word_is_dropped_at_all_its_places():
+def test_embedding_dropout_a_word_is_dropped_at_all_its_places():
     table, ids = jnp.ones((40, 3)), jnp.array([5, 9, 5, 30, 9, 5])
     dropped = jaxdrop.embedding_dropout(KEY, table, 0.5)
     assert set(np.unique(dropped)) == {0.0, 2.0}
@@ -100,14 +100,14 @@ def test_a_word_is_dropped_at_all_its_places():
     np.testing.assert_array_equal(places[0], places[5])
 
 
-def test_a_mask_over_words_gives_the_same_without_the_table():
+def test_embedding_dropout_a_mask_over_words_gives_the_same_without_the_table():
     table, ids = jax.random.normal(KEY, (40, 3)), jnp.arange(40)[::3]
     mask = jaxdrop.keep_mask(KEY, 0.5, (40, 1))
     few = jaxdrop.apply_mask(mask[ids], table[ids], 0.5)
     np.testing.assert_array_equal(few, jaxdrop.embedding_dropout(KEY, table, 0.5)[ids])
 
 
-def test_frequent_words_may_have_their_own_rate():
+def test_embedding_dropout_frequent_words_may_have_their_own_rate():
     rates = jnp.array([0.0, 1.0, 0.5])[:, None]
     dropped = jaxdrop.embedding_dropout(KEY, jnp.ones((3, 4)), rates)
     np.testing.assert_array_equal(dropped[0], jnp.ones(4))
@@ -123,13 +123,13 @@ def test_sharded_weights(kind: AxisType):
         np.testing.assert_array_equal(jax.jit(op)(KEY, sharded, 0.5), op(KEY, x, 0.5))
 
 
-def test_leaves_of_one_shape_are_traced_once():
+def test_drop_connect_leaves_of_one_shape_are_traced_once():
     leaves = {name: jnp.ones((3, 41)) for name in "abcd"}
     assert traces(lambda: jaxdrop.drop_connect(KEY, {"a": leaves["a"]}, 0.5))
     assert not traces(lambda: jaxdrop.drop_connect(KEY, leaves, 0.5))
 
 
-def test_a_second_gradient_of_a_model_traces_nothing():
+def test_drop_connect_a_second_gradient_of_a_model_traces_nothing():
     gradient = jax.grad(lambda tree: jaxdrop.drop_connect(KEY, tree, 0.5)["out"].sum())
     gradient(MODEL)
     assert not traces(lambda: gradient(MODEL))

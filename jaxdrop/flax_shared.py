@@ -1,9 +1,8 @@
 """What the Flax adapters share about rates, options and sites. It loads no Flax."""
 
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +16,6 @@ Path = tuple[Any, ...]  # names of attributes, indices of lists
 Check = Callable[..., object]  # (rate, drawn shape)
 
 
-def is_traced(rate: object) -> bool:
-    """Whether the rate has no values before the program runs."""
-    return isinstance(rate, Tracer)
-
-
 def known_rate(rate: ArrayLike, check: Check = checks.check_rate) -> float | None:
     """The rate, checked, if it is one number that is known before anything runs.
 
@@ -29,7 +23,7 @@ def known_rate(rate: ArrayLike, check: Check = checks.check_rate) -> float | Non
     neither may ours.
     """
     check(rate, np.shape(rate))
-    return None if is_traced(rate) or np.ndim(rate) else float(np.asarray(rate))
+    return None if isinstance(rate, Tracer) or np.ndim(rate) else float(np.asarray(rate))
 
 
 class Operation(NamedTuple):
@@ -40,13 +34,16 @@ class Operation(NamedTuple):
     """
 
     operator: Callable[..., Any]
-    options: tuple[str, ...]
+    options: Mapping[str, inspect.Parameter]  # keyword-only arguments: what a module holds
     check: Check
     certain: tuple[float, ...]  # the rates that need no key
 
-    def known(self, rate: ArrayLike) -> float | None:
-        """The rate, checked, if it is one number that is known before anything runs."""
-        return known_rate(rate, self.check)
+    def known(self, rate: ArrayLike, is_held: bool) -> float | None:
+        """The rate of a call, if it is one number that is known before anything runs.
+
+        A float that a module holds was checked when it came there.
+        """
+        return rate if is_held and isinstance(rate, float) else known_rate(rate, self.check)
 
     def run(self, module: Any, key: Any, *data: Any) -> Any:
         """Calls the operator with the options that a module holds."""
@@ -55,28 +52,36 @@ class Operation(NamedTuple):
 
 
 def options_of(operator: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """The keyword-only arguments of an operator: what its module holds."""
+    """The keyword-only arguments of an operator."""
     parameters = inspect.signature(operator).parameters
     return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-_SECTION = re.compile(r"^(Args|Raises|References):\n((?:  .*\n?|\n)*)", re.MULTILINE)
-_ENTRY = re.compile(r"^  (\w+): .*(?:\n    .*)*", re.MULTILINE)
+class OverOperator:
+    """Module classes that take the options of an operator over: all, unless some are named."""
 
+    _operation: ClassVar[Operation]
 
-def explain(own: str | None, operator: Callable[..., Any], flax: str) -> str:
-    """A module's docstring: its own words, and formula, options, errors and paper of its function.
+    def __init_subclass__(
+        cls,
+        *,
+        operator: Callable[..., Any] | None = None,
+        options: tuple[str, ...] | None = None,
+        check: Check = checks.check_rate,
+        certain: tuple[float, ...] = (0.0, 1.0),
+        **keywords: Any,
+    ) -> None:
+        """Looks at the operator's signature, and tells Flax in Flax's way."""
+        if operator is not None:
+            own = options_of(operator)
+            held = own if options is None else {name: own[name] for name in options}
+            cls._operation = Operation(operator, held, check, certain)
+            cls._declare(held)
+        super().__init_subclass__(**keywords)
 
-    `flax` tells of the arguments that all modules have.
-    """
-    text = inspect.cleandoc(operator.__doc__ or "")
-    formulas = [part for part in text.split("\n\n") if part.startswith("$$")]
-    sections = {name: body.rstrip() for name, body in _SECTION.findall(text)}
-    held = {"rate", "stddev", *options_of(operator)}
-    entries = [e[0] for e in _ENTRY.finditer(sections.pop("Args", "")) if e[1] in held]
-    sections = {"Args": "\n".join([*entries, flax]), **sections}
-    rest = [f"{name}:\n{body}" for name, body in sections.items()]
-    return "\n\n".join([inspect.cleandoc(own or ""), *formulas, *rest]) + "\n"
+    @classmethod
+    def _declare(cls, options: Mapping[str, inspect.Parameter]) -> None:
+        """Has the class show these options in its signature."""
 
 
 def hashable(option: Any) -> Any:

@@ -11,7 +11,7 @@ from flax import nnx
 
 import jaxdrop.linen
 import jaxdrop.nnx
-from tests.jaxdrop.catalogue import KEY, LINEN, TABLE, X, function_of
+from tests.jaxdrop.catalogue import KEY, LINEN, TABLE, X, function_of, make
 
 NOT_AXES = {"broadcast_dims": (3, ("a",), (0.5,), "0"), "axis": (None, "a", 1.5, True)}
 NOT_AXES |= {name: ("a", 1.5, True) for name in ("batch_dim", "channel_dim", "time_dim")}
@@ -50,20 +50,52 @@ def refusal(adapter: Any, name: str, rate: Any, **options: Any) -> str:
 def test_what_suits_no_data_is_refused_at_once(adapter, names):
     tried = [(name, option) for name in names for option in options_of(adapter, name)]
     assert {option for _, option in tried} == WRONG.keys()
+    each = slice(None) if adapter is jaxdrop.nnx else slice(1)  # the checks are the same
     for name, option in tried:
-        for value in WRONG[option]:
+        for value in WRONG[option][each]:
             said = refusal(adapter, name, 0.4, **{option: value})
             assert SAID.match(said), (name, option, value, said)
 
 
 @adapters
 def test_rates_that_are_none_are_refused_at_once(adapter, names):
-    above_1 = (1.5, np.array([0.1, 1.5]))
     for name in names:
-        limits = {"GaussianNoise": (np.inf,), "GaussianDropout": (*above_1, 1.0, np.ones(3))}
-        for rate in (-0.5, float("nan"), "0.1", None, *limits.get(name, above_1)):
+        for rate in (None, *wrong_rates(name)):
             said = refusal(adapter, name, rate)
             assert SAID.match(said), (name, rate, said)
+
+
+def wrong_rates(name: str) -> tuple[Any, ...]:
+    """What is no rate of a module, or no stddev."""
+    above_1 = (1.5, np.array([0.1, 1.5]))
+    limits = {"GaussianNoise": (np.inf,), "GaussianDropout": (*above_1, 1.0, np.ones(3))}
+    return (-0.5, float("nan"), "0.1", *limits.get(name, above_1))
+
+
+@adapters
+def test_rates_that_are_none_are_refused_in_a_call_before_a_key_is_drawn(adapter, names):
+    for name in names:
+        stream = nnx.Rngs(0)
+        for rate in wrong_rates(name):
+            with pytest.raises((TypeError, ValueError), match=SAID):
+                call_with(adapter, name, rate, stream)
+        assert not stream.dropout.count[...]
+
+
+def call_with(adapter: Any, name: str, rate: Any, stream: nnx.Rngs) -> Any:
+    passed = {"stddev" if name == "GaussianNoise" else "rate": rate}
+    if adapter is jaxdrop.nnx:
+        return make(name)(X, rngs=stream, **passed)
+    module = getattr(adapter, name)(0.4, **TABLE[name], deterministic=False)
+    return module.apply({}, X, rng=KEY, **passed)
+
+
+def test_a_wrong_rate_is_named():
+    for adapter in (jaxdrop.nnx, jaxdrop.linen):
+        with pytest.raises(ValueError, match=r"Expected a rate in \[0, 1\]; got 1.5"):
+            adapter.Dropout(np.array([0.1, 1.5]))
+        with pytest.raises(TypeError, match=r"a real number .* as rate; got '0.1'"):
+            adapter.Dropout("0.1")
 
 
 @pytest.mark.parametrize(

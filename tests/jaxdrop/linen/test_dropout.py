@@ -19,7 +19,6 @@ from tests.jaxdrop.flax_cases import (
     X,
     assert_same_bits,
     assert_works_on_an_explicit_mesh,
-    bad_rates,
     eager_and_jitted,
     flax_cases,
 )
@@ -131,14 +130,6 @@ def test_keys_of_every_form_agree(compile):
     assert_same_bits(typed, legacy)
     assert_same_bits(typed, raw)
     assert (typed == 0).any()
-
-
-@bad_rates
-def test_a_bad_rate_is_refused(rate, error, message):
-    with pytest.raises(error, match=message):
-        Dropout(rate)
-    with pytest.raises(error, match=message):
-        drop(0.5, call={"rate": rate})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ KEY = jax.random.key(17)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
-def test_the_conventions_agree_in_expectation(rate: float):
+def test_classical_inference_the_conventions_agree_in_expectation(rate: float):
     """18 means of 20,000 at 5 standard errors: a false alarm in 2e-5 of fresh keys."""
     x, keys = jnp.array([1.0, -2.0, 3.0]), jax.random.split(KEY, 20_000)
     for scale, inference in [(True, x), (False, jaxdrop.classical_inference(x, rate))]:
@@ -22,7 +22,7 @@ def test_the_conventions_agree_in_expectation(rate: float):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "complex64"])
-def test_inference_multiplies_by_what_is_kept(dtype: str):
+def test_classical_inference_inference_multiplies_by_what_is_kept(dtype: str):
     x = jnp.array([1.0, -2.5, 300.0]).astype(dtype)
     for inference in (jaxdrop.classical_inference, jax.jit(jaxdrop.classical_inference)):
         y = inference(x, 0.1)
@@ -31,7 +31,7 @@ def test_inference_multiplies_by_what_is_kept(dtype: str):
         np.testing.assert_array_equal(y, jnp.asarray(wide * np.float32(0.9)).astype(dtype))
 
 
-def test_inference_at_0_and_1_and_out_of_range():
+def test_classical_inference_inference_at_0_and_1_and_out_of_range():
     x, inference = jnp.array([1e-40, jnp.inf, jnp.nan, 2.0]), jax.jit(jaxdrop.classical_inference)
     for rate in (0.0, -1.0):
         assert np.asarray(inference(x, rate)).tobytes() == np.asarray(x).tobytes()
@@ -41,7 +41,7 @@ def test_inference_at_0_and_1_and_out_of_range():
     np.testing.assert_array_equal(y, jnp.array([[1, 0.5, 0]] * 2))
 
 
-def test_a_mask_replays_in_the_classical_convention():
+def test_classical_inference_a_mask_replays_in_the_classical_convention():
     x = jax.random.normal(jax.random.key(1), (5, 24))
     mask = jaxdrop.keep_mask(KEY, 0.3, x.shape)
     np.testing.assert_array_equal(

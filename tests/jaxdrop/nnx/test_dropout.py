@@ -19,7 +19,6 @@ from tests.jaxdrop.flax_cases import (
     X,
     assert_same_bits,
     assert_works_on_an_explicit_mesh,
-    bad_rates,
     eager_and_jitted,
     flax_cases,
 )
@@ -158,16 +157,6 @@ def test_keys_of_every_form_agree(compile, bits):
     assert_same_bits(typed, legacy)
     assert_same_bits(typed, raw)
     assert (typed == 0).any()
-
-
-@bad_rates
-def test_a_bad_rate_is_refused(rate, error, message):
-    with pytest.raises(error, match=message):
-        Dropout(rate)
-    model = Dropout(0.5, rngs=nnx.Rngs(0))
-    with pytest.raises(error, match=message):
-        model(X, rate=rate)
-    assert count(model) == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from flax.errors import InvalidRngError
 import jaxdrop
 import jaxdrop.linen
 import jaxdrop.nnx
-from jaxdrop.modules import options_of
+from jaxdrop.flax_shared import options_of
 from jaxdrop.nnx import DropConnect, DropModule, DropRate
 from tests.jaxdrop.catalogue import (
     KEY,
@@ -79,13 +79,22 @@ def test_linen_options_are_the_functions(name):
 
 
 @pytest.mark.parametrize("adapter", [jaxdrop.nnx, jaxdrop.linen], ids=["nnx", "linen"])
-def test_docstrings_tell_every_option_and_the_paper(adapter):
-    for name in set(TABLE) & set(vars(adapter)) - {"Dropout"}:
-        text = getattr(adapter, name).__doc__
-        for entry in ("deterministic", "rng_collection", *options_of(function_of(name))):
-            assert f"  {entry}: " in text, (name, entry)
-        assert all(part in text for part in ("$$", "Raises:\n"))
-        assert "References:\n" in text or name == "ExactDropout"  # nobody's paper
+def test_docstrings_point_to_the_function(adapter):
+    for name in set(TABLE) & set(vars(adapter)):
+        own = f"`jaxdrop.{function_of(name).__name__}` as a "
+        assert getattr(adapter, name).__doc__.startswith(own), name
+
+
+@every
+def test_a_call_checks_its_rate_once(name, monkeypatch):
+    checked, check = [], jaxdrop.checks.check_number
+    monkeypatch.setattr(
+        jaxdrop.checks, "check_number", lambda *a: checked.append(a[0]) or check(*a)
+    )
+    module = make(name)
+    checked.clear()
+    module(X, rngs=KEY)
+    assert (checked.count("rate"), checked.count("stddev")) in {(1, 0), (0, 1)}
 
 
 @every

@@ -8,10 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import linen as nn
 from flax import nnx
 
-import jaxdrop.linen
 import jaxdrop.nnx
 from jaxdrop.nnx import (
     DropConnect,
@@ -235,29 +233,3 @@ def test_only_a_module_that_returns_one_array_can_have_a_site_after_it():
     )
     with pytest.raises(TypeError, match="Expected one array out of LSTMCell; got tuple"):
         model((jnp.ones(4), jnp.ones(4)), jnp.ones(3))
-
-
-class LinenModel(nn.Module):
-    @nn.compact
-    def __call__(self, x, train):
-        x = nn.MultiHeadDotProductAttention(4, dropout_rate=0.3)(x, deterministic=not train)
-        x = jaxdrop.linen.DropPath(0.2, name="path")(x, not train)
-        x = nn.Dropout(0.5, rng_collection="noise")(x, deterministic=not train)
-        return jaxdrop.linen.GaussianNoise(stddev=2.0, deterministic=True)(x)
-
-
-@pytest.mark.parametrize("train", [True, False])
-def test_linen_sites(train):
-    sites = jaxdrop.linen.dropout_sites(LinenModel(), X, train=train)
-    assert [tuple(site) for site in sites] == [
-        (
-            ("MultiHeadDotProductAttention_0",),
-            "MultiHeadDotProductAttention",
-            0.3,
-            "dropout",
-            not train,
-        ),
-        (("path",), "DropPath", 0.2, "dropout", not train),
-        (("Dropout_0",), "Dropout", 0.5, "noise", not train),
-        (("GaussianNoise_0",), "GaussianNoise", 2.0, "dropout", True),
-    ]
