@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Key
 
 from experiments.studies.uci.data import Splits
@@ -52,7 +53,11 @@ def run(problem: Problem) -> Result:
     )
     own = _numbers(splits, chosen), splits.x_train, splits.y_train
     params = fit.fit(problem.plan, (epochs,), keys.ravel(), *own)
-    result = score(keys[0, 0], problem.network.predict, params, splits, chosen, problem.samples)
+    given = splits.x_test, chosen.rate, splits.mean, splits.scale
+    arrays = (jnp.asarray(array, jnp.float32) for array in given)
+    one_pass = Partial(problem.network.one_pass, params, *arrays)
+    samples = problem.samples if chosen.rate.any() else 0
+    result = score(keys[0, 0], one_pass, splits.y_test, chosen.precision, samples)
     return result.of(count, seeds)
 
 
