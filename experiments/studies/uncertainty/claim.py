@@ -49,10 +49,10 @@ def word(finding: Finding) -> str:
 
 def in_words(findings: Sequence[Finding]) -> str:
     """Each part of the claim with its interval, and what both halves come to."""
-    parts = [f"{one.contrast.words} {shown(one.interval, '+')} ({word(one)})" for one in findings]
+    said = [f"{one.contrast.words} {shown(one.interval, '+')} ({word(one)})" for one in findings]
     calibrated, detects = verdict(findings[:2]), verdict(findings[2:])
     return (
-        f"MC dropout less deterministic: {', '.join(parts)}. "
+        f"MC dropout less deterministic: {', '.join(said)}. "
         f"Better calibrated: {calibrated.value}; detects better: {detects.value}."
     )
 
