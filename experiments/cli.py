@@ -3,6 +3,8 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -112,18 +114,23 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
 
 def _prepare(words: Sequence[str], layouts: Layouts) -> Runnable[Any]:
     """What the words of a manifest ask for, cut up as it was."""
-    try:
-        command = words[0] if words else ""
+    asked = _parsed(*words)
+    if isinstance(asked, Compare):
+        return prepare(asked, layouts)
+    if isinstance(asked, Asked):
+        return asked.prepare(layouts)
+    got = repr(shlex.join(words)[:80])
+    raise InputError(f"Expected a manifest of compare or of a study; got one of {got}.")
+
+
+def _parsed(command: str = "", *words: str) -> object:
+    """Nothing, and no word of the parser's, where the words are no command's."""
+    with suppress(SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         if command == "compare":
-            config = tyro.cli(Compare, args=words[1:], console_outputs=False, config=OPTIONS)
-            return prepare(config, layouts)
-        asked = parse(words[1:], console_outputs=False) if command == "run" else None
-    except SystemExit:  # of the parser
-        asked = None
-    if not isinstance(asked, Asked):
-        got = shlex.join(words)[:80]
-        raise InputError(f"Expected a manifest of compare or of a study; got one of {got!r}.")
-    return asked.prepare(layouts)
+            return tyro.cli(Compare, args=words, config=OPTIONS)
+        if command == "run":
+            return parse(words)
+    return None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -96,14 +96,14 @@ def run(arguments: Sequence[str]) -> int:
     return verdict.status
 
 
-def parse(arguments: Sequence[str], **options: Any) -> Asked | All:
+def parse(arguments: Sequence[str]) -> Asked | All:
     """What the words behind `run` ask for."""
     app = tyro.extras.SubcommandApp()
     for name in STUDIES:
         app.command(name=name)(_command(name))
     app.command(name="all")(_all)
     prog, config = "python -m experiments run", (tyro.conf.OmitArgPrefixes,)
-    return app.cli(prog=prog, args=arguments, config=config, **options)
+    return app.cli(prog=prog, args=arguments, config=config)
 
 
 def _command(name: str) -> Any:

@@ -4,11 +4,11 @@ import os
 import pytest
 
 from experiments.errors import InputError
-from experiments.runs import folder as runs
+from experiments.runs import folder
 
 
 def test_a_run_is_written_whole(tmp_path):
-    runs.write(tmp_path / "a" / "b", {"results.csv": b"1\n"}, {"seed": 0})
+    folder.write(tmp_path / "a" / "b", {"results.csv": b"1\n"}, {"seed": 0})
     assert (tmp_path / "a" / "b" / "results.csv").read_bytes() == b"1\n"
     assert json.loads((tmp_path / "a" / "b" / "manifest.json").read_text()) == {"seed": 0}
     assert sorted(os.listdir(tmp_path / "a" / "b")) == ["manifest.json", "results.csv"]
@@ -20,7 +20,7 @@ def test_a_run_that_fails_half_way_leaves_whole_files_and_no_manifest(
     tmp_path, monkeypatch, survives, error
 ):
     files = {"results.csv": b"new\n", "curves.png": b"new"}
-    runs.write(tmp_path, {name: b"old" for name in files}, {})
+    folder.write(tmp_path, {name: b"old" for name in files}, {})
     replace, calls = os.replace, []
 
     def fail(*paths):
@@ -31,7 +31,7 @@ def test_a_run_that_fails_half_way_leaves_whole_files_and_no_manifest(
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises((InputError, KeyboardInterrupt)):
-        runs.write(tmp_path, files, {})
+        folder.write(tmp_path, files, {})
     assert sorted(os.listdir(tmp_path)) == ["curves.png", "results.csv"]
     for name, content in files.items():
         assert (tmp_path / name).read_bytes() in (b"old", content)
@@ -39,16 +39,16 @@ def test_a_run_that_fails_half_way_leaves_whole_files_and_no_manifest(
 
 def test_only_a_folder_with_a_manifest_is_a_run(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    runs.check_folder(tmp_path, overwrite=False)
-    runs.write(tmp_path, {}, {})
+    folder.check_folder(tmp_path, overwrite=False)
+    folder.write(tmp_path, {}, {})
     with pytest.raises(InputError, match="--overwrite"):
-        runs.check_folder(tmp_path, overwrite=False)
-    runs.check_folder(tmp_path, overwrite=True)
+        folder.check_folder(tmp_path, overwrite=False)
+    folder.check_folder(tmp_path, overwrite=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_the_check_leaves_no_trace(tmp_path):
-    runs.check_folder(tmp_path / "a" / "b", overwrite=False)
+    folder.check_folder(tmp_path / "a" / "b", overwrite=False)
     assert os.listdir(tmp_path) == []
 
 
@@ -56,15 +56,15 @@ def test_the_check_leaves_no_trace(tmp_path):
 def test_a_folder_that_cannot_be_written_is_found_before_any_work(tmp_path, path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--output"):
-        runs.check_folder(tmp_path / path, overwrite=True)
+        folder.check_folder(tmp_path / path, overwrite=True)
 
 
 def test_a_run_that_is_replaced_leaves_nothing_behind(tmp_path):
-    runs.write(
+    folder.write(
         tmp_path, {"old.csv": b"1", "both.csv": b"1"}, {"sha256": {"old.csv": "", "both.csv": ""}}
     )
     (tmp_path / "theirs.txt").write_text("x")
-    runs.write(tmp_path, {"both.csv": b"2"}, {"sha256": {"both.csv": ""}})
+    folder.write(tmp_path, {"both.csv": b"2"}, {"sha256": {"both.csv": ""}})
     assert {path.name for path in tmp_path.iterdir()} == {"both.csv", "manifest.json", "theirs.txt"}
 
 
@@ -74,6 +74,6 @@ def test_no_link_is_followed_by_what_is_written(tmp_path):
     (tmp_path / "run" / ".a.csv.draft").symlink_to(tmp_path / "victim")
     (tmp_path / "run" / "b.csv").symlink_to(tmp_path / "victim")
     (tmp_path / "run" / "manifest.json").write_text('{"sha256": {"../victim": "", "x\\u0000": ""}}')
-    runs.write(tmp_path / "run", {"a.csv": b"1", "b.csv": b"1"}, {})
+    folder.write(tmp_path / "run", {"a.csv": b"1", "b.csv": b"1"}, {})
     assert (tmp_path / "victim").read_text() == "x"
     assert (tmp_path / "run" / "a.csv").read_text() == "1"

@@ -14,16 +14,16 @@ import pytest
 from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
-from experiments.runs import folder as runs
-from experiments.runs import parts
+from experiments.runs import checkpoint
+from experiments.runs.checkpoint import Checkpoints
+from experiments.runs.folder import MANIFEST, PROGRESS, UNFINISHED
 from experiments.runs.interrupts import Interrupts
-from experiments.runs.keeping import Progress
-from experiments.studies import STUDIES, Study, command, prepared
-from experiments.studies import results as measure
-from experiments.studies import run as study
+from experiments.studies import STUDIES, command, results
 from experiments.studies.design import Arm, Case, Design, accuracy, more
 from experiments.studies.networks import perceptron
+from experiments.studies.run import prepare
 from experiments.studies.settings import Settings
+from experiments.studies.study import Study
 from experiments.training import step, sweep
 from tests.experiments import tiny
 from tests.experiments.runs.test_resume import contents, kill_when, press_after
@@ -56,13 +56,14 @@ MADE = SimpleNamespace(
 )
 
 
+def study_of(module):
+    return Study(module.CLAIM, module.DEFAULTS, partial(prepare, module))
+
+
 @pytest.fixture(autouse=True)
 def made(monkeypatch):
     """A study among the others, that calls of one epoch train."""
-    one = Study(MADE.CLAIM, MADE.DEFAULTS, lambda _: "", lambda config: study.run(MADE, config))
-    monkeypatch.setitem(STUDIES, "made", one)
-    monkeypatch.setitem(prepared.DESIGNED, "made", MADE)
-    monkeypatch.setitem(prepared.KINDS, "run made", Settings)
+    monkeypatch.setitem(STUDIES, "made", study_of(MADE))
     monkeypatch.setattr(sweep, "CALL", 0)
 
 
@@ -73,12 +74,10 @@ def run(folder, *arguments):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keeping") / "run"
-    study.run(MADE, train_settings(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STUDIES, "made", study_of(MADE))
+        run(folder)
     return contents(folder)
-
-
-def train_settings(folder):
-    return Settings(**{**vars(MADE.DEFAULTS), "output": folder})
 
 
 @pytest.mark.parametrize(("calls", "where"), [
@@ -116,7 +115,9 @@ def test_a_study_is_verified_by_all_of_its_cases(tmp_path, whole, monkeypatch, c
     monkeypatch.setattr(step, "train", nudged(step.train))
     assert cli.main(["verify", str(tmp_path)]) == 1
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said.endswith("first thing that differs: block 2 of 3 (epochs 2 to 2) of wide.")
+    assert said.endswith(
+        "first thing that differs: epoch 2, case wide, arm none, seed 0 (in history.csv)."
+    )
 
 
 def nudged(whole):
@@ -133,12 +134,7 @@ def nudged(whole):
 
 def test_all_goes_on_where_it_was(tmp_path, whole, monkeypatch, capsys):
     again = SimpleNamespace(**vars(MADE) | {"__name__": "again"})
-    monkeypatch.setitem(prepared.DESIGNED, "again", again)
-    monkeypatch.setitem(prepared.KINDS, "run again", Settings)
-    studies = {
-        "made": STUDIES["made"],
-        "again": STUDIES["made"]._replace(run=partial(study.run, again)),
-    }
+    studies = {"made": STUDIES["made"], "again": study_of(again)}
     monkeypatch.setattr(command, "STUDIES", studies)
     every = ["run", "all", "--output", str(tmp_path)]
     with monkeypatch.context() as patch:
@@ -159,6 +155,12 @@ def test_all_goes_on_where_it_was(tmp_path, whole, monkeypatch, capsys):
 TREE = {"a": np.arange(6.0).reshape(2, 3), "b": np.array(["x"])}
 
 
+def store(folder, run="run"):
+    folder.mkdir(exist_ok=True)
+    (folder / UNFINISHED).write_text(run)
+    return Checkpoints(folder, 0, Interrupts())
+
+
 def flip(content):
     content[len(content) // 2] ^= 1
 
@@ -168,9 +170,9 @@ def cut(content):
 
 
 def test_a_part_is_made_once(tmp_path):
-    keeping, made = Progress(tmp_path, 0, Interrupts(), "run"), []
+    kept_in, made = store(tmp_path), []
     for _ in range(2):
-        kept = keeping.part("one", lambda: made.append(1) or TREE)
+        kept = kept_in.part("one", lambda: made.append(1) or TREE)
         assert all(np.array_equal(kept[name], TREE[name]) for name in TREE)
     assert made == [1]
 
@@ -178,11 +180,11 @@ def test_a_part_is_made_once(tmp_path):
 @pytest.mark.parametrize("damage", [flip, cut, bytearray.clear])
 def test_a_damaged_part_is_made_again(tmp_path, capsys, damage):
     path = tmp_path / "one.npz"
-    parts.write(path, TREE, "one")
+    checkpoint.write(path, TREE, "one")
     content = bytearray(path.read_bytes())
     damage(content)
     path.write_bytes(content)
-    assert parts.read(path, "one") is None
+    assert checkpoint.read(path, "one") is None
     assert "one.npz is damaged" in capsys.readouterr().err
 
 
@@ -196,23 +198,24 @@ def renamed(tree):
 
 @pytest.mark.parametrize("other", [changed, renamed])
 def test_a_part_of_other_arrays_is_not_what_its_digest_says(tmp_path, capsys, other):
-    parts.write(tmp_path / "one.npz", TREE, "one")
+    checkpoint.write(tmp_path / "one.npz", TREE, "one")
     with np.load(tmp_path / "one.npz") as file:
         arrays = other(dict(file))
     np.savez(tmp_path / "one.npz", **arrays)
-    assert parts.read(tmp_path / "one.npz", "one") is None
+    assert checkpoint.read(tmp_path / "one.npz", "one") is None
     assert "not what its digest says" in capsys.readouterr().err
 
 
 def test_a_part_of_another_is_not_taken_for_it(tmp_path, capsys):
     for run, name in (("run", "one"), ("run", "two"), ("another", "one")):
-        Progress(tmp_path / run, 0, Interrupts(), run).part(name, lambda: TREE)
-    good = (tmp_path / "run" / runs.PROGRESS / "one.npz").read_bytes()
-    for other in (tmp_path / "run" / runs.PROGRESS / "two.npz",
-                  tmp_path / "another" / runs.PROGRESS / "one.npz"):  # fmt: skip
+        store(tmp_path / run, run).part(name, lambda: TREE)
+    good = (tmp_path / "run" / PROGRESS / "one.npz").read_bytes()
+    for other in (tmp_path / "run" / PROGRESS / "two.npz",
+                  tmp_path / "another" / PROGRESS / "one.npz"):  # fmt: skip
         other.write_bytes(good)
-        keeping = Progress(other.parents[1], 0, Interrupts(), other.parents[1].name)
-        made = keeping.part(other.stem, lambda: {"a": np.array(["again"])})
+        made = store(other.parents[1], other.parents[1].name).part(
+            other.stem, lambda: {"a": np.array(["again"])}
+        )
         assert made["a"].tolist() == ["again"]
     assert capsys.readouterr().err.count("not what its digest says") == 2
 
@@ -222,16 +225,16 @@ def test_a_disk_that_is_full_before_the_last_case_ends_the_run(tmp_path, monkeyp
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "write", full)
+        patch.setattr(checkpoint, "write", full)
         assert run(tmp_path) == 2
     assert "No space left on device" in capsys.readouterr().err
-    assert not (tmp_path / runs.MANIFEST).exists()
+    assert not (tmp_path / MANIFEST).exists()
 
 
 def test_chunks_of_a_study_are_as_large_as_asked():
     for chunk, sizes in ((None, [48, 48]), (16, [16, 16])):
-        settings = replace(train_settings(None), seeds=20, chunk=chunk)
-        tasks = measure.tasks(design(None), settings)
+        settings = replace(MADE.DEFAULTS, seeds=20, chunk=chunk)
+        tasks = results.tasks(design(None), settings)
         assert [task.layout.chunk * task.layout.group for task in tasks.values()] == sizes
 
 
@@ -247,9 +250,11 @@ def test_a_full_disk_says_how_to_go_on(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs, "put", full)
+    monkeypatch.setattr(checkpoint, "put", full)
+    kept_in = store(tmp_path)
+    assert kept_in.part("one", lambda: TREE).keys() == TREE.keys()
     with pytest.raises(InputError, match=r"No space left .* make room, then .* resume"):
-        Progress(tmp_path, 0, Interrupts(), "run").part("one", lambda: TREE)
+        kept_in.part("two", lambda: pytest.fail("It was made."))
 
 
 @pytest.mark.slow
@@ -261,7 +266,7 @@ def test_no_kill_loses_a_study(tmp_path):
     for number in range(5):
         folder, stop = tmp_path / str(number), length * moments.random()
         kill_when(folder, lambda seconds, stop=stop: seconds > stop, REAL)
-        begun = (folder / runs.MANIFEST).exists() or (folder / runs.UNFINISHED).exists()
+        begun = (folder / MANIFEST).exists() or (folder / UNFINISHED).exists()
         again = ["resume", str(folder)] if begun else [*REAL, "--output", str(folder)]
         assert cli.main(again) in (0, 3)
         assert contents(folder) == whole, f"killed after {stop:.2f} of {length:.2f} seconds"

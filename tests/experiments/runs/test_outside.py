@@ -1,6 +1,5 @@
 """Whatever comes from outside: one message and a status, never a traceback or half a file."""
 
-import contextlib
 import copy
 import io
 import json
@@ -19,14 +18,8 @@ from hypothesis.extra import numpy as arrays
 from experiments import cli
 from experiments.data import npz
 from experiments.errors import InputError
-from experiments.runs import cases, parse, parts, verify
-from experiments.runs import execute as training
-from experiments.runs import folder as runs
-from experiments.runs.manifest import Head
-from experiments.studies.compare.settings import Compare
-from experiments.studies.settings import Settings
-from experiments.studies.uci.config import Uci
-from experiments.studies.uncertainty.config import Uncertainty
+from experiments.runs import checkpoint, execute, verify
+from experiments.runs.folder import MANIFEST, UNFINISHED
 from tests.experiments.runs.test_verify import SMALL
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
@@ -55,8 +48,8 @@ def original(tmp_path_factory, request):
     folder = tmp_path_factory.mktemp("outside") / "run"
     histories = []
     with pytest.MonkeyPatch.context() as patch:
-        run = cases.run
-        patch.setattr(cases, "run", lambda *a: histories.append(run(*a)) or histories[-1])
+        train = execute.train
+        patch.setattr(execute, "train", lambda *a: histories.append(train(*a)) or histories[-1])
         assert cli.main([*COMMANDS[request.param], "--output", str(folder)]) in (0, 3)
     return folder, histories[0]
 
@@ -65,7 +58,7 @@ def original(tmp_path_factory, request):
 def folder(original, tmp_path, monkeypatch):
     """A copy; to train it again takes no time."""
     path, history = original
-    monkeypatch.setattr(cases, "run", lambda *_: history)
+    monkeypatch.setattr(execute, "train", lambda *_: history)
     return Path(shutil.copytree(path, tmp_path / "run"))
 
 
@@ -110,8 +103,8 @@ def status_of(*arguments):
 @bounded
 @given(data=st.data())
 def test_malformed_manifests(folder, original, data):
-    manifest = json.loads((original[0] / runs.MANIFEST).read_text())
-    (folder / runs.MANIFEST).write_text(json.dumps(data.draw(changed(manifest))))
+    manifest = json.loads((original[0] / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(data.draw(changed(manifest))))
     before = contents(folder)
     assert status_of("verify", folder) in (0, 1, 2, 3)
     assert contents(folder) == before
@@ -120,10 +113,10 @@ def test_malformed_manifests(folder, original, data):
 @bounded
 @given(data=st.data())
 def test_malformed_unfinished_runs(folder, original, data):
-    manifest = json.loads((original[0] / runs.MANIFEST).read_text())
-    del manifest["outcomes"], manifest["sha256"]
-    (folder / runs.MANIFEST).unlink(missing_ok=True)
-    (folder / runs.UNFINISHED).write_text(json.dumps(data.draw(changed(manifest))))
+    manifest = json.loads((original[0] / MANIFEST).read_text())
+    del manifest["outcomes"], manifest["sha256"], manifest["verdict"]
+    (folder / MANIFEST).unlink(missing_ok=True)
+    (folder / UNFINISHED).write_text(json.dumps(data.draw(changed(manifest))))
     before = contents(folder)
     status = status_of("resume", folder)
     assert status in (0, 2, 3)
@@ -132,33 +125,16 @@ def test_malformed_unfinished_runs(folder, original, data):
 
 @bounded
 @given(content=st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode()))
-@pytest.mark.parametrize("name", [runs.MANIFEST, runs.UNFINISHED])
+@pytest.mark.parametrize("name", [MANIFEST, UNFINISHED])
 def test_what_is_no_manifest(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)
-    assert status_of("verify" if name == runs.MANIFEST else "resume", tmp_path) == 2
+    assert status_of("verify" if name == MANIFEST else "resume", tmp_path) == 2
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_deep_nesting(tmp_path):
-    (tmp_path / runs.MANIFEST).write_text("[" * 200_000)
+    (tmp_path / MANIFEST).write_text("[" * 200_000)
     assert status_of("verify", tmp_path) == 2
-
-
-@bounded
-@given(value=JSON)
-@pytest.mark.parametrize("kind", [Compare, Settings, Uci, Uncertainty, Head])
-def test_configurations(kind, value):
-    with contextlib.suppress(InputError):
-        parse.parse(kind, value, "it")
-
-
-@bounded
-@given(data=st.data())
-def test_configurations_that_are_nearly_right(original, data):
-    config = json.loads((original[0] / "config.json").read_text())
-    with contextlib.suppress(InputError):
-        kind = Compare if "arms" in config else Settings
-        assert isinstance(parse.parse(kind, data.draw(changed(config)), "it"), kind)
 
 
 def read(path, content):
@@ -220,12 +196,12 @@ def test_npz_files_of_other_arrays(tmp_path, name, array):
 def test_damaged_parts(tmp_path, places):
     """Whatever is read of one is what was written."""
     path = tmp_path / "part.npz"
-    parts.write(path, GOOD, "it")
+    checkpoint.write(path, GOOD, "it")
     content = bytearray(path.read_bytes())
     for place, byte in places:
         content[place % len(content)] = byte
     path.write_bytes(content)
-    found = parts.read(path, "it")
+    found = checkpoint.read(path, "it")
     assert found is None or all(np.array_equal(found[name], GOOD[name]) for name in GOOD)
 
 
@@ -258,7 +234,7 @@ ANY = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 def test_command_lines(tmp_path, command, words):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
-        patch.setattr(training, "train", lambda *_: None)
+        patch.setattr("experiments.studies.compare.run.execute", lambda *_: None)
         patch.setattr("experiments.studies.compare.run.prepare", lambda *_: None)
         patch.setattr(jax.distributed, "initialize", refuse)
         assert status_of(command, *words) in (0, 2)

@@ -1,6 +1,6 @@
 """Runs are stopped in every way there is, and end in the bytes of one that was not stopped."""
 
-import fcntl
+import json
 import os
 import random
 import runpy
@@ -14,11 +14,12 @@ from typing import Any
 
 import jax
 import pytest
+from filelock import FileLock
 
 from experiments import cli
 from experiments.report.files import as_json
-from experiments.runs import checkpoints, parse, resume
-from experiments.runs import folder as runs
+from experiments.runs import checkpoint, resume
+from experiments.runs.folder import LOCK, MANIFEST, PROGRESS, UNFINISHED
 from experiments.training import step, sweep
 from tests.experiments.tiny import ARGUMENTS
 
@@ -26,9 +27,7 @@ EPOCHS = 6
 SMALL = [*ARGUMENTS, "--epochs", str(EPOCHS), "--placements", "input", "--rates", "0.5"]
 COMPARE = ["compare", *SMALL, "--seeds", "2", "--checkpoint-every", "0"]
 
-CHECKPOINTS, DIGESTS = (
-    Path(runs.PROGRESS, "0", name) for name in (checkpoints.CHECKPOINTS, checkpoints.DIGESTS)
-)
+CHECKPOINTS = Path(PROGRESS, "chunk 1 of 1")
 ORBAX_LEAVES_THINGS = pytest.mark.filterwarnings(  # undone, when it fails
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
@@ -90,7 +89,7 @@ def test_ctrl_c_takes_a_checkpoint_and_the_run_ends_as_if_nothing_had_been(
     trained, again = [], step.train
     monkeypatch.setattr(step, "train", lambda *a: trained.append(1) or again(*a))
     assert f"resume {folder}" in message
-    assert (folder / runs.UNFINISHED).exists()
+    assert (folder / UNFINISHED).exists()
     assert go_on(folder) == 0
     assert len(trained) == EPOCHS - calls
     assert contents(folder) == whole
@@ -130,7 +129,7 @@ def test_the_last_few_checkpoints_are_kept(tmp_path, interrupted, monkeypatch):
 
 def test_checkpoints_are_taken_by_time(tmp_path, monkeypatch):
     taken = []
-    monkeypatch.setattr(checkpoints.Checkpoints, "_save", lambda self, at: taken.append(at.epoch))
+    monkeypatch.setattr(checkpoint.Checkpoints, "_save", lambda self, at: taken.append(at.epoch))
     monkeypatch.setattr(sweep, "CALL", 0)
     assert compare(tmp_path / "often") == 0
     assert taken == [0, 1, 2, 3, 4, 5]
@@ -163,14 +162,6 @@ def lose_metadata(folder, step):
             path.unlink()
 
 
-def lose_digest(folder, step):
-    (folder / DIGESTS / f"{step}.json").unlink()
-
-
-def spoil_digest(folder, step):
-    (folder / DIGESTS / f"{step}.json").write_text('{"blocks": 1, "sha256": "0"}')
-
-
 def swap(folder, step):
     """A checkpoint that is whole, but of another moment."""
     (folder / CHECKPOINTS / str(step)).rename(folder / "aside")
@@ -179,7 +170,7 @@ def swap(folder, step):
 
 
 @ORBAX_LEAVES_THINGS
-@pytest.mark.parametrize("damage", [flip, truncate, lose_metadata, lose_digest, spoil_digest, swap])
+@pytest.mark.parametrize("damage", [flip, truncate, lose_metadata, swap])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     tmp_path, whole, interrupted, damage, monkeypatch, capsys
 ):
@@ -206,19 +197,19 @@ def test_a_full_disk_is_one_error_and_leaves_what_was_written(tmp_path, whole, m
     """The system refuses files above a limit, as it would on a full disk, from the third on."""
     import resource
 
-    save, saved = checkpoints.Checkpoints._save, []
+    save, saved = checkpoint.Checkpoints._save, []
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill_up(self, position):
         saved.append(position.epoch)
         if position.epoch == 3:
-            self._manager.wait_until_finished()
+            self._orbax.wait_until_finished()
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, unlimited[1]))
         save(self, position)
 
     monkeypatch.setattr(sweep, "CALL", 0)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints.Checkpoints, "_save", fill_up)
+        patch.setattr(checkpoint.Checkpoints, "_save", fill_up)
         try:
             assert compare(tmp_path) == 2
         finally:
@@ -269,14 +260,11 @@ def test_an_unfinished_run_is_replaced_if_asked_to(tmp_path, interrupted, whole)
 def test_a_second_process_is_refused(tmp_path, interrupted, command, capsys):
     folder, _ = interrupted(tmp_path, 1)
     before = contents_below(folder)
-    handle = os.open(folder, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
+    with FileLock(folder / PROGRESS / LOCK):
         arguments = ["--overwrite"] if command is compare else []
         assert command(folder, *arguments) == 2
-    finally:
-        os.close(handle)
     assert "another process" in capsys.readouterr().err
+    (folder / PROGRESS / LOCK).unlink()
     assert contents_below(folder) == before
 
 
@@ -295,19 +283,19 @@ def test_nothing_is_to_be_done_for_a_finished_run(tmp_path, whole, capsys):
 
 @pytest.mark.parametrize("content", ["{}", "", '{"sha256": {"x": "0"}, "command": "theirs"}'])
 def test_a_folder_of_someone_elses_is_left_alone(tmp_path, content, capsys):
-    (tmp_path / runs.MANIFEST).write_text(content)
-    (tmp_path / runs.PROGRESS).mkdir()
-    (tmp_path / runs.PROGRESS / "theirs").write_text("x")
+    (tmp_path / MANIFEST).write_text(content)
+    (tmp_path / PROGRESS).mkdir()
+    (tmp_path / PROGRESS / "theirs").write_text("x")
     before = contents_below(tmp_path)
     assert go_on(tmp_path) == 2
     assert capsys.readouterr().err.startswith("error: Expected")
     assert contents_below(tmp_path) == before
 
 
-@pytest.mark.parametrize("place", [".", "0", "0/chunks"])
+@pytest.mark.parametrize("place", [".", "chunk 1 of 1"])
 def test_links_out_of_the_folder_are_refused(tmp_path, interrupted, place, capsys):
     folder, _ = interrupted(tmp_path / "run", 1)
-    path = folder / runs.PROGRESS / place
+    path = folder / PROGRESS / place
     path.mkdir(exist_ok=True)
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
@@ -323,13 +311,13 @@ def test_another_commit_is_warned_of_and_written_down(tmp_path, interrupted, mon
     monkeypatch.setattr(resume, "environment", lambda: replace(here, commit="other"))
     assert go_on(folder) == 0
     assert "warning: the code is of another commit" in capsys.readouterr().err
-    commit = parse.load(folder / runs.MANIFEST)["environment"]["commit"]
+    commit = json.loads((folder / MANIFEST).read_text())["environment"]["commit"]
     assert commit == f"{here.commit}, then other"
 
 
 def test_another_environment_is_refused(tmp_path, interrupted, monkeypatch, capsys):
     folder, _ = interrupted(tmp_path, 1)
-    monkeypatch.setattr(resume.training, "go_on", lambda *_: pytest.fail("It went on."))
+    monkeypatch.setattr(resume, "go_on", lambda *_: pytest.fail("It went on."))
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " --xla_cpu_enable_fast_math=true")
     assert go_on(folder) == 2
     assert (
@@ -339,9 +327,9 @@ def test_another_environment_is_refused(tmp_path, interrupted, monkeypatch, caps
 
 def test_other_data_are_refused(tmp_path, interrupted, monkeypatch, capsys):
     folder, _ = interrupted(tmp_path, 1)
-    head = parse.load(folder / runs.UNFINISHED)
+    head = json.loads((folder / UNFINISHED).read_text())
     head["cases"]["networks"]["inputs"]["data"] = "other"
-    (folder / runs.UNFINISHED).write_bytes(as_json(head))
+    (folder / UNFINISHED).write_bytes(as_json(head))
     assert go_on(folder) == 2
     assert "what the run began with; got other: the data of networks" in capsys.readouterr().err
 
@@ -349,7 +337,7 @@ def test_other_data_are_refused(tmp_path, interrupted, monkeypatch, capsys):
 @pytest.mark.parametrize("there", ["nothing", "empty", "text"])
 def test_what_is_no_run_is_refused(tmp_path, there, capsys):
     if there == "text":
-        (tmp_path / runs.UNFINISHED).write_text("{")
+        (tmp_path / UNFINISHED).write_text("{")
     folder = tmp_path / "absent" if there == "nothing" else tmp_path
     assert go_on(folder) == 2
     assert capsys.readouterr().err.startswith("error: Expected")
@@ -370,7 +358,7 @@ def kill_when(folder, moment, arguments=COMPARE):
 
 def finish(folder):
     """Whatever was there: a run, an unfinished one, or nothing yet."""
-    known = (folder / runs.MANIFEST).exists() or (folder / runs.UNFINISHED).exists()
+    known = (folder / MANIFEST).exists() or (folder / UNFINISHED).exists()
     assert (go_on(folder) if known else compare(folder)) == 0
 
 
@@ -380,12 +368,12 @@ def writing(folder, pattern):
 
 @pytest.mark.parametrize(
     "pattern",
-    [f"{runs.PROGRESS}/0/checkpoints/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)],
+    [f"{CHECKPOINTS}/*tmp*", pytest.param("*results.csv*", marks=pytest.mark.slow)],
 )
 def test_no_kill_loses_a_run(tmp_path, whole, pattern):
     """In the middle of a checkpoint, and of the report."""
     kill_when(tmp_path, writing(tmp_path, pattern))
-    assert not (tmp_path / runs.MANIFEST).exists()
+    assert not (tmp_path / MANIFEST).exists()
     finish(tmp_path)
     assert contents(tmp_path) == whole
 

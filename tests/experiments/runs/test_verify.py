@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments import cli
-from experiments.runs import cases
+from experiments.runs import execute
 from experiments.training import inputs, step
 from tests.experiments.tiny import ARGUMENTS
 
@@ -48,7 +48,7 @@ def edit(run, change):
 
 
 def untrained(monkeypatch):
-    monkeypatch.setattr(cases, "run", lambda *_: pytest.fail("It trained."))
+    monkeypatch.setattr(execute, "train", lambda *_: pytest.fail("It trained."))
 
 
 def test_a_run_that_was_left_alone_is_identical(run, capsys):
@@ -167,7 +167,8 @@ def test_the_first_block_that_diverges(run, capsys, monkeypatch):
     divert(monkeypatch, 1.000001)
     assert cli.main(["verify", str(run)]) == 1
     said = " ".join(capsys.readouterr().out.split())
-    assert "first thing that differs: block 2 of 3 (epochs 2 to 2)" in said
+    assert "first thing that differs: epoch 2, placement " in said
+    assert "(in history.csv)." in said
 
 
 def another_jax(manifest):
@@ -180,7 +181,7 @@ def test_another_version_excuses_rounding(run, capsys, monkeypatch):
     assert cli.main(["verify", str(run)]) == 3
     said = " ".join(capsys.readouterr().out.split())
     assert "jax 0.9.9 → " in said
-    assert "differs from block 2 of 3" in said
+    assert "differs from epoch 2" in said
     assert "As far as results.csv and history.csv tell in another environment" in said
 
 
@@ -225,7 +226,8 @@ def test_another_count_of_devices(run, devices, capsys):
 
 
 ENTRIES = {
-    "seed": (lambda m: m.update(seed=77), "the seed in"),
+    "config": (lambda m: m["config"]["arms"].update(seed=77), "the config in"),
+    "command": (lambda m: m["command"].extend(["--seed", "77"]), "the command in"),
     "prng": (lambda m: m.update(prng="rbg"), "the prng in"),
     "layout": (lambda m: m["cases"]["networks"]["layout"].update(chunk=16), "the layout of"),
 }
@@ -268,29 +270,32 @@ def setting(value, *path):
     return change
 
 
+def words(*more):
+    return lambda manifest: manifest["command"].extend(more)
+
+
 BAD = {
     "above": (escape("../set.npz"), "'../set.npz'"),
     "absolute": (escape("/etc/passwd"), "'/etc/passwd'"),
     "dots": (escape(".."), "'..'"),
     "windows": (escape("..\\x"), "names of files"),
-    "surrogate": (escape("\ud800"), "names of files"),
+    "surrogate": (escape("\ud800"), "JSON is malformed"),
     "long": (escape("x" * 300), "names of files"),
     "ghost": (lambda m: m["outcomes"].update(ghost=m["outcomes"]["networks"]), "outcomes of"),
     "no results": (without("sha256", "results.csv"), "results.csv under sha256"),
     "no cases": (setting({}, "cases"), "cases ['networks']"),
     "no outcomes": (setting({}, "outcomes"), "outcomes of the cases"),
-    "no layout": (without("cases", "networks", "layout"), "the entries"),
-    "more": (setting(1, "extra"), "the entries"),
-    "other command": (setting("bench", "command"), "manifest of compare or of a study"),
-    "text for a number": (setting("2", "config", "arms", "seeds"), "config.arms.seeds"),
-    "activation": (setting("swish", "config", "network", "activation"), "'gelu'"),
-    "a rate": (setting([1.5], "config", "arms", "rates"), "--rates in [0, 1]; got 1.5"),
+    "no layout": (without("cases", "networks", "layout"), "missing required field `layout`"),
+    "other command": (setting(["bench"], "command"), "manifest of compare or of a study"),
+    "no words": (setting("compare", "command"), "$.command"),
+    "no number": (words("--seeds", "two"), "manifest of compare or of a study"),
+    "help": (words("--help"), "manifest of compare or of a study"),
+    "a rate": (words("--rates", "1.5"), "--rates in [0, 1]; got 1.5"),
     "other seeds": (
         setting(3, "cases", "networks", "layout", "seeds"),
         "layout of 2 arms of 2 seeds",
     ),
     "no chunk": (setting(0, "cases", "networks", "layout", "chunk"), "chunk of 1 or more"),
-    "blocks": (setting([], "outcomes", "networks", "blocks"), "digests of 3 blocks"),
 }
 
 

@@ -351,8 +351,9 @@ def test_list_is_a_table_on_a_terminal(capsys, monkeypatch):
 
 @pytest.mark.parametrize(("verdict", "status"), [(Verdict.SUPPORTED, 0), (Verdict.REFUTED, 1)])
 def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch, verdict, status):
-    done = STUDIES["uncertainty"]._replace(run=lambda _: verdict)
-    monkeypatch.setattr(command, "STUDIES", {"uncertainty": done, "uci": STUDIES["uci"]})
+    monkeypatch.setattr(command, "execute", lambda *_: verdict)
+    studies = {name: STUDIES[name] for name in ("uncertainty", "uci")}
+    monkeypatch.setattr(command, "STUDIES", studies)
     monkeypatch.chdir(tmp_path)
     assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == status
     lines = capsys.readouterr().out.splitlines()

@@ -11,7 +11,7 @@ from flax import nnx
 from experiments import cli
 from experiments.errors import InputError
 from experiments.models import Perceptron
-from experiments.runs import folder as runs
+from experiments.runs.folder import PROGRESS
 from experiments.training import memory, step, sweep
 from experiments.training.chunks import choose
 from experiments.training.task import Plan
@@ -90,8 +90,7 @@ def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, d
         patch.setattr(step, "train", third)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
-    chunks = tmp_path / runs.PROGRESS / "0" / "chunks"
-    damage(chunks / "000001.npz", chunks / "000000.npz")
+    damage(*(tmp_path / PROGRESS / f"chunk {number} of 8.npz" for number in (2, 1)))
     assert cli.main(["resume", str(tmp_path)]) == 0
     assert "that part is trained again" in " ".join(capsys.readouterr().err.split())
     assert contents(tmp_path) == many

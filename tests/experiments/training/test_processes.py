@@ -1,6 +1,5 @@
 """Real processes on this machine, connected over loopback."""
 
-import fcntl
 import json
 import os
 import signal
@@ -11,10 +10,11 @@ import time
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from experiments import cli
-from experiments.runs import folder as runs
 from experiments.runs import tolerance
+from experiments.runs.folder import LOCK, MANIFEST, PROGRESS
 from tests.experiments.tiny import ARGUMENTS
 
 COMPARE = ["compare", *ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "3"]
@@ -45,7 +45,7 @@ def ended(processes, seconds=300):
 
 
 def manifest(folder):
-    return json.loads((folder / runs.MANIFEST).read_text())
+    return json.loads((folder / MANIFEST).read_text())
 
 
 @pytest.mark.slow
@@ -58,7 +58,7 @@ def test_two_processes_do_what_one_does(tmp_path):
     one, two = manifest(tmp_path / "one"), manifest(tmp_path / "two")
     inputs, outcomes = ([m[k]["networks"] for m in (one, two)] for k in ("cases", "outcomes"))
     assert inputs[0]["inputs"] == inputs[1]["inputs"]
-    assert outcomes[0]["parameters"] == outcomes[1]["parameters"]
+    assert outcomes[0]["fresh"] == outcomes[1]["fresh"]
     assert two["environment"]["process_count"] == two["environment"]["device_count"] == 2
     results = [(tmp_path / name / "results.csv").read_bytes() for name in ("one", "two")]
     distance = tolerance.distance(results[0], results[1], 3, 0.01)
@@ -71,7 +71,7 @@ def test_two_processes_do_what_one_does(tmp_path):
 def test_the_death_of_a_process_ends_the_other_within_a_minute(tmp_path, victim):
     """Where process 0 dies, the runtime of JAX may be first to end the other, in its words."""
     processes = start(tmp_path, "--epochs", "200000", "--checkpoint-every", "1")
-    until(lambda: any((tmp_path / runs.PROGRESS).glob("0/digests/*.json")))
+    until(lambda: any((tmp_path / PROGRESS).glob("chunk 1 of 1/[0-9]*")))
     processes[victim].kill()
     begun = time.monotonic()
     _, errors = processes[1 - victim].communicate(timeout=120)
@@ -82,7 +82,7 @@ def test_the_death_of_a_process_ends_the_other_within_a_minute(tmp_path, victim)
     else:
         assert status == 2
         assert "Expected all 2 processes to go on" in errors
-    assert not (tmp_path / runs.MANIFEST).exists()
+    assert not (tmp_path / MANIFEST).exists()
     processes[victim].communicate()
 
 
@@ -91,7 +91,7 @@ def test_two_processes_resume_what_they_began(tmp_path):
     status, said = ended(start(tmp_path / "whole", "--epochs", "40"))
     assert status == [0, 0], said
     processes = start(tmp_path / "cut", "--epochs", "40", "--checkpoint-every", "0")
-    until(lambda: any((tmp_path / "cut" / runs.PROGRESS).glob("0/digests/*.json")))
+    until(lambda: any((tmp_path / "cut" / PROGRESS).glob("chunk 1 of 1/[0-9]*")))
     processes[1].send_signal(signal.SIGINT)
     status, said = ended(processes)
     assert status == [130, 130], said
@@ -103,12 +103,9 @@ def test_two_processes_resume_what_they_began(tmp_path):
 
 @pytest.mark.slow
 def test_a_folder_in_use_is_refused_by_all(tmp_path):
-    handle = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
+    (tmp_path / PROGRESS).mkdir()
+    with FileLock(tmp_path / PROGRESS / LOCK):
         status, said = ended(start(tmp_path))
-    finally:
-        os.close(handle)
     assert status == [2, 2], said
     assert "another process that works on it" in said[0][1]
 
