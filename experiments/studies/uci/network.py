@@ -46,6 +46,13 @@ class Network(NamedTuple):
         squares = (batch.present @ jnp.square(errors)) / batch.present.sum()
         return squares + self.penalty(params, numbers)
 
+    def one_pass(
+        self, params: Any, x: Array, rate: Array, mean: Array, scale: Array, key: Key[Array, ""]
+    ) -> Float[Array, "networks test"]:
+        """Of every network, in the target's unit."""
+        keys = jax.random.split(key, len(x))
+        return mean + scale * jax.vmap(self.predict)(params, x, rate, keys)
+
 
 def _init(key: Key[Array, ""], sizes: tuple[int, ...], numbers: Numbers) -> Layers:
     del numbers

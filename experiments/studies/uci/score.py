@@ -1,21 +1,19 @@
 """Samples of trained networks, and how near they come to the targets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Float64, Int, Key
 
-from experiments.studies.uci.data import Splits
-from experiments.studies.uci.protocol import Hyperparameters
 from experiments.training.fit import sampling_key
 from jaxdrop import montecarlo
 
 BLOCK = 500  # samples that are held at once
-Predict = Callable[[Any, Array, Array, Key[Array, ""]], Array]
 
 
 class Result(NamedTuple):
@@ -39,23 +37,22 @@ class Result(NamedTuple):
 
 def score(
     key: Key[Array, ""],
-    predict: Predict,
-    params: Any,
-    splits: Splits,
-    chosen: Hyperparameters,
+    one_pass: Partial,
+    targets: Float64[np.ndarray, "networks test"],
+    precision: Float64[np.ndarray, " networks"],
     samples: int,
 ) -> Result:
     """Blocks of samples, whose means and likelihoods are merged in float64."""
-    targets, precision = jnp.asarray(splits.y_test, jnp.float32), chosen.precision[:, None]
     sizes, total, summed, likelihoods = [], np.float64(0), np.float64(-np.inf), []
-    for drawn in _draw(key, predict, params, splits, chosen.rate, samples):
-        moments = montecarlo.regression(drawn, precision, targets)
+    for drawn in _draw(key, one_pass, samples):
+        near = jnp.asarray(targets, jnp.float32)
+        moments = montecarlo.regression(drawn, precision[:, None], near)
         sizes.append(len(drawn))
         total = total + len(drawn) * np.asarray(moments.mean, np.float64)
         of_block = np.asarray(moments.log_likelihood, np.float64) + np.log(len(drawn))
         summed = np.logaddexp(summed, of_block)
         likelihoods.append((summed - np.log(sum(sizes))).mean(1))
-    rmse = np.sqrt(np.square(total / sum(sizes) - splits.y_test).mean(1))
+    rmse = np.sqrt(np.square(total / sum(sizes) - targets).mean(1))
     return Result(rmse, np.stack(likelihoods), np.cumsum(sizes))
 
 
@@ -66,39 +63,18 @@ def blocks(samples: int) -> list[int]:
 
 
 def _draw(
-    key: Key[Array, ""],
-    predict: Predict,
-    params: Any,
-    splits: Splits,
-    rate: np.ndarray,
-    samples: int,
+    key: Key[Array, ""], one_pass: Partial, samples: int
 ) -> Iterator[Float[Array, "block networks test"]]:
-    """The samples, block by block; without dropout two equal passes, which say what one would."""
-    numbers = splits.x_test, rate, splits.mean, splits.scale
-    arrays = params, *(jnp.asarray(array, jnp.float32) for array in numbers)
-    if not rate.any():
-        yield jnp.stack([partial(_pass, predict, *arrays)(key)] * 2)
+    """The samples, block by block; of none two equal passes, which say what one would."""
+    if not samples:
+        yield jnp.stack([one_pass(key)] * 2)
         return
     for block, size in enumerate(blocks(samples)):
-        yield _sampled(jax.random.fold_in(sampling_key(key), block), predict, size, *arrays)
+        yield _sampled(jax.random.fold_in(sampling_key(key), block), one_pass, size)
 
 
-@partial(jax.jit, static_argnames=("predict", "samples"))
+@partial(jax.jit, static_argnames="samples")
 def _sampled(
-    key: Key[Array, ""], predict: Predict, samples: int, *arrays: Any
+    key: Key[Array, ""], one_pass: Partial, samples: int
 ) -> Float[Array, "samples networks test"]:
-    return montecarlo.sample(key, partial(_pass, predict, *arrays), samples, chunk=20)
-
-
-def _pass(
-    predict: Predict,
-    params: Any,
-    x: Array,
-    rate: Array,
-    mean: Array,
-    scale: Array,
-    key: Key[Array, ""],
-) -> Float[Array, "networks test"]:
-    """One of every network, in the target's unit."""
-    keys = jax.random.split(key, len(x))
-    return mean + scale * jax.vmap(predict)(params, x, rate, keys)
+    return montecarlo.sample(key, one_pass, samples, chunk=20)

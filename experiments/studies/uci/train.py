@@ -1,11 +1,12 @@
 """Training, sampling and scoring of all splits and seeds of a set at once."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Array, Key
 
 from experiments.studies.uci.data import Splits
@@ -44,22 +45,34 @@ class Problem(NamedTuple):
 
 def run(problem: Problem) -> Result:
     """Of every split and seed."""
-    keys, epochs = problem.keys, jnp.int32(problem.protocol.epochs)
-    count, seeds = keys.shape
-    splits = jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), problem.splits)
-    chosen = Hyperparameters(
-        *(np.repeat(np.broadcast_to(part, count), seeds) for part in problem.chosen)
-    )
+    splits, chosen = _of_networks(problem)
     own = _numbers(splits, chosen), splits.x_train, splits.y_train
+    epochs, keys = jnp.int32(problem.protocol.epochs), problem.keys
     params = fit.fit(problem.plan, (epochs,), keys.ravel(), *own)
-    result = score(keys[0, 0], problem.network.predict, params, splits, chosen, problem.samples)
-    return result.of(count, seeds)
+    one_pass = _one_pass(problem.network, params, splits, chosen.rate)
+    samples = problem.samples if chosen.rate.any() else 0  # without dropout all are equal
+    result = score(keys[0, 0], one_pass, splits.y_test, chosen.precision, samples)
+    return result.of(*keys.shape)
 
 
 def inputs(problem: Problem) -> Inputs:
     """Digests of what `run` starts from."""
     examples = problem.splits.y_train.shape[1]
     return fit.inputs(problem.plan, problem.keys.ravel(), problem.splits, examples)
+
+
+def _of_networks(problem: Problem) -> tuple[Splits, Hyperparameters]:
+    """Each split, and its numbers, once for each of its seeds."""
+    count, seeds = problem.keys.shape
+    chosen = (np.broadcast_to(number, count) for number in problem.chosen)
+    each = problem.splits, Hyperparameters(*chosen)
+    return jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), each)
+
+
+def _one_pass(network: Network, params: Any, splits: Splits, rate: np.ndarray) -> Partial:
+    """A function of a key; its arrays are traced."""
+    arrays = splits.x_test, rate, splits.mean, splits.scale
+    return Partial(network.one_pass, params, *(jnp.asarray(one, jnp.float32) for one in arrays))
 
 
 def _numbers(splits: Splits, chosen: Hyperparameters) -> Numbers:

@@ -8,20 +8,8 @@ from experiments.report.intervals import LEVEL, Interval
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding, finding, level, verdict
 from experiments.studies.design import Term, less, more
-from experiments.studies.uncertainty.measure import ByArm
+from experiments.studies.uncertainty.measure import TITLES, ByArm
 
-TITLES = {
-    "accuracy": "accuracy",
-    "nll": "NLL",
-    "brier": "Brier score",
-    "ece": "calibration error",
-    "corrupted_accuracy": "accuracy, corrupted",
-    "corrupted_nll": "NLL, corrupted",
-    "corrupted_ece": "calibration error, corrupted",
-    "unseen_auroc": "AUROC of unseen classes",
-    "corrupted_auroc": "AUROC of corrupted digits",
-    "wrong_auroc": "AUROC of mistakes",
-}
 HIGHER = {name for name in TITLES if name.endswith(("accuracy", "auroc"))}
 PRIMARY = ("ece", "nll", "unseen_auroc", "corrupted_auroc")
 TOGETHER = level(len(PRIMARY))
@@ -61,10 +49,10 @@ def word(finding: Finding) -> str:
 
 def in_words(findings: Sequence[Finding]) -> str:
     """Each part of the claim with its interval, and what both halves come to."""
-    parts = [f"{one.contrast.words} {shown(one.interval, '+')} ({word(one)})" for one in findings]
+    said = [f"{one.contrast.words} {shown(one.interval, '+')} ({word(one)})" for one in findings]
     calibrated, detects = verdict(findings[:2]), verdict(findings[2:])
     return (
-        f"MC dropout less deterministic: {', '.join(parts)}. "
+        f"MC dropout less deterministic: {', '.join(said)}. "
         f"Better calibrated: {calibrated.value}; detects better: {detects.value}."
     )
 

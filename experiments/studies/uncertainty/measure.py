@@ -18,23 +18,22 @@ from jaxdrop import montecarlo
 
 ARMS: tuple[str, ...] = ("deterministic", "MC dropout", "ensemble")
 CHUNK = 16  # samples computed at once
+TITLES = {
+    "accuracy": "accuracy",
+    "nll": "NLL",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "corrupted_accuracy": "accuracy, corrupted",
+    "corrupted_nll": "NLL, corrupted",
+    "corrupted_ece": "calibration error, corrupted",
+    "unseen_auroc": "AUROC of unseen classes",
+    "corrupted_auroc": "AUROC of corrupted digits",
+    "wrong_auroc": "AUROC of mistakes",
+}
+"""Of the measures. AUROC: uncertainty is the predictive entropy, everywhere."""
+Scores = Mapping[str, float]
 ByArm = Mapping[tuple[str, int], Mapping[str, Float[np.ndarray, " seeds"]]]
 """Of each arm after so many passes every measure."""
-
-
-class Scores(NamedTuple):
-    """Of one arm on one seed. AUROC: uncertainty is the predictive entropy, everywhere."""
-
-    accuracy: float
-    nll: float
-    brier: float
-    ece: float
-    corrupted_accuracy: float
-    corrupted_nll: float
-    corrupted_ece: float
-    unseen_auroc: float
-    corrupted_auroc: float
-    wrong_auroc: float
 
 
 class Passes(NamedTuple):
@@ -107,7 +106,7 @@ def scores(passes: Passes, labels: np.ndarray) -> Scores:
         *(montecarlo.ood_auroc(known, entr(set).sum(-1)) for set in (unseen, corrupted)),
         montecarlo.misclassification_auroc(pooled, twice, entr(pooled).sum(-1)),
     )
-    return Scores(*map(float, values))
+    return dict(zip(TITLES, map(float, values), strict=True))
 
 
 def by_count(passes: Mapping[str, Passes], labels: np.ndarray) -> dict[tuple[str, int], Scores]:
@@ -122,8 +121,7 @@ def by_count(passes: Mapping[str, Passes], labels: np.ndarray) -> dict[tuple[str
 
 def stack(seeds: Sequence[Mapping[tuple[str, int], Scores]]) -> ByArm:
     """Seeds side by side."""
-    columns = {row: zip(*(seed[row] for seed in seeds), strict=True) for row in seeds[0]}
     return {
-        row: dict(zip(Scores._fields, map(np.array, values), strict=True))
-        for row, values in columns.items()
+        row: {name: np.array([seed[row][name] for seed in seeds]) for name in TITLES}
+        for row in seeds[0]
     }

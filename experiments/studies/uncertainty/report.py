@@ -1,6 +1,8 @@
 """What the study says: the verdict, all measures, and what was run."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from experiments.report.page import Picture
 from experiments.report.report import Report
@@ -10,11 +12,20 @@ from experiments.studies.settings import in_shell
 from experiments.studies.uncertainty import claim, figures, tables
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.experiment import Results
-from experiments.studies.uncertainty.regression import growth
+from experiments.studies.uncertainty.measure import ByArm, Passes
+from experiments.studies.uncertainty.regression import Curves, growth
 
 WIDTH = 118  # columns that the table takes
 SHOWN = (0, 1, 3, 4, 5)  # columns that fit beside each other; the page has all
+
+
+class Results(NamedTuple):
+    """Of all seeds: the scores, the mean of each arm's passes, and how far passes disagree."""
+
+    table: ByArm
+    means: list[Mapping[str, Passes]]
+    information: list[Passes]
+    curves: Curves
 
 
 def report(title: str, config: Uncertainty, digits: Digits, results: Results) -> Report:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from experiments.report.intervals import Interval, interval
 from experiments.report.table import Cell, Table
 from experiments.studies.claim import Finding
-from experiments.studies.uncertainty.claim import HIGHER, TITLES, TOGETHER, better, shown, word
-from experiments.studies.uncertainty.measure import ByArm, Scores
+from experiments.studies.uncertainty.claim import HIGHER, TOGETHER, better, shown, word
+from experiments.studies.uncertainty.measure import TITLES, ByArm
 
 NOTE = (
     "Means over seeds ± half of their 95 % interval (Student's t); differences are paired by seed, "
@@ -51,7 +51,7 @@ def per_seed(table: ByArm) -> Table:
         for (arm, count), of_arm in table.items()
         for seed, values in enumerate(zip(*of_arm.values(), strict=True))
     ]
-    return Table("", ("arm", "passes", "seed", *Scores._fields), rows)
+    return Table("", ("arm", "passes", "seed", *TITLES), rows)
 
 
 def _gain(finding: Finding) -> Cell:

@@ -17,7 +17,7 @@ from experiments.errors import InputError
 from experiments.report.verdict import Verdict, together
 from experiments.studies.claim import verdict
 from experiments.studies.uncertainty import claim, data, measure, network, regression
-from experiments.studies.uncertainty.measure import Passes, Scores
+from experiments.studies.uncertainty.measure import TITLES, Passes
 from experiments.training import fit
 from experiments.training.keys import seed_keys
 
@@ -76,7 +76,7 @@ def test_results_have_a_row_for_each_arm_count_and_seed(smoke):
     alone = [row for row in rows if row["passes"] == "1"]
     same = {"deterministic": [], "ensemble": [], "MC dropout": []}
     for row in alone:
-        same[row["arm"]].append([row[name] for name in Scores._fields])
+        same[row["arm"]].append([row[name] for name in TITLES])
     assert same["deterministic"] == same["ensemble"]  # the first member is the network itself
     assert same["deterministic"] != same["MC dropout"]
 
@@ -112,16 +112,18 @@ def test_scores_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     passes = Passes(softmax(rng, 3, 60, 4), softmax(rng, 3, 60, 4), softmax(rng, 3, 25, 4))
     labels = rng.integers(0, 4, size=60)
-    found, test = measure.scores(passes, labels), passes.test.mean(0)
+    scores, test = measure.scores(passes, labels), passes.test.mean(0)
     entropy = [-(part.mean(0) * np.log(part.mean(0))).sum(-1) for part in passes]
-    assert found.nll == pytest.approx(log_loss(labels, test / test.sum(-1, keepdims=True)), 1e-4)
+    assert scores["nll"] == pytest.approx(
+        log_loss(labels, test / test.sum(-1, keepdims=True)), 1e-4
+    )
     foreign = np.repeat([0, 1], [60, 25])
     auroc = roc_auc_score(foreign, np.concatenate([entropy[0], entropy[2]]))
-    assert found.unseen_auroc == pytest.approx(auroc, abs=1e-6)
+    assert scores["unseen_auroc"] == pytest.approx(auroc, abs=1e-6)
     pooled = np.concatenate([test, passes.corrupted.mean(0)])
     wrong = pooled.argmax(-1) != np.tile(labels, 2)
     auroc = roc_auc_score(wrong, np.concatenate(entropy[:2]))
-    assert found.wrong_auroc == pytest.approx(auroc, abs=1e-6)
+    assert scores["wrong_auroc"] == pytest.approx(auroc, abs=1e-6)
 
 
 def test_counts():
@@ -132,8 +134,8 @@ def test_counts():
 
 def table(**shifts):
     noise = 0.001 * np.random.default_rng(0).normal(size=8)
-    base = {name: np.zeros(8) for name in Scores._fields}
-    moved = {name: noise + shifts.get(name, 0.0) for name in Scores._fields}
+    base = {name: np.zeros(8) for name in TITLES}
+    moved = {name: noise + shifts.get(name, 0.0) for name in TITLES}
     return {("deterministic", 1): base, ("MC dropout", 512): moved}
 
 
