@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,18 +43,17 @@ class Environment:
 
     def differences(self, other: "Environment") -> list[str]:
         """What the other one has otherwise, in words, as far as it excuses anything."""
-        found = []
-        for field in fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if isinstance(mine, dict):
-                found += [
-                    f"{name} {mine.get(name, 'unset')} → {theirs.get(name, 'unset')}"
-                    for name in sorted(mine.keys() | theirs.keys())
-                    if mine.get(name) != theirs.get(name)
-                ]
-            elif mine != theirs and field.name not in ("platform", "commit"):
-                found.append(f"{field.name} {mine} → {theirs}")
-        return found
+        mine, theirs = self._excuses, other._excuses
+        return [
+            f"{name} {mine.get(name, 'unset')} → {theirs.get(name, 'unset')}"
+            for name in dict.fromkeys([*mine, *theirs])
+            if mine.get(name) != theirs.get(name)
+        ]
+
+    @property
+    def _excuses(self) -> dict[str, Any]:
+        plain = ("device", "device_count", "process_count", "processor")
+        return {name: getattr(self, name) for name in plain} | self.versions | self.settings
 
 
 def environment(packages: Sequence[str] = PACKAGES, device: Any = None) -> Environment:
@@ -95,17 +94,14 @@ def commit() -> str | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():  # installed, perhaps inside someone else's repository
         return None
-    head = _git(root, "rev-parse", "HEAD")
-    return head and head + ("+" if _git(root, "status", "--porcelain", "-uno") else "")
-
-
-def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--exclude=*"]
     try:
-        command = ["git", "-C", str(root), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
+        done = subprocess.run(
+            [*command, "--dirty=+"], capture_output=True, text=True, timeout=10, check=True
+        )
     except (OSError, subprocess.SubprocessError):  # no git, or a checkout of someone else's
         return None
+    return done.stdout.strip()
 
 
 def _version(package: str) -> str:

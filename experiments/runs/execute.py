@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,8 +19,8 @@ from experiments.report.report import Report
 from experiments.report.verdict import Verdict
 from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import begin, check_free, how_to_resume, locked, write
-from experiments.runs.interrupts import Interrupted, Interrupts
-from experiments.runs.manifest import Case, Head, Outcome, as_dict, complete, outcome_of
+from experiments.runs.interrupts import Interrupted, heard
+from experiments.runs.manifest import Case, Head, Outcome, complete, outcome_of
 from experiments.training import devices, memory, sweep
 from experiments.training.inputs import of_task
 from experiments.training.sweep import Histories, Task
@@ -59,7 +59,7 @@ def execute(runnable: Runnable[T], folder: Path, overwrite: bool, every: float) 
 
     def begun() -> None:
         check_free(folder, overwrite)
-        begin(folder, as_dict(runnable.head))
+        begin(folder, asdict(runnable.head))
 
     with locked(folder):
         devices.lead(begun)
@@ -69,8 +69,8 @@ def execute(runnable: Runnable[T], folder: Path, overwrite: bool, every: float) 
 def go_on(runnable: Runnable[T], folder: Path, every: float) -> Verdict | None:
     """Brings an unfinished run, whose folder is locked, to its end."""
     with _resumable(folder):
-        with Interrupts() as asked:
-            results = runnable.train(Checkpoints(folder, every, asked))
+        with heard() as interrupts:
+            results = runnable.train(Checkpoints(folder, every, interrupts))
         report, outcomes = runnable.report(results), runnable.outcomes(results)
         devices.lead(lambda: _write(runnable.head, report, outcomes, folder))
     return report.verdict
@@ -78,45 +78,48 @@ def go_on(runnable: Runnable[T], folder: Path, every: float) -> Verdict | None:
 
 def train(tasks: Tasks, checkpoints: sweep.Checkpoints) -> Histories:
     """Case after case; the progress bar hangs on the ends of blocks."""
-    begun, trained, histories = time.monotonic(), Counter[str](), dict[str, sweep.History]()
+    begun, examples, histories, before = time.monotonic(), Counter[str](), {}, 0
     with Progress(console=Console(file=sys.stderr), disable=not devices.leads()) as progress:
-        blocks = {title: task.layout.chunks * len(task.plan.ends) for title, task in tasks.items()}
-        bar, before = progress.add_task("", total=sum(blocks.values())), 0
+        bar = progress.add_task("", total=sum(map(_blocks, tasks.values())))
+
+        def tick(title: str, before: int, done: int, epochs: int) -> None:
+            plan = tasks[title].plan
+            examples[title] += epochs * plan.steps_per_epoch * plan.batch_size
+            progress.update(bar, completed=before + done)
+
         for number, (title, task) in enumerate(tasks.items(), 1):
-
-            def tick(done: int, epochs: int, title: str = title, before: int = before) -> None:
-                trained[title] += epochs
-                progress.update(bar, completed=before + done)
-
             what = f"{task.layout.arms} arms × {task.layout.seeds} seeds"
             progress.update(bar, description=f"Training {title}: {what}")
             case = f" of case {number} of {len(tasks)}" if len(tasks) > 1 else ""
-            histories[title] = sweep.run(task, tick, checkpoints, case)
-            before += blocks[title]
-    devices.say(_speed(tasks, trained, time.monotonic() - begun), sys.stderr)
+            histories[title] = sweep.run(task, partial(tick, title, before), checkpoints, case)
+            before += _blocks(task)
+    devices.say(_speed(tasks, examples.total(), time.monotonic() - begun), sys.stderr)
     return histories
+
+
+def _blocks(task: Task) -> int:
+    return task.layout.chunks * len(task.plan.ends)
 
 
 def _outcomes(histories: Histories) -> dict[str, Outcome]:
     return {title: outcome_of(history) for title, history in histories.items()}
 
 
-def _speed(tasks: Tasks, epochs: Mapping[str, int], seconds: float) -> str:
+def _speed(tasks: Tasks, examples: int, seconds: float) -> str:
     layouts, count = [task.layout for task in tasks.values()], jax.device_count()
-    sizes = {title: t.plan.steps_per_epoch * t.plan.batch_size for title, t in tasks.items()}
-    each = sum(epochs[title] * size for title, size in sizes.items()) / seconds / count
     chunks, most = sum(cut.chunks for cut in layouts), max(cut.chunk * cut.group for cut in layouts)
     return (
         f"Trained in {seconds:.1f} s, compilation included, in {chunks:,} "
-        f"chunk{'s' if chunks > 1 else ''} of at most {most:,} networks: {each:,.0f} examples/s "
-        f"on each of {count} devices. Peak memory {memory.peak() / memory.GIB:.2f} GiB."
+        f"chunk{'s' if chunks > 1 else ''} of at most {most:,} networks: "
+        f"{examples / seconds / count:,.0f} examples/s on each of {count} devices. "
+        f"Peak memory {memory.peak() / memory.GIB:.2f} GiB."
     )
 
 
 def _write(head: Head, report: Report, outcomes: dict[str, Outcome], folder: Path) -> None:
     try:
         files = report.files() | report.figures()
-        write(folder, files, as_dict(complete(head, report.verdict, outcomes, files)))
+        write(folder, files, asdict(complete(head, report.verdict, outcomes, files)))
     except InputError as error:
         raise InputError(f"{error} To go on: {how_to_resume(folder)}") from None
     finally:  # a full disk should not cost the results

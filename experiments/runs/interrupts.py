@@ -3,8 +3,8 @@
 import signal
 import sys
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Interrupted(KeyboardInterrupt):
@@ -12,31 +12,25 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """While it is entered, `asked` tells whether someone pressed Ctrl-C."""
+    """What `heard` has heard."""
 
-    def __init__(self) -> None:
-        """Nobody has yet."""
-        self.asked = False
-        self._before: Any = None
+    asked = False
 
-    def __enter__(self) -> "Interrupts":
-        """Listens, unless it is in a thread, where Python does not let it."""
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._hear)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Listens no longer."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def hear(self, *_: object) -> None:
+        """Someone pressed Ctrl-C."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
         print("Interrupted: a checkpoint is taken first. Ctrl-C again: without.", file=sys.stderr)
+
+
+@contextmanager
+def heard() -> Iterator[Interrupts]:
+    """Listens, unless it is in a thread, where Python does not let it."""
+    interrupts, main = Interrupts(), threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, interrupts.hear) if main else None
+    try:
+        yield interrupts
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, before)

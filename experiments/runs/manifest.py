@@ -94,11 +94,6 @@ def complete(
     return Manifest(**vars(head), verdict=word, outcomes=outcomes, sha256=sha256(files))
 
 
-def as_dict(head: Head) -> dict[str, Any]:
-    """As it is written: plain dictionaries."""
-    return dataclasses.asdict(head)
-
-
 def read(run: Path) -> Manifest:
     """The manifest in a run folder; it names no file outside of that."""
     manifest = read_json(Manifest, run / MANIFEST)
@@ -116,12 +111,12 @@ def read_json(kind: type[T], path: Path) -> T:
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:
-    """Refuses the name of a file that is not in the folder itself."""
+    """Refuses what is not a file in the folder itself."""
     for name in names:
         wanted = f"names of files in {run} under sha256 in {MANIFEST}"
         expect(plain(name), wanted, ascii(name)[:80])
-        here, got = not (run / name).is_symlink(), "a link to elsewhere"
-        expect(here, f"{name} in {run} to be a file", got)
+        inside = not (run / name).is_symlink()
+        expect(inside, f"{name} in {run} to be a file", "a link to elsewhere")
 
 
 def first_input_that_differs(one: Head, other: Head, same_environment: bool) -> str:

@@ -1,6 +1,6 @@
 """Is a run reproduced? Trains it again, and names the first thing that comes out otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,9 @@ def _judge(
     difference = _first_divergence(known.outcomes, outcomes, row)
     if not elsewhere:
         now |= report.figures()
-        difference = difference or _first_file(stored, now) or _first_of_no_run(stored, now)
+        difference = difference or _first_file(stored, now, {**now, **stored})
         return _different(difference) if difference else _identical()
-    difference = difference or _first_file(stored, now)
+    difference = difference or _first_file(stored, now, now)
     say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
     if stored.get("config.json") != now["config.json"]:
         return _different("config.json (which is the same in every environment)")
@@ -81,16 +81,12 @@ def _first_row(stored: Contents, now: Contents, compared: Mapping[str, int]) -> 
     return ""
 
 
-def _first_file(stored: Contents, now: Contents) -> str:
-    for name, content in now.items():
-        if stored.get(name) != content:
-            return f"{name} (its digest is right, but these networks give another)"
+def _first_file(stored: Contents, now: Contents, names: Iterable[str]) -> str:
+    for name in names:
+        if stored.get(name) != now.get(name):
+            another = "these networks give another" if name in now else "no such run has one"
+            return f"{name} (its digest is right, but {another})"
     return ""
-
-
-def _first_of_no_run(stored: Contents, now: Contents) -> str:
-    others = stored.keys() - now.keys()
-    return f"{min(others)} (such a run writes none of that name)" if others else ""
 
 
 def _identical() -> int:

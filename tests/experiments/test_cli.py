@@ -17,8 +17,15 @@ def run(*arguments):
     return cli.main(["compare", *ARGUMENTS, "--rates", *map(str, RATES), *arguments])
 
 
-def test_a_run_folder_explains_itself(compared):
-    assert {path.name for path in compared.iterdir()} == {
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "first"
+    assert run("--seeds", "2", "--output", str(path)) == 0
+    return path
+
+
+def test_a_run_folder_explains_itself(folder):
+    assert {path.name for path in folder.iterdir()} == {
         "config.json",
         "results.csv",
         "history.csv",
@@ -29,18 +36,18 @@ def test_a_run_folder_explains_itself(compared):
         "report.html",
         "verdict.json",
     }
-    manifest = json.loads((compared / "manifest.json").read_text())
+    manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["command"][:2] == ["compare", "--rates"]
     assert manifest["prng"] == "threefry2x32"
     assert {"jax", "flax", "numpy", "python"} <= manifest["environment"]["versions"].keys()
     assert manifest["environment"]["device_count"] == jax.device_count()
-    config = json.loads((compared / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
     assert config["network"] == {"widths": [12, 8], "activation": "relu"}
     assert manifest["config"] == config
 
 
-def test_results_have_a_row_for_each_arm_and_seed(compared):
-    with (compared / "results.csv").open() as file:
+def test_results_have_a_row_for_each_arm_and_seed(folder):
+    with (folder / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == (1 + 7 * 2) * 2
     assert (rows[0]["placement"], rows[0]["rate"], rows[1]["seed"]) == ("none", "0.0", "1")
@@ -48,29 +55,29 @@ def test_results_have_a_row_for_each_arm_and_seed(compared):
 
 
 @pytest.mark.parametrize("name", ["curves.png", "accuracy.png", "differences.png"])
-def test_figures_are_pictures_with_something_on_them(compared, name):
-    picture = imread(compared / name)
+def test_figures_are_pictures_with_something_on_them(folder, name):
+    picture = imread(folder / name)
     assert min(picture.shape[:2]) > 400
     assert np.ptp(picture[..., :3]) == 1
 
 
-def test_the_history_ends_with_the_results(compared):
-    with (compared / "history.csv").open() as file:
+def test_the_history_ends_with_the_results(folder):
+    with (folder / "history.csv").open() as file:
         rows = list(csv.reader(file))
-    results = (compared / "results.csv").read_text().splitlines()
+    results = (folder / "results.csv").read_text().splitlines()
     assert [row[0] for row in rows[1:]] == [epoch for epoch in "123" for _ in results[1:]]
     assert [",".join(row[1:]) for row in rows[-len(results) + 1 :]] == results[1:]
 
 
-def test_another_seed_gives_other_results(compared, tmp_path):
+def test_another_seed_gives_other_results(folder, tmp_path):
     assert run("--seeds", "2", "--seed", "1", "--output", str(tmp_path)) == 0
-    assert (tmp_path / "results.csv").read_bytes() != (compared / "results.csv").read_bytes()
+    assert (tmp_path / "results.csv").read_bytes() != (folder / "results.csv").read_bytes()
 
 
-def test_the_same_command_gives_the_same_bytes_and_prints_a_table(compared, tmp_path, capsys):
+def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_path, capsys):
     assert run("--seeds", "2", "--output", str(tmp_path)) == 0
     for name in ("results.csv", "history.csv", "config.json", "curves.png", "accuracy.png"):
-        assert (tmp_path / name).read_bytes() == (compared / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
     printed = capsys.readouterr().out
     assert "★" in printed
     assert "identical, to the last bit" in printed

@@ -24,7 +24,6 @@ from experiments.training.task import Metrics
 
 ARGUMENTS = "--train-size 60 --test-size 90 --widths 12 8 --epochs 3 --batch-size 20".split()
 RATES = (0.3, 0.7)
-COMPARE = ["compare", *ARGUMENTS, "--rates", *map(str, RATES), "--seeds", "2"]
 
 
 def config(

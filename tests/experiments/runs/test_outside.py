@@ -20,7 +20,6 @@ from experiments.data import npz
 from experiments.errors import InputError
 from experiments.runs import checkpoint, execute, verify
 from experiments.runs.folder import MANIFEST, UNFINISHED
-from tests.experiments.runs.test_verify import SMALL
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
 bounded = settings(
@@ -39,19 +38,10 @@ JSON = st.recursive(
 )
 
 
-COMMANDS = {"compare": ["compare", *SMALL], "study": ["run", "where", "--smoke"]}
-
-
-@pytest.fixture(scope="module", params=COMMANDS)
-def original(tmp_path_factory, request):
+@pytest.fixture(params=["compared", "studied"])
+def original(request):
     """A run, and what training it again gives."""
-    folder = tmp_path_factory.mktemp("outside") / "run"
-    histories = []
-    with pytest.MonkeyPatch.context() as patch:
-        train = execute.train
-        patch.setattr(execute, "train", lambda *a: histories.append(train(*a)) or histories[-1])
-        assert cli.main([*COMMANDS[request.param], "--output", str(folder)]) in (0, 3)
-    return folder, histories[0]
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -9,36 +9,17 @@ import sys
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 
 from experiments import cli
 from experiments.runs import execute
 from experiments.training import inputs, step
-from tests.experiments.tiny import ARGUMENTS
-
-SMALL = [*ARGUMENTS, "--placements", "input", "--rates", "0.5", "--seeds", "2"]
-
-
-def save(path, scale=1.0):
-    labels = np.arange(90) % 3
-    images = np.random.default_rng(0).normal(size=(90, 4)) * scale
-    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
-    np.savez(path, **arrays)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("verify")
-    save(folder / "set.npz")
-    data = ["--dataset", str(folder / "set.npz")]
-    assert cli.main(["compare", *SMALL, *data, "--output", str(folder / "run")]) == 0
-    return folder / "run"
+from tests.experiments.conftest import save
 
 
 @pytest.fixture
-def run(original, tmp_path):
-    return Path(shutil.copytree(original, tmp_path / "run"))
+def run(compared, tmp_path):
+    return Path(shutil.copytree(compared[0], tmp_path / "run"))
 
 
 def edit(run, change):
@@ -120,9 +101,9 @@ def test_another_environment_excuses_no_accuracies_that_are_far_off(run, capsys)
         assert cli.main(["verify", str(run)]) == status
 
 
-def test_another_data_file(run, capsys, monkeypatch, original):
+def test_another_data_file(run, capsys, monkeypatch, compared):
     untrained(monkeypatch)
-    file = original.parent / "set.npz"
+    file = compared[0].parent / "set.npz"
     before = file.read_bytes()
     try:
         save(file, scale=1.001)

@@ -15,36 +15,41 @@ from tests.experiments.report.test_page import looked_at
 SMOKE = Settings(smoke=True).used
 
 
-def test_a_run_folder_explains_itself(studied):
-    names = {path.name for path in studied.iterdir()}
+@pytest.fixture
+def run(studied):
+    return studied[0]
+
+
+def test_a_run_folder_explains_itself(run):
+    names = {path.name for path in run.iterdir()}
     tables = {"results.csv", "history.csv", "contrasts.csv", "config.json", "verdict.json"}
     pages = {"report.html", "contrasts.png", "arms.png", "curves.png", "manifest.json"}
     assert names == tables | pages
-    rows = list(csv.DictReader(io.StringIO((studied / "results.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((run / "results.csv").read_text())))
     assert len(rows) == 5 * SMOKE.seeds
     assert {row["arm"] for row in rows} >= {"none", "input and hidden"}
-    concluded = json.loads((studied / "verdict.json").read_text())
+    concluded = json.loads((run / "verdict.json").read_text())
     assert concluded["study"] == "where"
     assert concluded["verdict"] == "not decided at this size"
-    page = (studied / "report.html").read_text()
+    page = (run / "report.html").read_text()
     assert concluded["claim"][1:] in page
     assert "run where --smoke" in page
-    history = (studied / "history.csv").read_text().splitlines()
+    history = (run / "history.csv").read_text().splitlines()
     assert len(history) == 1 + 5 * SMOKE.seeds * SMOKE.epochs
 
 
-def test_an_atlas_has_a_line_for_each_run(studied, tmp_path, capsys):
-    assert cli.main(["report", str(studied), "--output", str(tmp_path / "atlas")]) == 0
+def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
+    assert cli.main(["report", str(run), "--output", str(tmp_path / "atlas")]) == 0
     assert "where" in capsys.readouterr().out
     markdown = (tmp_path / "atlas" / "atlas.md").read_text()
     assert markdown.splitlines()[2].startswith("| `where` | dropout on only")
     page = (tmp_path / "atlas" / "report.html").read_text()
     assert "1 runs: 1 not decided at this size." in page
     link = page.split('<a href="')[1].split('"')[0]
-    assert (tmp_path / "atlas" / link).resolve() == (studied / "report.html").resolve()
+    assert (tmp_path / "atlas" / link).resolve() == (run / "report.html").resolve()
 
 
-def test_an_atlas_refuses_what_is_no_run_or_was_changed(studied, tmp_path, capsys):
+def test_an_atlas_refuses_what_is_no_run_or_was_changed(run, tmp_path, capsys):
     def said(*folders):
         status = cli.main(["report", *map(str, folders), "--output", str(tmp_path / "atlas")])
         assert status == 2
@@ -53,7 +58,7 @@ def test_an_atlas_refuses_what_is_no_run_or_was_changed(studied, tmp_path, capsy
 
     assert "at least one run folder" in said()
     assert "to hold a finished run" in said(tmp_path)
-    copy = copied(studied, tmp_path / "copy")
+    copy = copied(run, tmp_path / "copy")
     (copy / "verdict.json").write_text("{}")
     assert "got another verdict.json" in said(copy)
 
@@ -86,9 +91,9 @@ def verified(folder, capsys):
     return status, " ".join(capsys.readouterr().out.split())
 
 
-def copied(studied, folder):
+def copied(run, folder):
     folder.mkdir()
-    for path in studied.iterdir():
+    for path in run.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     return folder
 
@@ -102,35 +107,35 @@ def rewritten(folder, name, change):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def test_a_study_is_verified_bit_for_bit(studied, capsys):
-    assert verified(studied, capsys) == (0, "Identical, bit for bit.")
+def test_a_study_is_verified_bit_for_bit(run, capsys):
+    assert verified(run, capsys) == (0, "Identical, bit for bit.")
 
 
-def test_a_study_that_differs_is_told_by_what(studied, tmp_path, capsys):
-    (copied(studied, tmp_path / "file") / "results.csv").write_text("changed")
+def test_a_study_that_differs_is_told_by_what(run, tmp_path, capsys):
+    (copied(run, tmp_path / "file") / "results.csv").write_text("changed")
     assert verified(tmp_path / "file", capsys)[1].endswith(
         "differs: results.csv (its digest is not the manifest's)."
     )
-    table = copied(studied, tmp_path / "table")
+    table = copied(run, tmp_path / "table")
     rewritten(table, "history.csv", lambda text: text + " ")
     status, said = verified(table, capsys)
     assert (status, "differs: history.csv (its digest is right" in said) == (1, True)
 
 
-def settled(studied, folder, **changes):
+def settled(run, folder, **changes):
     """A copy of a run whose manifest has other settings."""
-    copied(studied, folder)
+    copied(run, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["config"] |= changes
-    for name, value in changes.items():
-        manifest["command"][2:2] = [f"--{name}", str(value)]
+    words = [word for name, value in changes.items() for word in (f"--{name}", str(value))]
+    manifest["command"][2:2] = words
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
 
-def test_a_study_of_other_settings_differs_in_what_follows_from_them(studied, tmp_path, capsys):
-    assert verified(settled(studied, tmp_path / "data", dataset="no.npz"), capsys)[0] == 2
-    said = verified(settled(studied, tmp_path / "seed", seed=1), capsys)
+def test_a_study_of_other_settings_differs_in_what_follows_from_them(run, tmp_path, capsys):
+    assert verified(settled(run, tmp_path / "data", dataset="no.npz"), capsys)[0] == 2
+    said = verified(settled(run, tmp_path / "seed", seed=1), capsys)
     assert said == (
         1,
         "Different. The first thing that differs: the keys of mlp (of another digest than the "
@@ -138,13 +143,13 @@ def test_a_study_of_other_settings_differs_in_what_follows_from_them(studied, tm
     )
 
 
-def test_a_study_elsewhere_is_the_same_within_a_tolerance(studied, tmp_path, capsys):
-    folder = copied(studied, tmp_path / "elsewhere")
+def test_a_study_elsewhere_is_the_same_within_a_tolerance(run, tmp_path, capsys):
+    folder = copied(run, tmp_path / "elsewhere")
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["environment"]["versions"]["jax"] = "0.0"
     (folder / "manifest.json").write_text(json.dumps(manifest))
     assert verified(folder, capsys)[0] == 3
-    last = (studied / "results.csv").read_text().splitlines()[-1]
+    last = (run / "results.csv").read_text().splitlines()[-1]
     near = last.replace(last.split(",")[5], str(float(last.split(",")[5]) + 0.05))
     far = last.replace(last.split(",")[5], str(float(last.split(",")[5]) + 2))
     row = ", ".join(last.split(",")[:3])
@@ -159,8 +164,8 @@ def test_a_study_elsewhere_is_the_same_within_a_tolerance(studied, tmp_path, cap
     {"environment": 1}, {"cases": []}, {"cases": {"mlp": 3}}, {"cases": {}},
     {"sha256": {"../x": "0"}}, {"command": ["run", "nothing"]}, {"outcomes": {}},
 ], ids=str)  # fmt: skip
-def test_a_malformed_manifest_of_a_study_is_one_message(studied, tmp_path, capsys, change):
-    folder = copied(studied, tmp_path / "copy")
+def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, change):
+    folder = copied(run, tmp_path / "copy")
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | change))
     assert cli.main(["verify", str(folder)]) == 2
@@ -168,7 +173,7 @@ def test_a_malformed_manifest_of_a_study_is_one_message(studied, tmp_path, capsy
 
 
 @pytest.mark.parametrize("width", [400, 1400])
-def test_a_browser_finds_no_fault_in_the_page_of_a_study(studied, tmp_path, width):
-    seen = looked_at((studied / "report.html").read_text(), width, tmp_path)
+def test_a_browser_finds_no_fault_in_the_page_of_a_study(run, tmp_path, width):
+    seen = looked_at((run / "report.html").read_text(), width, tmp_path)
     assert (seen["errors"], seen["overlaps"]) == ([], [])
     assert seen["spill"] <= 0

@@ -39,7 +39,7 @@ def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monke
     call = models.MLP.__call__
     monkeypatch.setattr(models.MLP, "__call__", lambda *a: traces.append(1) or call(*a))
     task, blocks = tiny_task(epochs=4), []  # 4 epochs: a plan that no other test compiles
-    run(task, lambda _: blocks.append(len(traces)))
+    run(task, lambda *_: blocks.append(len(traces)))
     assert blocks[0] > 0
     run(tiny_task(epochs=4, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5))
     assert {*blocks, len(traces)} == {blocks[0]}

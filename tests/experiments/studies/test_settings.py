@@ -1,0 +1,42 @@
+"""The words of a command line say the settings, and parse back into them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiments.studies import STUDIES
+from experiments.studies.command import Asked, parse
+from experiments.studies.settings import in_shell
+
+CHANGES = {
+    "where": {
+        "seeds": 3,
+        "smoke": True,
+        "dataset": "my file.npz",
+        "learning_rate": 0.1,
+        "chunk": 7,
+    },
+    "uci": {"data_dir": Path("my data"), "sets": ("all", "wine"), "arms": ("off",), "rate": 0.25},
+    "uncertainty": {"widths": (8, 4), "unseen": (1,), "seed": 2**32 - 1, "seeds": 2},
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_words_parse_back(name):
+    settings = replace(STUDIES[name].defaults, **CHANGES[name])
+    words = Asked(name, settings).words
+    assert words[:2] == ["run", name]
+    assert parse(words[1:]) == Asked(name, settings)
+    assert Asked(name, STUDIES[name].defaults).words == ["run", name]
+
+
+def test_a_flag_that_is_off_where_it_usually_is_on_is_said():
+    on = replace(STUDIES["where"].defaults, smoke=True)
+    assert in_shell("run where", replace(on, smoke=False), on).endswith("run where --no-smoke")
+
+
+def test_where_a_run_goes_is_not_said_and_folders_are_left_to_name():
+    settings = replace(STUDIES["uci"].defaults, data_dir=Path("mine"), output=Path("x"), seeds=2)
+    said = "python -m experiments run uci --data-dir FOLDER --seeds 2"
+    assert in_shell("run uci", settings) == said
