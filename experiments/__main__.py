@@ -4,7 +4,7 @@ import os
 import sys
 
 sys.stdout.reconfigure(errors="backslashreplace")  # pyright: ignore # names of files may be odd
-# A device for each core, set before JAX starts: seeds are shared out over them (see spread.py).
+# A device for each core, set before JAX starts: seeds are shared out over them.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(os.cpu_count()))
 
 try:

@@ -20,7 +20,7 @@ from experiments.runs.execute import Runnable
 from experiments.runs.resume import resume
 from experiments.runs.verify import verify
 from experiments.studies.command import Asked, list_studies, parse, run
-from experiments.studies.compare.run import CASE, compare, prepare
+from experiments.studies.compare.run import compare, prepare
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
@@ -116,7 +116,7 @@ def _prepare(words: Sequence[str], layouts: Layouts) -> Runnable[Any]:
     """What the words of a manifest ask for, cut up as it was."""
     asked = _parsed(*words)
     if isinstance(asked, Compare):
-        return prepare(asked, layouts.get(CASE))
+        return prepare(asked, layouts)
     if isinstance(asked, Asked):
         return asked.prepare(layouts)
     got = repr(shlex.join(words)[:80])

@@ -7,16 +7,16 @@ from rich.console import Console
 from experiments.bench import record, report
 from experiments.bench.options import Bench, Output
 from experiments.bench.run import run
-from experiments.runs import folder as runs
+from experiments.runs import folder
 
 
 def bench(options: Bench, output: Output) -> None:
     """Times the candidates, prints the tables, writes the run folder."""
-    runs.check_folder(output.output, output.overwrite)
+    folder.check_folder(output.output, output.overwrite)
     results = run(options, Console(file=sys.stderr))
     console = Console(highlight=False)
     for table in report.tables(results["sections"]):
-        console.print(table)
+        console.print(report.screen(table))
     console.print(record.caption(results))
     record.write(output.output, results)
     print(f"Written to {output.output}")

@@ -1,32 +1,24 @@
 """The picture of a run: every candidate in every case, beside the copy."""
 
-import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.bench.sections import Row
+from experiments.report.figures import as_png, panels
 
 COLORS = {"limit": "0.6", "ours": "tab:blue", "jax-peer": "tab:orange", "peer": "tab:red"}
 
 
-def draw(rows: list[Row], caption: str) -> Figure:
+def draw(rows: list[Row], caption: str) -> bytes:
     """A panel for each case: a row for each shape, a column for each dtype and kind."""
     shapes, columns = _distinct(rows, "shape"), _distinct(rows, "dtype", "kind")
-    size = (3.4 * len(columns) + 1, 2.2 * len(shapes) + 0.8)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(shapes), len(columns), squeeze=False)
-    for i, shape in enumerate(shapes):
-        for j, column in enumerate(columns):
-            panel(
-                panels[i, j],
-                [r for r in rows if _key(r, "shape", "dtype", "kind") == shape + column],
-            )
+    cases = [shape + column for shape in shapes for column in columns]
+    figure, shown = panels(len(cases), len(columns), 3.4, 2.2)
+    for axes, case in zip(shown, cases, strict=True):
+        panel(axes, [row for row in rows if _key(row, "shape", "dtype", "kind") == case])
     figure.suptitle("Time of a call, by shape, dtype and direction")
-    width = int(figure.get_figwidth() * 14)
-    figure.supxlabel(textwrap.fill(caption, width), fontsize=8)
-    return figure
+    return as_png(figure, caption)
 
 
 def panel(axes: Axes, rows: list[Row]) -> None:

@@ -1,19 +1,13 @@
-"""A run as files: what was measured, the tables, the picture, and what the figures hold for."""
+"""A run as files: what was measured, the tables, the picture."""
 
-import io
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from experiments.bench import plot, report
 from experiments.report.files import as_json
-from experiments.runs import folder as runs
-from experiments.runs.environment import environment as record
+from experiments.runs import folder
 from experiments.runs.manifest import sha256
-
-PEERS = ("flax", "dm-haiku", "equinox", "keras", "torch")
-PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", *PEERS, "libtpu", "jax-cuda12-plugin")
 
 COMPILED = (
     "Compiled, not run. kcycles: XLA's estimates for the kernels of a TPU, summed, in thousands; "
@@ -24,11 +18,6 @@ COMPILED = (
     "bytes an element of the data; kernels: launched; relayouts: kernels that move half the data "
     "or more and do nothing else; s: to trace and compile, on this machine."
 )
-
-
-def environment(device: Any) -> dict[str, Any]:
-    """The machine and the versions that the figures hold for."""
-    return asdict(record(PACKAGES, device))
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -60,14 +49,12 @@ def files(results: Mapping[str, Any]) -> dict[str, bytes]:
         "table.md": report.markdown(sections, text).encode(),
     }
     if "dropout" in sections:
-        picture = io.BytesIO()
-        plot.draw(sections["dropout"], text).savefig(picture, dpi=100, metadata={"Software": None})
-        content["bench.png"] = picture.getvalue()
+        content["bench.png"] = plot.draw(sections["dropout"], text)
     return content
 
 
-def write(folder: Path, results: Mapping[str, Any]) -> None:
+def write(output: Path, results: Mapping[str, Any]) -> None:
     """Writes the run folder."""
     content = files(results)
     head = {name: results[name] for name in ("config", "environment")}
-    runs.write(folder, content, {"command": "bench", **head, "sha256": sha256(content)})
+    folder.write(output, content, {"command": "bench", **head, "sha256": sha256(content)})

@@ -1,145 +1,149 @@
 """The tables of a run, on screen and as Markdown."""
 
+import math
+from collections.abc import Callable, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Screen
 
 from experiments.bench.sections import Row
+from experiments.report.table import Cell, Table
 
-KINDS = {"forward": "fwd", "forward-backward": "both"}
-"""Short names for the heads of columns."""
+KINDS = {"forward": "fwd ", "forward-backward": "both "}
+"""Short names before the heads of columns."""
+
+
+class Layout(NamedTuple):
+    """A table of a section: rows of one name stand beside each other, group by group."""
+
+    title: Callable[[Row], str]
+    name: str
+    columns: Mapping[str, Callable[[Row], Cell]]
+    together: tuple[str, ...] = ()
+    """What all rows of one table have in common."""
+    group: Callable[[Row], str] = lambda row: ""
 
 
 def tables(sections: dict[str, list[Row]]) -> list[Table]:
-    """One table for each shape and dtype, and one for each other section that was run."""
-    drawn = [
-        dropout_table(list(rows))
-        for _, rows in groupby(
-            sections.get("dropout", []), lambda row: (row["shape"], row["dtype"])
-        )
+    """One for each shape and dtype or program, and one for each other section that was run."""
+    return [
+        _table(rows, layout)
+        for name, layout in LAYOUTS.items()
+        for rows in _together(sections.get(name, []), layout.together)
     ]
-    others = {
-        "training-step": training_table,
-        "compile-time": compile_table,
-        "import-time": import_table,
-    }
-    timed = [table(sections[name]) for name, table in others.items() if name in sections]
-    programs = groupby(sections.get("compiled", []), lambda row: (row["title"], row["compiler"]))
-    return drawn + timed + [compiled_table(list(rows)) for _, rows in programs]
 
 
 def markdown(sections: dict[str, list[Row]], caption: str) -> str:
     """The same tables for a README."""
-    console = Console(width=200, color_system=None)
-    with console.capture() as capture:
-        for table in tables(sections):
-            table.box, title, table.title = box.MARKDOWN, table.title, None
-            console.print(f"**{title}**\n", table, "", sep="\n", highlight=False, markup=False)
-        console.print(caption, highlight=False, markup=False, soft_wrap=True)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    parts = (f"**{table.title}**\n\n{table.markdown()}\n" for table in tables(sections))
+    return "".join(parts) + f"{caption}\n"
 
 
-def dropout_table(rows: list[Row]) -> Table:
-    """The candidates of one shape and dtype; a group of columns for each kind."""
-    kinds = list(dict.fromkeys(row["kind"] for row in rows))
-    shape = "×".join(map(str, rows[0]["shape"]))
-    headers = [f"{KINDS[kind]} {name}" for kind in kinds for name in ("ms", "±%", "÷copy", "×peer")]
-    table = _table(f"{shape} {rows[0]['dtype']}", "", *headers)
-    for name in dict.fromkeys(row["candidate"] for row in rows):
-        own = [row for row in rows if row["candidate"] == name]
-        cells = [cell for row in own for cell in dropout_cells(row)]
-        table.add_row(name, *cells, style="bold" if own[0]["group"] == "ours" else "")
-    return table
+def screen(table: Table) -> Screen:
+    """The same for a terminal: names stay whole."""
+    style = {"title_justify": "left", "title_style": "bold", "pad_edge": False, "min_width": 48}
+    drawn = table.screen(best="bold", **style)
+    drawn.columns[0].no_wrap = True
+    return drawn
 
 
-def dropout_cells(row: Row) -> tuple[str, ...]:
-    """Median, spread, ratio to the copy, speed against the fastest JAX peer."""
-    ratios = (row["times_copy"], row["faster_than_jax_peers"])
-    return milliseconds(row), percent(row["spread"]), *map(number, ratios)
-
-
-def training_table(rows: list[Row]) -> Table:
-    """What each dropout adds to the step at each batch size."""
-    batches = list(dict.fromkeys(row["batch"] for row in rows))
-    headers = [f"{batch} {name}" for batch in batches for name in ("ms", "tax %", "±%")]
-    table = _table("Training step 784-1024-1024-10 by batch size", "", *headers)
-    for name in dict.fromkeys(row["dropout"] for row in rows):
-        own = [row for row in rows if row["dropout"] == name]
-        cells = [(milliseconds(r), percent(r["tax"], 1), percent(r["tax_spread"], 1)) for r in own]
-        table.add_row(name, *(cell for group in cells for cell in group))
-    return table
-
-
-def compile_table(rows: list[Row]) -> Table:
-    """Seconds until a model is ready to run."""
-    title = f"Compilation of a gradient with {rows[0]['sites']} dropout sites"
-    table = _table(title, "", "trace s", "lower + compile s", "total s", "±%", "÷Flax")
-    for row in rows:
-        seconds = (f"{row[name]:.2f}" for name in ("trace", "compile", "median"))
-        table.add_row(row["dropout"], *seconds, percent(row["spread"]), number(row["times_flax"]))
-    return table
-
-
-def import_table(rows: list[Row]) -> Table:
-    """What each import adds to that of jax."""
-    table = _table("Import (below jax: what comes on top of it)", "", "ms", "±%")
-    for row in rows:
-        table.add_row(row["module"], milliseconds(row), percent(row["spread"]))
-    return table
-
-
-def compiled_table(rows: list[Row]) -> Table:
-    """What each dropout is compiled to in one program for one target."""
-    first = rows[0]
-    over = f"÷{first['dropout']}" if first["dropout"] in ("copy", "off") else "÷copy"
-    table = _table(
-        f"{first['title']} (compiled, not run: {first['compiler']})",
-        "",
-        *("kcycles", over, "bytes ÷", "G int", "temp B"),
-        *("kernels", "relayouts", "s"),
-    )
-    for row in rows:
-        cells = [row["error"]] if "error" in row else compiled_cells(row)
-        table.add_row(row["dropout"], *cells)
-    return table
-
-
-def compiled_cells(row: Row) -> tuple[str, ...]:
-    """Figures of one program: a TPU's estimate has no count of operations, a GPU's no cycles."""
-    cycles, integers = row["cycles"], row["integer_operations"]
-    return (
-        "–" if cycles is None else f"{cycles / 1e3:.0f}",
-        number(row["times_cycles"]),
-        number(row["times_bytes"]),
-        number(None if integers is None else integers / 1e9),
-        number(row["temporary_bytes"] / row["elements"]),
-        str(row["kernels"]),
-        str(sum(row["relayouts"].values())),
-        f"{row['compile_seconds']:.1f}",
-    )
-
-
-def milliseconds(row: Row) -> str:
+def milliseconds(row: Row) -> Cell:
     """The median to three digits."""
     value = 1e3 * row["median"]
-    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+    return Cell(f"{value:.0f}" if value >= 100 else f"{value:#.3g}", value)
 
 
-def percent(share: float, digits: int = 0) -> str:
-    """A share in percent."""
-    return f"{100 * share:.{digits}f}"
+def number(value: float | None, digits: int = 2) -> Cell:
+    """A number, or a dash."""
+    return Cell("–", math.nan) if value is None else Cell(f"{value:.{digits}f}", value)
 
 
-def number(value: float | None) -> str:
-    """A ratio, or a dash."""
-    return "–" if value is None else f"{value:.2f}"
+def _together(rows: list[Row], keys: tuple[str, ...]) -> list[list[Row]]:
+    return [list(group) for _, group in groupby(rows, lambda row: [row[key] for key in keys])]
 
 
-def _table(title: str, *headers: str) -> Table:
-    style = {"title_justify": "left", "title_style": "bold", "pad_edge": False, "min_width": 48}
-    table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), **style)
-    for index, header in enumerate(headers):
-        table.add_column(header, justify="right" if index else "left", no_wrap=index == 0)
-    return table
+def _table(rows: list[Row], layout: Layout) -> Table:
+    names = dict.fromkeys(row[layout.name] for row in rows)
+    own = {name: [row for row in rows if row[layout.name] == name] for name in names}
+    lines = [[name, *(cell for row in own[name] for cell in _cells(row, layout))] for name in own]
+    groups = dict.fromkeys(map(layout.group, rows))
+    reference = "off" if rows[0].get("dropout") == "off" else "copy"
+    heads = (f"{group}{head}" for group in groups for head in layout.columns)
+    ours = [index for index, name in enumerate(own) if own[name][0].get("group") == "ours"]
+    return Table(
+        layout.title(rows[0]),
+        ["", *(head.format(reference=reference) for head in heads)],
+        lines,
+        best=ours,
+    )
+
+
+def _cells(row: Row, layout: Layout) -> list[Cell]:
+    if "error" in row:
+        texts = (row["error"], *[""] * (len(layout.columns) - 1))
+        return [Cell(text, math.nan) for text in texts]
+    return [cell(row) for cell in layout.columns.values()]
+
+
+def _of(name: str, digits: int = 2, unit: float = 1.0) -> Callable[[Row], Cell]:
+    """A figure in some unit."""
+    return lambda row: number(None if row[name] is None else row[name] / unit, digits)
+
+
+def _percent(name: str, digits: int = 0) -> Callable[[Row], Cell]:
+    return lambda row: number(100 * row[name], digits)
+
+
+LAYOUTS = {
+    "dropout": Layout(
+        lambda row: f"{'×'.join(map(str, row['shape']))} {row['dtype']}",
+        "candidate",
+        {
+            "ms": milliseconds,
+            "±%": _percent("spread"),
+            "÷copy": _of("times_copy"),
+            "×peer": _of("faster_than_jax_peers"),
+        },
+        ("shape", "dtype"),
+        lambda row: KINDS[row["kind"]],
+    ),
+    "training-step": Layout(
+        lambda row: "Training step 784-1024-1024-10 by batch size",
+        "dropout",
+        {"ms": milliseconds, "tax %": _percent("tax", 1), "±%": _percent("tax_spread", 1)},
+        group=lambda row: f"{row['batch']} ",
+    ),
+    "compile-time": Layout(
+        lambda row: f"Compilation of a gradient with {row['sites']} dropout sites",
+        "dropout",
+        {
+            "trace s": _of("trace"),
+            "lower + compile s": _of("compile"),
+            "total s": _of("median"),
+            "±%": _percent("spread"),
+            "÷Flax": _of("times_flax"),
+        },
+    ),
+    "import-time": Layout(
+        lambda row: "Import (below jax: what comes on top of it)",
+        "module",
+        {"ms": milliseconds, "±%": _percent("spread")},
+    ),
+    "compiled": Layout(
+        lambda row: f"{row['title']} (compiled, not run: {row['compiler']})",
+        "dropout",
+        {
+            "kcycles": _of("cycles", 0, 1e3),
+            "÷{reference}": _of("times_cycles"),
+            "bytes ÷": _of("times_bytes"),
+            "G int": _of("integer_operations", unit=1e9),
+            "temp B": lambda row: number(row["temporary_bytes"] / row["elements"]),
+            "kernels": _of("kernels", 0),
+            "relayouts": lambda row: number(sum(row["relayouts"].values()), 0),
+            "s": _of("compile_seconds", 1),
+        },
+        ("title", "compiler"),
+    ),
+}
+"""A TPU's estimate has no count of operations, a GPU's no cycles."""

@@ -15,10 +15,13 @@ from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
 from experiments.bench.compiled import Comparison
 from experiments.bench.options import Bench, Section, find_device
 from experiments.bench.programs import Case
-from experiments.bench.record import environment
 from experiments.bench.sections import Row, Tick
 from experiments.bench.targets import require
 from experiments.errors import expect
+from experiments.runs.environment import environment
+
+PEERS = ("flax", "dm-haiku", "equinox", "keras", "torch")
+PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", *PEERS, "libtpu", "jax-cuda12-plugin")
 
 SLOW_REPEATS = 3
 """Samples at most of what takes seconds: compilations and imports."""
@@ -51,7 +54,7 @@ def run(options: Bench, console: Console) -> dict[str, Any]:
         rows = work(list(jobs(options, found, device.platform)), console)
     return {
         "config": asdict(options),
-        "environment": environment(device),
+        "environment": asdict(environment(PACKAGES, device)),
         "missing": missing,
         "sections": rows,
     }

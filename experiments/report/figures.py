@@ -2,9 +2,15 @@
 
 import io
 import textwrap
+from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from experiments.report.intervals import Interval
+from experiments.report.page import Picture
 
 GREY = "0.45"
 
@@ -15,3 +21,46 @@ def as_png(figure: Figure, caption: str) -> bytes:
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     return content.getvalue()
+
+
+def picture(alt: str, figure: Figure, caption: str) -> Picture:
+    """A figure for a page, too."""
+    return Picture(alt, as_png(figure, caption))
+
+
+def panels(
+    count: int, columns: int, width: float, height: float, **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """So many panels in rows, each of a size in inches, with room for a caption."""
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width * columns, height * rows + 1.2), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, **shared)
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    for axes in grid.flat[max(count - columns, 0) : count]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
+    return figure, list(grid.flat[:count])
+
+
+def points(axes: Axes, places: Any, spread: Interval, flat: bool = False, **style: Any) -> None:
+    """Means at places, each with its interval if there is one; flat ones lie along x."""
+    half = np.nan_to_num(spread.half)
+    style = {"fmt": "o", "markersize": 4, "capsize": 2} | style
+    if flat:
+        axes.errorbar(spread.mean, places, xerr=half, **style)
+    else:
+        axes.errorbar(places, spread.mean, yerr=half, **style)
+    axes.grid(alpha=0.25, axis="x" if flat else "both")
+
+
+def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray, **style: Any) -> None:
+    """How a network learns: test solid, train dotted."""
+    (line,) = axes.plot(epochs, test, **style)
+    axes.plot(epochs, train, ":", color=line.get_color(), linewidth=1)
+    axes.grid(alpha=0.25)
+
+
+def legend(figure: Figure, axes: Axes, title: str) -> None:
+    """One for all panels, whose title is the figure's."""
+    place = {"loc": "outside upper center", "ncols": 8, "frameon": False}
+    figure.legend(*axes.get_legend_handles_labels(), title=title, title_fontsize=14, **place)

@@ -7,14 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from matplotlib.figure import Figure
 
 import jaxdrop
-from experiments.report.figures import as_png
+from experiments.report.figures import panels, picture
+from experiments.report.page import Picture
 from experiments.training.keys import PRNG
 
 RATE, SIDE = 0.3, 12
-COLUMNS = 5
 
 
 def masks(key: Array, rate: float = RATE) -> Mapping[str, np.ndarray]:
@@ -40,18 +39,17 @@ def masks(key: Array, rate: float = RATE) -> Mapping[str, np.ndarray]:
     return {name: np.asarray(values) for name, values in drawn.items()}
 
 
-def picture(seed: int = 0, rate: float = RATE) -> bytes:
+def gallery(seed: int = 0, rate: float = RATE) -> Picture:
     """A panel for each kind."""
     drawn = masks(jax.random.key(seed, impl=PRNG), rate)
-    rows = -(-len(drawn) // COLUMNS)
-    figure = Figure(figsize=(2.6 * COLUMNS, 2.9 * rows + 0.8), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
-    for axes, (name, values) in zip(panels, drawn.items(), strict=True):
+    figure, shown = panels(len(drawn), 5, 2.6, 2.9)
+    for axes, (name, values) in zip(shown, drawn.items(), strict=True):
         axes.imshow(values, cmap="cividis", vmin=-1, vmax=2, interpolation="nearest")
         title, _, note = name.partition(": ")
         axes.set_title(title, fontsize=10)
         axes.set(xticks=[], yticks=[], xlabel=note)
-    return as_png(
+    return picture(
+        "what each kind of dropout drops",
         figure,
         f"What is left of ones at rate {rate:g}: dark is dropped, the brighter the more it was "
         "scaled up. One draw of each kind.",

@@ -21,6 +21,11 @@ class Interval(NamedTuple):
         """Whether the sign of the mean is settled; never where there is no interval."""
         return bool(abs(self.mean) > self.half)
 
+    def text(self, digits: str = ".2f", sign: str = "") -> str:
+        """As tables show it."""
+        half = "n/a" if np.isnan(self.half) else f"{self.half:{digits}}"
+        return f"{self.mean:{sign}{digits}} ± {half}"
+
 
 def interval(samples: Numbers, level: float = LEVEL) -> Interval:
     """Student's t interval of the mean over the first axis."""

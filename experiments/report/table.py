@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich import box
 from rich.table import Table as Screen
@@ -35,8 +35,8 @@ class Table:
         return [[_cell(value) for value in row] for row in self.rows]
 
     def numeric(self, column: int) -> bool:
-        """Whether a column is one of numbers, which stand to the right."""
-        return bool(self.rows) and self.cells[0][column].value is not None
+        """Whether a column begins with a number: then it stands to the right."""
+        return len(self.rows) > 0 and _cell(self.rows[0][column]).value is not None
 
     def screen(
         self,
@@ -44,22 +44,29 @@ class Table:
         *,
         right: bool = True,
         no_wrap: bool = False,
-        padding: tuple[int, int, int, int] = (0, 1, 0, 0),
+        best: str = "bold green",
+        **style: Any,
     ) -> Screen:
-        """All columns or some; numbers to the right, or left under left."""
+        """All columns or some; numbers to the right, or left under left. `style` is rich's."""
         shown = range(len(self.header)) if columns is None else columns
-        screen = Screen(box=box.SIMPLE_HEAD, padding=padding, title=self.title or None)
+        style = {
+            "box": box.SIMPLE_HEAD,
+            "padding": (0, 1, 0, 0),
+            "title": self.title or None,
+        } | style
+        screen = Screen(**style)
         for column in shown:
             justify = "right" if right and self.numeric(column) else "left"
             screen.add_column(self.header[column], justify=justify, no_wrap=no_wrap)
         for number, row in enumerate(self.cells):
-            style = "bold green" if number in self.best else ""
-            screen.add_row(*(row[column].text for column in shown), style=style)
+            words = (row[column].text for column in shown)
+            screen.add_row(*words, style=best if number in self.best else "")
         return screen
 
     def markdown(self) -> str:
         """Rows of pipes."""
-        lines = [self.header, ["---:" if self.numeric(i) else "---" for i in self._columns]]
+        columns = range(len(self.header))
+        lines = [self.header, ["---:" if self.numeric(column) else "---" for column in columns]]
         lines += [[cell.text.replace("|", "\\|") for cell in row] for row in self.cells]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -69,10 +76,6 @@ class Table:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([self.header, *([cell.text for cell in row] for row in self.cells)])
         return text.getvalue().encode()
-
-    @property
-    def _columns(self) -> range:
-        return range(len(self.header))
 
 
 def _cell(value: object) -> Cell:

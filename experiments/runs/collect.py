@@ -8,7 +8,6 @@ from rich.console import Console
 
 from experiments.errors import InputError, expect
 from experiments.report import index
-from experiments.report.index import Entry
 from experiments.report.verdict import FILE, Conclusion
 from experiments.runs import manifest
 from experiments.runs.folder import MANIFEST, check_folder, write
@@ -25,7 +24,7 @@ def collect(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     """Reads the runs, prints the table, writes the page and the table as Markdown."""
     expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
     check_folder(output, overwrite)
-    entries = [Entry(folder, concluded(folder)) for folder in folders if folder != output]
+    entries = [(folder, concluded(folder)) for folder in folders if folder != output]
     Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
     files = index.files(entries, output, folders)
     command, digests = ["report", *map(str, folders)], manifest.sha256(files)

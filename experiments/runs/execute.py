@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from experiments.errors import InputError
-from experiments.report.files import Files
+from experiments.report.report import Report
 from experiments.report.verdict import Verdict
 from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import begin, check_free, how_to_resume, locked, write
@@ -36,15 +36,10 @@ class Runnable(Generic[T]):
     head: Head
     train: Callable[[sweep.Checkpoints], T]
     """Trains what is not kept from before."""
-    tables: Callable[[T], Files]
-    """Files that are the same, byte for byte, whenever the training is."""
+    report: Callable[[T], Report]
+    """What it says is the same, byte for byte, whenever the training is."""
     compared: Mapping[str, int]
     """Which tables another environment may round otherwise, and how many columns name a row."""
-    figures: Callable[[T], Files]
-    show: Callable[[T], None]
-    """Prints the results."""
-    verdict: Callable[[T], Verdict | None] = lambda _: None
-    """On the claim, if there is one."""
     point: float = 1.0
     """A percentage point in the unit of the tables' accuracies."""
     outcomes: Callable[[T], dict[str, Outcome]] = lambda _: {}
@@ -76,8 +71,9 @@ def go_on(runnable: Runnable[T], folder: Path, every: float) -> Verdict | None:
     with _resumable(folder):
         with heard() as interrupts:
             results = runnable.train(Checkpoints(folder, every, interrupts))
-        devices.lead(lambda: _write(runnable, folder, results))
-    return runnable.verdict(results)
+        report, outcomes = runnable.report(results), runnable.outcomes(results)
+        devices.lead(lambda: _write(runnable.head, report, outcomes, folder))
+    return report.verdict
 
 
 def train(tasks: Tasks, checkpoints: sweep.Checkpoints) -> Histories:
@@ -120,15 +116,14 @@ def _speed(tasks: Tasks, examples: int, seconds: float) -> str:
     )
 
 
-def _write(runnable: Runnable[T], folder: Path, results: T) -> None:
+def _write(head: Head, report: Report, outcomes: dict[str, Outcome], folder: Path) -> None:
     try:
-        files = runnable.tables(results) | runnable.figures(results)
-        outcomes, verdict = runnable.outcomes(results), runnable.verdict(results)
-        write(folder, files, asdict(complete(runnable.head, verdict, outcomes, files)))
+        files = report.files() | report.figures()
+        write(folder, files, asdict(complete(head, report.verdict, outcomes, files)))
     except InputError as error:
         raise InputError(f"{error} To go on: {how_to_resume(folder)}") from None
     finally:  # a full disk should not cost the results
-        runnable.show(results)
+        report.show()
     print(f"Written to {folder}")
 
 

@@ -47,11 +47,12 @@ def _check(known: Manifest, runnable: Runnable[Any]) -> None:
 def _judge(
     known: Manifest, stored: Contents, runnable: Runnable[T], results: T, elsewhere: bool
 ) -> int:
-    now, outcomes = runnable.tables(results), runnable.outcomes(results)
+    report, outcomes = runnable.report(results), runnable.outcomes(results)
+    now = report.files()
     row = _first_row(stored, now, runnable.compared)
     difference = _first_divergence(known.outcomes, outcomes, row)
     if not elsewhere:
-        now |= runnable.figures(results)
+        now |= report.figures()
         difference = difference or _first_file(stored, now, {**now, **stored})
         return _different(difference) if difference else _identical()
     difference = difference or _first_file(stored, now, now)

@@ -1,6 +1,6 @@
 """The claim against the numbers: each contrast with its interval, and what follows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,11 @@ class Finding(NamedTuple):
 
     contrast: Contrast
     interval: Interval
+
+    @property
+    def text(self) -> str:
+        """The difference as tables show it."""
+        return self.interval.text(".3g", "+")
 
     @property
     def verdict(self) -> Verdict:
@@ -42,30 +47,26 @@ def findings(design: Design, results: Mapping[str, Result]) -> list[Finding]:
         column = list(design.cases[case].arms).index(arm)
         return np.asarray(results[case].final[measure], np.float64)[:, column]
 
-    def find(contrast: Contrast) -> Finding:
-        sums = sum(weight * values(term) for term, weight in contrast.weights.items())
-        return Finding(contrast, interval(np.asarray(sums), level(len(design.contrasts))))
-
-    return [find(contrast) for contrast in design.contrasts]
+    each = level(len(design.contrasts))
+    return [finding(contrast, values, each) for contrast in design.contrasts]
 
 
-def verdict(found: Sequence[Finding]) -> Verdict:
+def finding(contrast: Contrast, values: Callable[[Term], np.ndarray], level: float) -> Finding:
+    """What came out of one part, from the values of its terms for each seed."""
+    sums = sum(weight * values(term) for term, weight in contrast.weights.items())
+    return Finding(contrast, interval(np.asarray(sums), level))
+
+
+def verdict(findings: Sequence[Finding]) -> Verdict:
     """Supported if every part is; refuted as soon as one is."""
-    words = {finding.verdict for finding in found}
+    words = {finding.verdict for finding in findings}
     if Verdict.REFUTED in words:
         return Verdict.REFUTED
     return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.UNDECIDED
 
 
-def in_words(found: Sequence[Finding]) -> str:
+def in_words(findings: Sequence[Finding]) -> str:
     """Each part of the claim with its interval."""
     return "; ".join(
-        f"{finding.contrast.words} {shown(finding.interval)} ({finding.verdict.value})"
-        for finding in found
+        f"{finding.contrast.words} {finding.text} ({finding.verdict.value})" for finding in findings
     )
-
-
-def shown(interval: Interval) -> str:
-    """Signed, as it is a difference."""
-    half = "n/a" if np.isnan(interval.half) else f"{interval.half:.3g}"
-    return f"{interval.mean:+.3g} ± {half}"

@@ -30,7 +30,7 @@ class Case(NamedTuple):
     data: Dataset
     arms: Mapping[str, Arm]
     plan: Mapping[str, Any] = {}
-    """Fields of `plan.Plan` besides the usual ones."""
+    """Fields of `task.Plan` besides the usual ones."""
     derive: Callable[[Sequence[int], Sequence[Measured]], Measured] = lambda epochs, history: {}
     """Measures that take the whole history."""
 
@@ -40,6 +40,16 @@ class Case(NamedTuple):
         return [
             recipe(sites, arm.rates, **defaults | dict(arm.numbers)) for arm in self.arms.values()
         ]
+
+
+class Protocol(NamedTuple):
+    """What all cases and arms of a study have in common."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seeds: int
+    seed: int
 
 
 class Contrast(NamedTuple):
@@ -61,6 +71,11 @@ class Design(NamedTuple):
 def more(words: str, one: Term, other: Term, by: float = 0.0) -> Contrast:
     """The one is larger than the other."""
     return Contrast(words, {one: 1.0, other: -1.0}, by)
+
+
+def less(words: str, one: Term, other: Term) -> Contrast:
+    """The one is smaller than the other."""
+    return Contrast(words, {one: 1.0, other: -1.0}, -math.inf, 0.0)
 
 
 def same(words: str, one: Term, other: Term, within: float) -> Contrast:

@@ -3,87 +3,94 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.figures import GREY, as_png
+from experiments.report.figures import GREY, curve, panels, picture, points
 from experiments.report.intervals import interval
+from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding, level
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 
 COLOURS = {Verdict.SUPPORTED: "C0", Verdict.REFUTED: "C3", Verdict.UNDECIDED: GREY}
-COLUMNS = 3
+FAR = 1e9
+"""Stands for a bound that there is not."""
 
 
-def contrasts(found: Sequence[Finding], caption: str) -> bytes:
+def contrasts(findings: Sequence[Finding], caption: str) -> Picture:
     """Each part of the claim with its interval, and where it should lie."""
-    figure = Figure(figsize=(9, 1.9 + 0.55 * len(found)), layout="constrained")
-    panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
-    for axes, finding in zip(panels, found, strict=True):
-        mean, half = finding.interval.mean, np.nan_to_num(finding.interval.half)
-        low, high = np.clip([finding.contrast.low, finding.contrast.high], -1e9, 1e9)
-        reach = 1.15 * max(abs(mean) + half, *(abs(b) for b in (low, high) if abs(b) < 1e9), 1e-6)
-        axes.axvspan(low, high, color="C0", alpha=0.12, linewidth=0)
-        axes.axvline(0, color=GREY, linewidth=0.8)
-        style = {"fmt": "o", "markersize": 5, "capsize": 3, "color": COLOURS[finding.verdict]}
-        axes.errorbar(mean, 0, xerr=half, **style)
-        axes.set(xlim=(-reach, reach), ylim=(-1, 1))
-        axes.set_yticks([0], [finding.contrast.words], fontsize=9)
-        axes.tick_params(axis="x", labelsize=8)
+    figure = Figure(figsize=(9, 1.9 + 0.55 * len(findings)), layout="constrained")
+    rows = figure.subplots(len(findings), 1, squeeze=False)[:, 0]
+    for axes, finding in zip(rows, findings, strict=True):
+        _contrast(axes, finding)
     figure.suptitle("What the claim says: it should lie in the shaded part")
-    return as_png(
+    return picture(
+        "what the claim says, with intervals",
         figure,
         "Differences paired by seed, means and intervals that hold together at 95 % "
-        f"({100 * level(len(found)):.2f} % each): blue supported, red refuted, grey open. "
+        f"({100 * level(len(findings)):.2f} % each): blue supported, red refuted, grey open. "
         f"Each row has its own scale. {caption}",
     )
 
 
-def arms(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
+def _contrast(axes: Axes, finding: Finding) -> None:
+    mean, half = finding.interval.mean, np.nan_to_num(finding.interval.half)
+    low, high = np.clip([finding.contrast.low, finding.contrast.high], -FAR, FAR)
+    reach = 1.15 * max(abs(mean) + half, *(abs(b) for b in (low, high) if abs(b) < FAR), 1e-6)
+    axes.axvspan(low, high, color="C0", alpha=0.12, linewidth=0)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    points(axes, 0, finding.interval, flat=True, color=COLOURS[finding.verdict])
+    axes.set(xlim=(-reach, reach), ylim=(-1, 1))
+    axes.set_yticks([0], [finding.contrast.words], fontsize=9)
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def arms(design: Design, results: Mapping[str, Result], caption: str) -> Picture:
     """Test accuracy and loss of every arm, a panel a case."""
-    rows = sum(len(case.arms) for case in design.cases.values())
-    figure = Figure(figsize=(10, 1.8 + 0.26 * rows + 0.5 * len(results)), layout="constrained")
     heights = [len(case.arms) for case in design.cases.values()]
-    panels = figure.subplots(len(results), 2, squeeze=False, height_ratios=heights)
-    for pair, (title, result) in zip(panels, results.items(), strict=True):
+    size = (10, 1.8 + 0.26 * sum(heights) + 0.5 * len(results))
+    figure = Figure(figsize=size, layout="constrained")
+    pairs = figure.subplots(len(results), 2, squeeze=False, height_ratios=heights)
+    for pair, (title, result) in zip(pairs, results.items(), strict=True):
         names = list(design.cases[title].arms)
         for axes, measure in zip(pair, ("test accuracy", "test NLL"), strict=True):
-            found, places = interval(np.asarray(result.final[measure])), np.arange(len(names))
-            half = np.nan_to_num(found.half)
-            axes.errorbar(found.mean, places, xerr=half, fmt="o", markersize=4, capsize=2)
-            axes.axvline(found.mean[0], color=GREY, linewidth=0.8)
-            axes.set_yticks(places, names if axes is pair[0] else [], fontsize=8)
-            axes.set(ylim=(len(names) - 0.5, -0.5), title=title if axes is pair[0] else "")
-            axes.grid(alpha=0.25, axis="x")
-            axes.tick_params(axis="x", labelsize=8)
-    panels[-1, 0].set_xlabel("test accuracy (%)")
-    panels[-1, 1].set_xlabel("test NLL (nats)")
-    return as_png(
-        figure, f"Means over seeds and 95 % intervals; the line is the first arm. {caption}"
+            _arms(axes, result, measure, names if axes is pair[0] else [])
+        pair[0].set_title(title)
+    pairs[-1, 0].set_xlabel("test accuracy (%)")
+    pairs[-1, 1].set_xlabel("test NLL (nats)")
+    return picture(
+        "every arm's test accuracy and loss",
+        figure,
+        f"Means over seeds and 95 % intervals; the line is the first arm. {caption}",
     )
 
 
-def curves(design: Design, results: Mapping[str, Result], caption: str) -> bytes:
+def _arms(axes: Axes, result: Result, measure: str, names: Sequence[str]) -> None:
+    spread = interval(result.final[measure])
+    places = np.arange(len(spread.mean))
+    points(axes, places, spread, flat=True)
+    axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)
+    axes.set_yticks(places, names, fontsize=8)
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.tick_params(axis="x", labelsize=8)
+
+
+def curves(design: Design, results: Mapping[str, Result], caption: str) -> Picture:
     """Loss against epoch, a panel a case and a line an arm."""
-    columns = min(COLUMNS, len(results))
-    rows = -(-len(results) // columns)
-    figure = Figure(figsize=(max(6, 4 * columns), 3.2 * rows + 1.2), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes, (title, result) in zip(panels.flat, results.items(), strict=False):
+    columns = min(3, len(results))
+    figure, shown = panels(len(results), columns, max(4, 6 / columns), 3.2)
+    for axes, (title, result) in zip(shown, results.items(), strict=True):
+        test, train = (result.course(f"{part} NLL") for part in ("test", "train"))
         for index, name in enumerate(design.cases[title].arms):
-            test, train = (
-                [np.asarray(table[f"{half} NLL"])[:, index].mean() for table in result.history]
-                for half in ("test", "train")
-            )
-            (line,) = axes.plot(result.epochs, test, label=name, marker=".", markersize=3)
-            axes.plot(result.epochs, train, ":", color=line.get_color(), linewidth=1)
+            style = {"label": name, "marker": ".", "markersize": 3}
+            curve(axes, result.epochs, test[:, index], train[:, index], **style)
         axes.set(title=title, yscale="log", xlabel="epoch")
         axes.legend(fontsize=6, ncols=2)
-        axes.grid(alpha=0.25)
-    for axes in panels.flat[len(results) :]:
-        axes.set_axis_off()
     figure.supylabel("NLL (nats)")
-    return as_png(
-        figure, f"Loss without dropout: test solid, train dotted, means over seeds. {caption}"
+    return picture(
+        "learning curves",
+        figure,
+        f"Loss without dropout: test solid, train dotted, means over seeds. {caption}",
     )

@@ -1,32 +1,49 @@
 """From the cases of a design to tasks, and from histories to every measure of seeds and arms."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.studies.design import Case, Design, Measured
-from experiments.studies.settings import Settings
+from experiments.studies.design import Case, Design, Measured, Protocol
 from experiments.training import memory, recipe
 from experiments.training.chunks import Layout
 from experiments.training.sweep import Block, Histories, Task
-from experiments.training.task import Plan, Problem
+from experiments.training.task import Metrics, Plan, Problem
+
+Cut = Mapping[str, Layout] | int | None
+"""How work is cut up: each case as it was, in chunks of a size, or as memory has it."""
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True)
+class Result:
     """Of a case: after which epochs it was measured, and what then."""
 
     epochs: list[int]
+    metrics: list[Metrics]
     history: list[Measured]
     final: Measured
 
+    def course(self, measure: str) -> np.ndarray:
+        """Means over seeds: epochs by arms."""
+        return np.stack([np.asarray(table[measure]).mean(0) for table in self.history])
 
-def tasks(
-    design: Design, settings: Settings, layouts: Mapping[str, Layout] | None = None
-) -> dict[str, Task]:
-    """What is compiled for each case; cut up as memory has it, or as it was."""
-    cuts = layouts or {}
-    return {title: _task(case, settings, cuts.get(title)) for title, case in design.cases.items()}
+
+def tasks(design: Design, protocol: Protocol, cut: Cut = None) -> dict[str, Task]:
+    """What is compiled for each case."""
+    cuts = cut if isinstance(cut, Mapping) else dict.fromkeys(design.cases, cut)
+    return {title: task(case, protocol, cuts.get(title)) for title, case in design.cases.items()}
+
+
+def task(case: Case, protocol: Protocol, cut: Layout | int | None = None) -> Task:
+    """What is compiled for one."""
+    given = {"held_out": 0, **case.plan}
+    images = len(case.data.y_train) - given["held_out"]
+    batch = min(protocol.batch_size, images)
+    plan = Plan(case.architecture, batch, images // batch, protocol.epochs, **given)
+    recipes = recipe.stack(case.recipes(learning_rate=protocol.learning_rate))
+    layout = memory.fitted(plan, protocol.seeds, len(case.arms), cut)
+    return Task(plan, Problem(case.data, np.array(protocol.seed, np.uint32)), recipes, layout)
 
 
 def results(design: Design, tasks: Mapping[str, Task], histories: Histories) -> dict[str, Result]:
@@ -37,22 +54,13 @@ def results(design: Design, tasks: Mapping[str, Task], histories: Histories) -> 
     }
 
 
-def _task(case: Case, settings: Settings, cut: Layout | None = None) -> Task:
-    given = {"held_out": 0, **case.plan}
-    images = len(case.data.y_train) - given["held_out"]
-    batch = min(settings.batch_size, images)
-    plan = Plan(case.architecture, batch, images // batch, settings.epochs, **given)
-    recipes = recipe.stack(case.recipes(learning_rate=settings.learning_rate))
-    layout = memory.fitted(plan, settings.seeds, len(case.arms), cut or settings.chunk)
-    return Task(plan, Problem(case.data, np.array(settings.seed, np.uint32)), recipes, layout)
-
-
 def _result(case: Case, task: Task, blocks: list[Block]) -> Result:
-    ends, history = task.plan.ends, [_table(block) for block in blocks]
-    return Result(ends, history, {**history[-1], **case.derive(ends, history)})
+    ends, history = task.plan.ends, [_measured(block) for block in blocks]
+    final = {**history[-1], **case.derive(ends, history)}
+    return Result(ends, [block.metrics for block in blocks], history, final)
 
 
-def _table(block: Block) -> Measured:
+def _measured(block: Block) -> Measured:
     """Accuracies in %, for everything below is in points."""
     train, test = (100 * np.asarray(values) for values in block.metrics[::2])
     return {

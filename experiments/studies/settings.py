@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from experiments.errors import expect
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
+from experiments.studies.design import Protocol
 
 OF_THE_RUN = ("output", "overwrite", "checkpoint_every")
 """Where it goes, and how it is kept, has no part in what comes out."""
@@ -34,14 +35,8 @@ class Common:
 
     def __post_init__(self) -> None:
         """Checks the numbers that all have."""
-        self.expect_least(1, "seeds")
+        expect_least(self, 1, "seeds")
         expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
-
-    def expect_least(self, least: int, *names: str, fix: str = "") -> None:
-        """Refuses smaller numbers; none at all is fine."""
-        for name in names:
-            value = getattr(self, name)
-            expect(value is None or value >= least, f"{flag(name)} of {least} or more", value, fix)
 
     @property
     def anywhere(self) -> Self:
@@ -84,12 +79,24 @@ class Settings(Common):
     def __post_init__(self) -> None:
         """Checks the numbers; the data set is checked on loading."""
         super().__post_init__()
-        self.expect_least(1, "train_size", "test_size", "epochs", "batch_size", "chunk")
+        expect_least(self, 1, "train_size", "test_size", "epochs", "batch_size", "chunk")
         expect(0 < self.learning_rate < 1e3, "a --learning-rate above 0", self.learning_rate)
         check_seconds(self.checkpoint_every)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {size} training examples"
         expect(self.batch_size <= size, most, self.batch_size, fix)
+
+    @property
+    def protocol(self) -> Protocol:
+        """What is common to all that is trained."""
+        return Protocol(*(getattr(self.used, name) for name in Protocol._fields))
+
+
+def expect_least(settings: Any, least: int, *names: str, fix: str = "") -> None:
+    """Refuses smaller numbers; none at all is fine."""
+    for name in names:
+        value = getattr(settings, name)
+        expect(value is None or value >= least, f"{flag(name)} of {least} or more", value, fix)
 
 
 def flag(name: str) -> str:

@@ -4,6 +4,7 @@ They may belong to several processes, perhaps on several machines, which JAX con
 prints and writes.
 """
 
+import math
 import os
 import sys
 import time
@@ -47,22 +48,27 @@ def warn(message: str) -> None:
     say(f"warning: {message}", sys.stderr)
 
 
-def mesh() -> Mesh:
-    """All devices, those of other processes among them."""
-    return Mesh(np.array(jax.devices()), "rows")
+def mesh(rows: int = 0) -> Mesh:
+    """All devices, those of other processes among them; or so many as share rows out evenly."""
+    used = math.gcd(rows, jax.device_count())  # of 0 rows: all
+    return Mesh(np.array(jax.devices()[:used]), "rows")
 
 
-def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any) -> T:
+def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any, vmapped: bool = False) -> T:
     """Maps a function of what is shared and of one row, on all devices.
 
     On a CPU each core is a device, for XLA multiplies small matrices on one core alone.
     """
 
-    def one_by_one(shared: Any, leaves: Any) -> T:
-        return lax.map(lambda leaves: of_row(shared, *leaves), leaves)
+    def of_share(shared: Any, leaves: Any) -> T:
+        def one(leaves: Any) -> T:
+            return of_row(shared, *leaves)
 
+        return jax.vmap(one)(leaves) if vmapped else lax.map(one, leaves)
+
+    rows = len(jax.tree.leaves(leaves)[0])
     specs = {"in_specs": (ALL, ROWS), "out_specs": ROWS}
-    return jax.shard_map(one_by_one, mesh=mesh(), check_vma=False, **specs)(shared, leaves)
+    return jax.shard_map(of_share, mesh=mesh(rows), check_vma=False, **specs)(shared, leaves)
 
 
 def over_devices(tree: T) -> T:

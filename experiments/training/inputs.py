@@ -4,7 +4,6 @@ Drawn for every seed, of the first epoch; masks of its first step, at every rate
 keep mask of its shape, where sites of one draw count once, and of a loop only its first step.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, Key, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from experiments.models import Drop
 from experiments.training import keys
@@ -39,34 +38,6 @@ def of_task(task: Task) -> Inputs:
     plan, (data, seed), rates = task.plan, task.problem, np.unique(task.recipes.rates)
     drawn = digests(plan, len(data.y_train), np.asarray(seed), task.layout.seeds, rates)
     return Inputs(digest(*map(np.asarray, data)), **drawn)
-
-
-def of_networks(
-    data: Iterable[Any],
-    keys: Key[Array, " networks"],
-    images: int,
-    batch: int,
-    widths: Sequence[int],
-) -> Inputs:
-    """The same of networks that split their key in three: for weights, batches and masks.
-
-    The masks are those of layers of these widths, at rate 0.5.
-    """
-
-    def of_network(key: Key[Array, ""]) -> dict[str, Array]:
-        _, batches, masks = jax.random.split(key, 3)
-        step = jax.random.fold_in(jax.random.fold_in(masks, 0), 0)
-        drawn = [
-            fingerprint(keep_mask(jax.random.fold_in(step, layer), 0.5, (batch, width)))
-            for layer, width in enumerate(widths)
-        ]
-        order = jax.random.permutation(jax.random.fold_in(batches, 0), images)
-        known = jax.random.key_data(key), fingerprint(order.astype(jnp.int32)), jnp.stack(drawn)
-        return dict(zip(("keys", "batches", "masks"), known, strict=True))
-
-    drawn = jax.jit(lambda keys: lax.map(of_network, keys))(keys)
-    found = {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
-    return Inputs(digest(*map(np.asarray, data)), **found)
 
 
 def digests(

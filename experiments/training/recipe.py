@@ -72,14 +72,6 @@ def stack(recipes: Sequence[Recipe]) -> Recipe:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *recipes)
 
 
-def with_rates(rates: Float[np.ndarray, "arms sites"], **numbers: float) -> Recipe:
-    """Arms that differ in their rates alone."""
-    fields = {
-        name: np.full(len(rates), value, np.float32) for name, value in (DEFAULTS | numbers).items()
-    }
-    return Recipe(np.asarray(rates, np.float32), **fields)
-
-
 def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
     """AdamW."""
     return optax.adamw(schedule(recipe, steps), weight_decay=jnp.asarray(recipe.weight_decay))

@@ -35,7 +35,7 @@ def import_graph(package: Path) -> Graph:
 
 
 def _module_name(package: Path, file: Path) -> str:
-    parts = ["jaxdrop", *file.relative_to(package).with_suffix("").parts]
+    parts = [package.name, *file.relative_to(package).with_suffix("").parts]
     return ".".join(parts).removesuffix(".__init__")
 
 
@@ -67,7 +67,8 @@ def _is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
 
 def _resolve(imported: str, files: dict[str, Path]) -> str:
     """The module that is loaded for an imported name, which may be a thing inside it."""
-    while imported not in files and imported.startswith("jaxdrop."):
+    root = min(files)
+    while imported not in files and imported.startswith(f"{root}."):
         imported = imported.rpartition(".")[0]
     return imported
 

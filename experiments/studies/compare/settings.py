@@ -1,4 +1,4 @@
-"""What a comparison is asked to do: frozen dataclasses that check themselves.
+"""What a comparison is asked to do.
 
 The default protocol is one where dropout can show an effect in either direction. 500 of the 1,797
 images are few enough for a 64-256-128-10 network to learn by heart: without dropout it fits them
@@ -10,11 +10,25 @@ high rate is not judged by its slowness. With 1,000 images and 30 epochs every r
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from experiments.errors import expect
 from experiments.models import Activation
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
-from experiments.studies.compare.placements import PLACEMENTS, Placement
+from experiments.studies.design import Protocol
+from experiments.studies.settings import expect_least
+
+Placement = Literal[
+    "none",
+    "input",
+    "first-hidden",
+    "last-hidden",
+    "before-activation",
+    "after-activation",
+    "input-and-hidden",
+    "logits",
+]
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 
 
 @dataclass(frozen=True)
@@ -30,11 +44,6 @@ class Data:
     test_size: int = 2000
     """Test images at most: a fixed choice too. All that are left, where they are fewer."""
 
-    def __post_init__(self) -> None:
-        """Checks the sizes; whether the data set has as many is checked on loading."""
-        _expect_positive("--train-size", self.train_size)
-        _expect_positive("--test-size", self.test_size)
-
 
 @dataclass(frozen=True)
 class Network:
@@ -44,17 +53,6 @@ class Network:
     """Units of each hidden layer."""
     activation: Activation = "relu"
     """Activation of the hidden layers."""
-
-    def __post_init__(self) -> None:
-        """Checks the widths."""
-        expect(
-            len(self.widths) > 0,
-            "at least one hidden layer in --widths",
-            "nothing",
-            "Try --widths 256 128.",
-        )
-        for width in self.widths:
-            _expect_positive("--widths", width)
 
 
 @dataclass(frozen=True)
@@ -70,14 +68,6 @@ class Training:
     weight_decay: float = 1e-4
     """Weight decay, applied apart from the gradient."""
 
-    def __post_init__(self) -> None:
-        """Checks the numbers."""
-        _expect_positive("--epochs", self.epochs)
-        _expect_positive("--batch-size", self.batch_size)
-        rate, decay = self.learning_rate, self.weight_decay
-        expect(0 < rate < math.inf, "a --learning-rate above 0", rate, "Try 0.003.")
-        expect(0 <= decay < math.inf, "a --weight-decay of 0 or more", decay, "0 turns it off.")
-
 
 @dataclass(frozen=True)
 class Arms:
@@ -91,21 +81,6 @@ class Arms:
     """Repetitions. The arms of one seed share initial weights, batches and masks."""
     seed: int = 0
     """Where all randomness comes from."""
-
-    def __post_init__(self) -> None:
-        """Checks the rates and the seeds."""
-        dropping = [placement for placement in self.placements if placement != "none"]
-        expect(len(dropping) > 0, "a placement in --placements besides none", self.placements)
-        expect(len(self.rates) > 0, "at least one rate in --rates", "nothing", "Try --rates 0.5.")
-        for rate in self.rates:
-            expect(
-                0 <= rate <= 1,
-                "--rates in [0, 1]",
-                rate,
-                "A rate is the probability to drop: to keep nine in ten, pass 0.1.",
-            )
-        _expect_positive("--seeds", self.seeds)
-        expect(0 <= self.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.seed)
 
 
 @dataclass(frozen=True)
@@ -124,7 +99,7 @@ class Folder:
     def __post_init__(self) -> None:
         """Checks the numbers."""
         check_seconds(self.checkpoint_every)
-        expect(self.chunk is None or self.chunk >= 1, "--chunk of 1 or more", self.chunk)
+        expect_least(self, 1, "chunk")
 
 
 @dataclass(frozen=True)
@@ -137,15 +112,38 @@ class Compare:
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
-        """Checks what takes two settings to see."""
+        """Checks the numbers; whether the data set has as many images, loading it tells."""
+        self._check_arms()
+        self._check_training()
+        widths, fix = self.network.widths, "Try --widths 256 128."
+        expect(len(widths) > 0, "at least one hidden layer in --widths", "nothing", fix)
+        for width in widths:
+            expect(width >= 1, "--widths of 1 or more", width)
+
+    def _check_arms(self) -> None:
+        placements, rates = self.arms.placements, self.arms.rates
+        some = len({*placements} - {"none"}) > 0
+        expect(some, "a placement in --placements besides none", placements)
+        expect(len(rates) > 0, "at least one rate in --rates", "nothing", "Try --rates 0.5.")
+        fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+        for rate in rates:
+            expect(0 <= rate <= 1, "--rates in [0, 1]", rate, fix)
+        expect_least(self.arms, 1, "seeds")
+        expect(0 <= self.arms.seed < 2**32, "a --seed from 0 to 2**32 - 1", self.arms.seed)
+
+    def _check_training(self) -> None:
+        expect_least(self.data, 1, "train_size", "test_size")
+        expect_least(self.training, 1, "epochs", "batch_size")
+        rate, decay = self.training.learning_rate, self.training.weight_decay
+        expect(0 < rate < math.inf, "a --learning-rate above 0", rate, "Try 0.003.")
+        expect(0 <= decay < math.inf, "a --weight-decay of 0 or more", decay, "0 turns it off.")
         batch, images = self.training.batch_size, self.data.train_size
-        expect(
-            batch <= images,
-            f"a --batch-size of at most the {images} training images",
-            batch,
-            "Make it smaller, or raise --train-size.",
-        )
+        most = f"a --batch-size of at most the {images} training images"
+        expect(batch <= images, most, batch, "Make it smaller, or raise --train-size.")
 
-
-def _expect_positive(flag: str, value: int) -> None:
-    expect(value >= 1, f"{flag} of 1 or more", value)
+    @property
+    def protocol(self) -> Protocol:
+        """What is common to all that is trained."""
+        training, arms = self.training, self.arms
+        numbers = (training.epochs, training.batch_size, training.learning_rate)
+        return Protocol(*numbers, arms.seeds, arms.seed)

@@ -1,117 +1,87 @@
-"""A comparison in words and numbers: the table on the screen, the rows of `results.csv`."""
+"""The tables of a comparison: all arms on the screen and the page, all numbers for programs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
-from experiments.data.images import Dataset
-from experiments.report.files import as_csv
-from experiments.report.intervals import Interval
-from experiments.studies.compare.placements import Arm
-from experiments.studies.compare.settings import Compare
-from experiments.studies.compare.summary import Summary
+from experiments.report.intervals import Interval, interval
+from experiments.report.table import Cell, Table
+from experiments.studies.compare.design import Point
+from experiments.studies.design import Measured
+from experiments.studies.results import Result
 from experiments.training.task import Metrics
 
+HEADER = ("placement", "rate", "test acc. %", "gap", "test NLL", "vs. none")
+NUMBERS = ("placement", "rate", "seed", *Metrics._fields)
 
-def describe(config: Compare, data: Dataset) -> str:
-    """What was run, for the table and the figures alike."""
-    sizes = "-".join(map(str, [data.inputs, *config.network.widths, data.classes]))
-    training = config.training
+
+class Summary(NamedTuple):
+    """What came out for one arm; accuracies, gap and difference in percentage points."""
+
+    point: Point
+    accuracy: Interval
+    gap: Interval
+    nll: Interval
+    difference: Interval
+
+
+def summarise(points: Sequence[Point], final: Measured) -> list[Summary]:
+    """A summary of each arm, best test accuracy first; the first arm is the reference.
+
+    The arms of a seed share weights, batches and masks, so differences are taken seed by seed:
+    what the seeds have in common drops out, and the interval gets narrower.
+    """
+    test, gap = final["test accuracy"], final["train accuracy"] - final["test accuracy"]
+    measures = (test, gap, final["test NLL"], test - test[:, :1])
+    summaries = [
+        Summary(point, *(interval(values[:, arm]) for values in measures))
+        for arm, point in enumerate(points)
+    ]
+    return sorted(summaries, key=lambda summary: -summary.accuracy.mean)
+
+
+def every(summaries: Sequence[Summary], note: str) -> Table:
+    """All arms, best first; from one seed none is the best."""
+    top, settled = summaries[0].accuracy.mean, not np.isnan(summaries[0].accuracy.half)
+    best = [n for n, summary in enumerate(summaries) if settled and summary.accuracy.mean == top]
+    return Table("All arms, best first", HEADER, list(map(_row, summaries)), note, best)
+
+
+def _row(summary: Summary) -> tuple[Cell | str, ...]:
+    (placement, rate), accuracy, gap, nll, difference = summary
+    none = placement == "none"
     return (
-        f"{config.data.dataset}: {len(data.y_train):,} training and {len(data.y_test):,} test "
-        f"images (one fixed split). Network {sizes}, {config.network.activation}; "
-        f"{training.epochs} epochs of adamw, batches of {training.batch_size}, learning rate "
-        f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
-        f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
+        placement,
+        Cell("–" if none else f"{rate:g}", rate),
+        Cell(accuracy.text(), float(accuracy.mean)),
+        Cell(f"{gap.mean:.2f}", float(gap.mean)),
+        Cell(nll.text(".3f"), float(nll.mean)),
+        Cell("–" if none else difference.text(sign="+"), float(difference.mean)),
     )
 
 
-def table(summaries: Sequence[Summary], seeds: int) -> Table:
-    """All arms, best first; every arm that reaches the best accuracy is marked."""
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title="Where should dropout stand?")
-    grid.add_column("  placement", no_wrap=True)
-    for column in ("rate", "test acc. %", "gap", "test NLL", "vs. none"):
-        grid.add_column(column, justify="right", no_wrap=True)
-    best = summaries[0].accuracy.mean
-    for summary in summaries:
-        tops = summary.accuracy.mean == best and seeds > 1
-        mark, style = ("★ ", "bold green") if tops else ("  ", "")
-        grid.add_row(mark + summary.arm.placement, *cells(summary), style=style)
-    return grid
+def starred(table: Table, title: str) -> Table:
+    """The same with a star before the best."""
+    stars = ("★" if number in table.best else " " for number in range(len(table.rows)))
+    rows = [(f"{star} {row[0]}", *row[1:]) for star, row in zip(stars, table.rows, strict=True)]
+    return replace(table, title=title, header=("  placement", *HEADER[1:]), rows=rows)
 
 
-def cells(summary: Summary) -> list[str]:
-    """What the table says of an arm, after its placement."""
-    arm, accuracy, gap, nll, difference = summary
-    if arm.placement == "none":
-        return ["–", _show(accuracy), f"{gap.mean:.2f}", _show(nll, 3), "–"]
-    against = _show(difference, sign="+")
-    return [f"{arm.rate:g}", _show(accuracy), f"{gap.mean:.2f}", _show(nll, 3), against]
-
-
-def _show(interval: Interval, digits: int = 2, sign: str = "") -> str:
-    half = "n/a" if np.isnan(interval.half) else f"{interval.half:.{digits}f}"
-    return f"{interval.mean:{sign}.{digits}f} ± {half}"
-
-
-def legend(seeds: int) -> str:
-    """How to read the table."""
-    if seeds < 2:
-        return "One seed: no interval can be given (n/a), and nothing is concluded. Try --seeds 8."
-    return (
-        f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval (Student's t). "
-        "Accuracies are in %, gap (train minus test) and difference in percentage "
-        "points, NLL (negative log-likelihood) in nats an image. «vs. none» is paired: the arms of "
-        "a seed share initial weights, batches and masks, and seeds differ in all three."
-    )
-
-
-def verdict(summaries: Sequence[Summary], seeds: int) -> str:
-    """What follows from the table, and no more."""
-    if seeds < 2:
-        return "No conclusion from one seed."
-    best = summaries[0]
-    if best.arm.placement == "none":
-        return "Best: no dropout. No placement at any of these rates had a higher mean."
-    decided = best.difference.excludes_zero
-    settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
-    return (
-        f"Best: {best.arm.placement} at rate {best.arm.rate:g}, "
-        f"{_show(best.difference, sign='+')} points against none ({settled}). It was picked as the "
-        f"best of {len(summaries) - 1}, so expect a little less of it on other seeds."
-    )
-
-
-def twins(arms: Sequence[Arm], final: Metrics) -> str:
-    """Whether dropping before and after the activation came out the same, in every metric."""
-    values = np.stack(final)
-    before, after = (
-        [index for index, arm in enumerate(arms) if arm.placement == placement]
-        for placement in ("before-activation", "after-activation")
-    )
-    if not (before and after):
-        return ""
-    if np.array_equal(values[..., before], values[..., after]):
-        return "Before and after the activation are identical, to the last bit of every metric."
-    spread = 100 * abs(values[2][..., before] - values[2][..., after]).max()
-    return f"Before and after the activation differ, by up to {spread:.2f} points in one seed."
-
-
-def results_csv(arms: Sequence[Arm], final: Metrics) -> bytes:
+def per_seed(points: Sequence[Point], result: Result) -> Table:
     """A row for each arm and seed, with all digits that float32 has."""
-    return as_csv(["placement", "rate", "seed", *Metrics._fields], _rows(arms, final))
+    return Table("", NUMBERS, list(_rows(points, result.metrics[-1])))
 
 
-def history_csv(arms: Sequence[Arm], epochs: Sequence[int], history: Sequence[Metrics]) -> bytes:
+def per_epoch(points: Sequence[Point], result: Result) -> Table:
     """The same at the end of each block."""
-    blocks = zip(epochs, history, strict=True)
-    rows = ([epoch, *row] for epoch, metrics in blocks for row in _rows(arms, metrics))
-    return as_csv(["epoch", "placement", "rate", "seed", *Metrics._fields], rows)
+    blocks = zip(result.epochs, result.metrics, strict=True)
+    rows = [(epoch, *row) for epoch, metrics in blocks for row in _rows(points, metrics)]
+    return Table("", ("epoch", *NUMBERS), rows)
 
 
-def _rows(arms: Sequence[Arm], metrics: Metrics) -> Iterator[list[object]]:
-    for index, arm in enumerate(arms):
-        for seed, row in enumerate(np.stack(metrics, -1)[:, index]):
-            yield [*arm, seed, *map(str, row)]
+def _rows(points: Sequence[Point], metrics: Metrics) -> Iterator[tuple[object, ...]]:
+    for arm, point in enumerate(points):
+        for seed, row in enumerate(np.stack(metrics, -1)[:, arm]):
+            yield *point, seed, *row

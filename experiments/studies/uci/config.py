@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from experiments.errors import expect
 from experiments.runs.folder import plain
-from experiments.studies.settings import Common, flag
+from experiments.studies.settings import Common, expect_least, flag
 from experiments.studies.uci.arms import Arm
 from experiments.studies.uci.protocol import (
     ALL,
@@ -61,7 +61,7 @@ class Uci(Common):
             value = getattr(self, name)
             expect(value is None or 1 <= value <= most, f"{flag(name)} of 1 to {most:,}", value)
         super().__post_init__()
-        self.expect_least(2, "samples")
+        expect_least(self, 2, "samples")
         expect(len(self.sets) > 0, "a set in --sets", "nothing")
         for name in self.sets:
             expect(plain(name), "names of folders in --data-dir as --sets", repr(name))

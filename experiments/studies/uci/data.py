@@ -1,4 +1,4 @@
-"""A regression set in a folder of text files, with its splits and what was published on each."""
+"""A regression set in a folder of text files, with its splits."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,13 +20,6 @@ class Splits(NamedTuple):
     scale: Float64[np.ndarray, "splits 1"]
 
 
-class Published(NamedTuple):
-    """One number for each split."""
-
-    rmse: Float64[np.ndarray, " splits"]
-    log_likelihood: Float64[np.ndarray, " splits"]
-
-
 def load(folder: Path) -> Splits:
     """Reads `data.txt`, which columns are features and target, and the rows of each split."""
     table = numbers(folder / "data.txt", 2)
@@ -36,38 +29,25 @@ def load(folder: Path) -> Splits:
     count = range(sum(1 for _ in folder.glob("index_train_*.txt")))
     expect(len(count) > 0, f"index_train_0.txt and so on in {folder}", "none")
     splits = [_split(folder, index, x, y) for index in count]
-    sizes = [tuple(len(part) for part in split) for split in splits]
+    sizes = [tuple(map(len, split)) for split in splits]
     for index, size in enumerate(sizes):
         expect(size == sizes[0], f"split {index} in {folder} to be as large as split 0", "another")
     return Splits(*map(np.stack, zip(*splits, strict=True)))
 
 
 def _split(folder: Path, number: int, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-    train, test = (
-        _indices(folder / f"index_{part}_{number}.txt", len(y)) for part in ("train", "test")
-    )
+    files = (folder / f"index_{half}_{number}.txt" for half in ("train", "test"))
+    train, test = (_indices(file, len(y)) for file in files)
     (x_mean, x_scale), (mean, scale) = _normaliser(x[train]), _normaliser(y[train])
     of_train, of_test = ((x[rows] - x_mean) / x_scale for rows in (train, test))
-    target = (y[train] - mean) / scale
-    parts = [part.astype(np.float32) for part in (of_train, target, of_test)]
-    return (*parts, y[test], mean[None], scale[None])
+    seen = (of_train, (y[train] - mean) / scale, of_test)
+    return (*(array.astype(np.float32) for array in seen), y[test], mean[None], scale[None])
 
 
 def _normaliser(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and population standard deviation; what never varies is left as it is."""
     scale = np.asarray(values.std(0))
     return np.asarray(values.mean(0)), np.where(scale == 0, 1, scale)
-
-
-def published(folder: Path, prefix: str, splits: int) -> Published | None:
-    """The published result of each split, if the folder has it."""
-    files = [folder / "published" / f"{prefix}.test_{name}.txt" for name in ("MC_rmse", "ll")]
-    if not all(file.exists() for file in files):
-        return None
-    columns = [numbers(file, 1) for file in files]
-    for file, column in zip(files, columns, strict=True):
-        expect(len(column) == splits, f"{splits} numbers in {file}, one a split", len(column))
-    return Published(*columns)
 
 
 def numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:

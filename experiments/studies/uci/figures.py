@@ -1,40 +1,34 @@
 """The figures: ours against published, and how many samples a likelihood needs."""
 
-from collections.abc import Mapping
-
 from matplotlib.figure import Figure
 
-from experiments.report.figures import as_png
-from experiments.studies.uci.data import Published
-from experiments.studies.uci.score import Result
+from experiments.report.figures import as_png, panels
+from experiments.studies.uci.published import MEASURES, Sets
 
 
-def against_published(
-    results: Mapping[str, Result], published: Mapping[str, Published | None], caption: str
-) -> bytes:
+def against_published(sets: Sets, caption: str) -> bytes:
     """Each split as a point; on the line nothing differs."""
-    figure = Figure(figsize=(3.2 * len(results) + 1, 7.5), layout="constrained")
-    grid = figure.subplots(2, len(results), squeeze=False)
-    for column, (name, result) in enumerate(results.items()):
-        ours = result.rmse.mean(1), result.log_likelihood[-1].mean(1)
-        for axes, mine, which in zip(grid[:, column], ours, (0, 1), strict=True):
-            theirs = published[name]
-            if theirs is not None:
-                axes.plot(theirs[which], mine, "o", markersize=4)
-                axes.axline((theirs[which].mean(),) * 2, slope=1, color="0.5", linewidth=1)
-            axes.set(title=f"{name}: {('RMSE', 'log-likelihood')[which]}", xlabel="published")
+    figure = Figure(figsize=(3.2 * len(sets) + 1, 7.5), layout="constrained")
+    grid = figure.subplots(2, len(sets), squeeze=False)
+    for column, (name, (published, ours, _)) in enumerate(sets.items()):
+        for row, (measure, mine) in enumerate(zip(MEASURES, ours.of_splits, strict=True)):
+            axes = grid[row, column]
+            if published is not None:
+                theirs = published[row]
+                axes.plot(theirs, mine, "o", markersize=4)
+                axes.axline((theirs.mean(),) * 2, slope=1, color="0.5", linewidth=1)
+            axes.set(title=f"{name}: {measure}", xlabel="published")
     grid[0, 0].set_ylabel("ours")
     grid[1, 0].set_ylabel("ours")
     return as_png(figure, f"{caption} A point for each split, seeds averaged.")
 
 
-def likelihood_by_samples(results: Mapping[str, Result], caption: str) -> bytes:
+def likelihood_by_samples(sets: Sets, caption: str) -> bytes:
     """How many samples the log-likelihood needs."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for name, result in results.items():
-        means = result.log_likelihood.mean((1, 2))
-        axes.plot(result.samples, means - means[-1], "o-", markersize=3, label=name)
+    figure, (axes,) = panels(1, 1, 8, 3.8)
+    for name, (_, ours, _) in sets.items():
+        means = ours.log_likelihood.mean((1, 2))
+        axes.plot(ours.samples, means - means[-1], "o-", markersize=3, label=name)
     axes.set(xlabel="samples", ylabel="test log-likelihood, less that of all samples")
     axes.legend()
     return as_png(figure, f"{caption} Means over splits and seeds.")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from experiments.errors import expect
-from experiments.studies.settings import Common
+from experiments.studies.settings import Common, expect_least
 
 MOST = 10_000
 
@@ -37,7 +37,7 @@ class Uncertainty(Common):
     def __post_init__(self) -> None:
         """Checks the numbers; the size of the training set is checked with the data."""
         fix = "One seed has no interval, and one member or sample nothing to average."
-        self.expect_least(2, "seeds", "members", "samples", fix=fix)
+        expect_least(self, 2, "seeds", "members", "samples", fix=fix)
         super().__post_init__()
         networks, fix = self.seeds * self.members, "Lower --seeds or --members."
         expect(networks <= MOST, f"at most {MOST:,} networks", f"{networks:,}", fix)

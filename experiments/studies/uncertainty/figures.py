@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from scipy.special import entr
 
-from experiments.report.figures import GREY, as_png
+from experiments.report.figures import GREY, as_png, panels
 from experiments.report.intervals import interval
-from experiments.studies.uncertainty.claim import PRIMARY, TITLES, ByArm
-from experiments.studies.uncertainty.measure import ARMS, Passes
+from experiments.studies.uncertainty.claim import PRIMARY
+from experiments.studies.uncertainty.measure import ARMS, TITLES, ByArm, Passes
 from experiments.studies.uncertainty.regression import GRID, Curves
 from jaxdrop import montecarlo
 
@@ -25,12 +24,12 @@ Seeds = Sequence[Mapping[str, Passes]]  # of each seed and arm the mean over pas
 
 def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
     """Accuracy against confidence: below the diagonal a network is too sure."""
-    figure = Figure(figsize=(11, 5.6), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2, sharey=True), SETS[:2], strict=True):
+    figure, both = panels(2, 2, 5.5, 4.4, sharey=True)
+    for axes, name in zip(both, SETS, strict=False):
         axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
         for arm in ARMS:
-            _reliability(axes, arm, np.concatenate([getattr(s[arm], name)[0] for s in seeds]),
-                         np.tile(labels, len(seeds)))  # fmt: skip
+            pooled = np.concatenate([getattr(seed[arm], name)[0] for seed in seeds])
+            _reliability(axes, arm, pooled, np.tile(labels, len(seeds)))
         axes.set(title=f"{name} digits", xlabel="confidence", xlim=(0, 1.02), ylim=(0, 1.02))
         axes.grid(alpha=0.25)
     figure.axes[0].set_ylabel("accuracy")
@@ -44,8 +43,8 @@ def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
 
 
 def _reliability(axes: Axes, arm: str, probabilities: np.ndarray, labels: np.ndarray) -> None:
-    found = montecarlo.reliability(probabilities, labels, bins=BINS)
-    confidence, accuracy, examples = (np.asarray(part) for part in found[:3])
+    bins = montecarlo.reliability(probabilities, labels, bins=BINS)
+    confidence, accuracy, examples = map(np.asarray, bins[:3])
     enough = examples >= 20
     x, y, share = confidence[enough], accuracy[enough], examples[enough] / len(labels)
     axes.plot(x, y, color=COLOURS[arm], label=arm)
@@ -54,51 +53,49 @@ def _reliability(axes: Axes, arm: str, probabilities: np.ndarray, labels: np.nda
 
 def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> bytes:
     """How unsure each arm is of what it knows and of what it does not."""
-    figure = Figure(figsize=(11, 7.5), layout="constrained")
-    grid = figure.subplots(2, 2)
-    for axes, arm in zip(grid.flat, ARMS, strict=False):
-        parts = [np.concatenate([getattr(s[arm], name)[0] for s in seeds]) for name in SETS]
-        _histograms(axes, [entr(part).sum(-1) for part in parts])
+    figure, grid = panels(4, 2, 5.5, 3.15)
+    for axes, arm in zip(grid, ARMS, strict=False):
+        _histograms(axes, [entr(one).sum(-1) for one in _pooled([seed[arm] for seed in seeds])])
         axes.set(title=f"{arm}: predictive entropy")
-    _histograms(grid[1, 1], [np.concatenate([getattr(s, name)[0] for s in information])
-                             for name in SETS])  # fmt: skip
-    grid[1, 1].set(title="MC dropout: mutual information")
-    grid[0, 0].legend()
+    _histograms(grid[-1], _pooled(information))
+    grid[-1].set(title="MC dropout: mutual information")
+    grid[0].legend()
     figure.supylabel("share of images (%)")
     return as_png(figure, f"In nats, all seeds pooled. {caption}")
 
 
+def _pooled(passes: Sequence[Passes]) -> list[np.ndarray]:
+    """Of each set the means of all seeds."""
+    return [np.concatenate(images, axis=1)[0] for images in zip(*passes, strict=True)]
+
+
 def _histograms(axes: Axes, values: Sequence[np.ndarray]) -> None:
-    edges = np.linspace(0, max(part.max() for part in values), 41)
-    for part, name, colour in zip(values, SETS, SET_COLOURS, strict=True):
-        weights = np.full(len(part), 100 / len(part))
-        style = {"histtype": "stepfilled", "alpha": 0.25, "color": colour}
-        axes.hist(part, edges, weights=weights, **style)
-        axes.hist(part, edges, weights=weights, histtype="step", color=colour, label=name)
+    edges = np.linspace(0, max(nats.max() for nats in values), 41)
+    for nats, name, colour in zip(values, SETS, SET_COLOURS, strict=True):
+        style = {"weights": np.full(len(nats), 100 / len(nats)), "color": colour}
+        axes.hist(nats, edges, histtype="stepfilled", alpha=0.25, **style)
+        axes.hist(nats, edges, histtype="step", label=name, **style)
     axes.set_yscale("log")
     axes.set(xlabel="nats")
 
 
 def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> bytes:
     """Accuracy on what is kept when the most unsure are left to somebody else."""
-    figure = Figure(figsize=(8, 5.6), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, 1, 8, 4.4)
+    lowest = 100.0
     for arm in ARMS:
-        found = [_rejection(seed[arm], np.tile(labels, 2)) for seed in seeds]
-        spread = interval(100 * np.stack([np.asarray(one.accuracy) for one in found]))
-        _band(axes, 100 * np.asarray(found[0].rejected), spread, arm)
+        curves = [_rejection(seed[arm], np.tile(labels, 2)) for seed in seeds]
+        spread = interval(100 * np.stack([np.asarray(curve.accuracy) for curve in curves]))
+        rejected = 100 * np.asarray(curves[0].rejected)
+        _band(axes, rejected, spread, arm)
+        lowest = min(lowest, spread.mean[rejected <= SHOWN].min())
     axes.set(xlabel="rejected (%)", ylabel="accuracy of what is kept (%)")
-    lowest = min(line.get_ydata()[x <= SHOWN].min() for line, x in _lines(axes))
     axes.set(title="Rejection by predictive entropy", xlim=(0, SHOWN), ylim=(lowest - 5, 100.5))
     axes.grid(alpha=0.25)
     axes.legend()
     return as_png(
         figure, f"Test and corrupted digits together; bands are 95 % intervals. {caption}"
     )
-
-
-def _lines(axes: Axes) -> list[tuple[Any, np.ndarray]]:
-    return [(line, np.asarray(line.get_xdata())) for line in axes.lines]
 
 
 def _rejection(passes: Passes, labels: np.ndarray) -> montecarlo.Rejection:
@@ -108,8 +105,8 @@ def _rejection(passes: Passes, labels: np.ndarray) -> montecarlo.Rejection:
 
 def samples(table: ByArm, caption: str) -> bytes:
     """The measures of the claim against the number of passes."""
-    figure = Figure(figsize=(11, 7.5), layout="constrained")
-    for axes, name in zip(figure.subplots(2, 2).flat, PRIMARY, strict=True):
+    figure, shown = panels(4, 2, 5.5, 3.15)
+    for axes, name in zip(shown, PRIMARY, strict=True):
         for arm in ARMS:
             _by_count(axes, table, arm, name)
         axes.set_xscale("log", base=2)
@@ -135,17 +132,16 @@ def _band(axes: Axes, x: Any, spread: Any, arm: str) -> None:
     axes.fill_between(x, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
 
 
-def regression(found: Curves, caption: str) -> bytes:
+def regression(curves: Curves, caption: str) -> bytes:
     """Functions as lines, and twice their standard deviation as a band."""
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, (arm, functions) in zip(panels, found.functions.items(), strict=True):
+    figure, both = panels(2, 2, 5.5, 3.6, sharex=True, sharey=True)
+    for axes, (arm, functions) in zip(both, curves.functions.items(), strict=True):
         mean, spread = functions.mean(0), functions.std(0)
         band = {"color": COLOURS[arm], "alpha": 0.25, "linewidth": 0}
         axes.fill_between(GRID, mean - 2 * spread, mean + 2 * spread, **band)
         axes.plot(GRID, functions[:16].T, color=COLOURS[arm], linewidth=0.4, alpha=0.7)
         axes.plot(GRID, mean, color=COLOURS[arm])
-        axes.plot(found.x, found.y, "k.", markersize=4)
+        axes.plot(curves.x, curves.y, "k.", markersize=4)
         axes.set(title=arm, xlabel="x")
     figure.axes[0].set_ylabel("y")
     return as_png(

@@ -10,28 +10,30 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import entr
 
+from experiments.models.layers import Layers
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.train import Params, predict
+from experiments.studies.uncertainty.network import predict
+from experiments.training.fit import sampling_key
 from jaxdrop import montecarlo
 
 ARMS: tuple[str, ...] = ("deterministic", "MC dropout", "ensemble")
 CHUNK = 16  # samples computed at once
-_SAMPLING = 0x5341_4D50  # "SAMP": keeps keys of samples apart from those of the training
-
-
-class Scores(NamedTuple):
-    """Of one arm on one seed. AUROC: uncertainty is the predictive entropy, everywhere."""
-
-    accuracy: float
-    nll: float
-    brier: float
-    ece: float
-    corrupted_accuracy: float
-    corrupted_nll: float
-    corrupted_ece: float
-    unseen_auroc: float
-    corrupted_auroc: float
-    wrong_auroc: float
+TITLES = {
+    "accuracy": "accuracy",
+    "nll": "NLL",
+    "brier": "Brier score",
+    "ece": "calibration error",
+    "corrupted_accuracy": "accuracy, corrupted",
+    "corrupted_nll": "NLL, corrupted",
+    "corrupted_ece": "calibration error, corrupted",
+    "unseen_auroc": "AUROC of unseen classes",
+    "corrupted_auroc": "AUROC of corrupted digits",
+    "wrong_auroc": "AUROC of mistakes",
+}
+"""Of the measures. AUROC: uncertainty is the predictive entropy, everywhere."""
+Scores = Mapping[str, float]
+ByArm = Mapping[tuple[str, int], Mapping[str, Float[np.ndarray, " seeds"]]]
+"""Of each arm after so many passes every measure."""
 
 
 class Passes(NamedTuple):
@@ -43,44 +45,46 @@ class Passes(NamedTuple):
 
     def first(self, count: int) -> "Passes":
         """What the first ones say together: their mean, as one pass."""
-        return Passes(*(part[:count].mean(0, keepdims=True) for part in self))
+        return Passes(*(images[:count].mean(0, keepdims=True) for images in self))
 
 
 def passes(
-    networks: Params, digits: Digits, rate: float, key: Key[Array, ""], samples: int
+    networks: Layers, digits: Digits, rate: float, key: Key[Array, ""], samples: int
 ) -> dict[str, Passes]:
     """The passes of each arm. All share their first network: only what is averaged differs."""
     x = jnp.concatenate([digits.x_test, digits.x_corrupted, digits.x_unseen])
+    traced, tests = jnp.float32(rate), len(digits.y_test)
     first = jax.tree.map(lambda leaf: leaf[0], networks)
-    key = jax.random.fold_in(key, _SAMPLING)
-    members = jax.vmap(_probabilities, (0, None, None))(networks, x, jnp.float32(rate))
-    drawn = _sampled(key, first, x, jnp.float32(rate), samples)
-    found = zip(ARMS, (members[:1], drawn, members), strict=True)
-    return {name: _parts(np.asarray(values), len(digits.y_test)) for name, values in found}
+    members = jax.vmap(_probabilities, (0, None, None))(networks, x, traced)
+    drawn = _sampled(sampling_key(key), first, x, traced, samples)
+    return {
+        arm: Passes(*np.split(np.asarray(values), [tests, 2 * tests], axis=1))
+        for arm, values in zip(ARMS, (members[:1], drawn, members), strict=True)
+    }
 
 
 @partial(jax.jit, static_argnames="samples")
 def _sampled(
-    key: Key[Array, ""], params: Params, x: Array, rate: Array, samples: int
+    key: Key[Array, ""], params: Layers, x: Array, rate: Array, samples: int
 ) -> Float[Array, "samples n classes"]:
     predict = partial(_probabilities, params, x, rate)
     return montecarlo.sample(key, predict, samples, chunk=min(CHUNK, samples))
 
 
 def _probabilities(
-    params: Params, x: Array, rate: Array, key: Key[Array, ""] | None = None
+    params: Layers, x: Array, rate: Array, key: Key[Array, ""] | None = None
 ) -> Float[Array, "n classes"]:
     return jax.nn.softmax(predict(params, x, rate, key))
 
 
-def _parts(values: np.ndarray, tests: int) -> Passes:
-    return Passes(*np.split(values, [tests, 2 * tests], axis=1))
-
-
 def information(passes: Passes) -> Passes:
     """The mutual information of each image: how far the passes disagree."""
-    found = (montecarlo.classification(part).mutual_information for part in passes)
-    return Passes(*(np.asarray(part)[None] for part in found))
+    return Passes(
+        *(
+            np.asarray(montecarlo.classification(images).mutual_information)[None]
+            for images in passes
+        )
+    )
 
 
 def counts(most: int, members: int) -> list[int]:
@@ -91,36 +95,33 @@ def counts(most: int, members: int) -> list[int]:
 
 def scores(passes: Passes, labels: np.ndarray) -> Scores:
     """How good the mean of these passes is."""
-    test, corrupted, unseen = (part.mean(0) for part in passes)
+    test, corrupted, unseen = (images.mean(0) for images in passes)
     known, pooled = entr(test).sum(-1), np.concatenate([test, corrupted])
     twice = np.concatenate([labels, labels])
     of_test = (montecarlo.accuracy, montecarlo.nll, montecarlo.brier, montecarlo.ece)
     of_corrupted = (montecarlo.accuracy, montecarlo.nll, montecarlo.ece)
-    found = (
+    values = (
         *(measure(test, labels) for measure in of_test),
         *(measure(corrupted, labels) for measure in of_corrupted),
-        *(montecarlo.ood_auroc(known, entr(part).sum(-1)) for part in (unseen, corrupted)),
+        *(montecarlo.ood_auroc(known, entr(set).sum(-1)) for set in (unseen, corrupted)),
         montecarlo.misclassification_auroc(pooled, twice, entr(pooled).sum(-1)),
     )
-    return Scores(*map(float, found))
+    return dict(zip(TITLES, map(float, values), strict=True))
 
 
-def by_count(found: Mapping[str, Passes], labels: np.ndarray) -> dict[tuple[str, int], Scores]:
+def by_count(passes: Mapping[str, Passes], labels: np.ndarray) -> dict[tuple[str, int], Scores]:
     """The scores of each arm after 1, 2, 4 … of its passes."""
-    members = len(found["ensemble"].test)
+    members = len(passes["ensemble"].test)
     return {
-        (name, count): scores(passes.first(count), labels)
-        for name, passes in found.items()
-        for count in counts(len(passes.test), min(members, len(passes.test)))
+        (arm, count): scores(own.first(count), labels)
+        for arm, own in passes.items()
+        for count in counts(len(own.test), min(members, len(own.test)))
     }
 
 
-def stack(
-    results: Sequence[Mapping[tuple[str, int], Scores]],
-) -> dict[tuple[str, int], dict[str, Float[np.ndarray, " seeds"]]]:
-    """Seeds side by side, for each arm, count and measure."""
+def stack(seeds: Sequence[Mapping[tuple[str, int], Scores]]) -> ByArm:
+    """Seeds side by side."""
     return {
-        row: {name: np.array([getattr(seed[row], name) for seed in results])
-              for name in Scores._fields}
-        for row in results[0]
-    }  # fmt: skip
+        row: {name: np.array([seed[row][name] for seed in seeds]) for name in TITLES}
+        for row in seeds[0]
+    }

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from experiments.studies.uncertainty import train
-from experiments.studies.uncertainty.train import Params, Plan
+from experiments.models.layers import Layers
+from experiments.studies.uncertainty import network
+from experiments.training.fit import Plan, fit, sampling_key
 from jaxdrop import montecarlo
 
 EDGES = (-2.5, -0.7, 0.7, 2.5)  # there are data from the first to the second, and third to fourth
 GRID = np.linspace(-6, 6, 241, dtype=np.float32)
 RATE, POINTS, NOISE = 0.1, 80, 0.1
-_SAMPLING = 0x5341_4D50  # "SAMP"
 
 
 class Curves(NamedTuple):
@@ -32,13 +32,11 @@ class Curves(NamedTuple):
 def curves(key: Key[Array, ""], members: int, samples: int, epochs: int) -> Curves:
     """Trains `members` networks; the first is sampled, all are the ensemble."""
     x, y = _data()
-    plan = Plan((1, 100, 100, 1), epochs, 20, train.squared_error)
-    keys = jax.random.split(key, members)
-    networks = train.fit(plan, keys, x[:, None], y, jnp.float32(RATE))
+    plan = Plan(network.init, network.squared_error, (1, 100, 100, 1), 20, POINTS // 20)
+    shared = jnp.int32(epochs), jnp.float32(RATE), jnp.asarray(x[:, None]), jnp.asarray(y)
+    networks = fit(plan, shared, jax.random.split(key, members))
     first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
-    drawn = montecarlo.sample(
-        jax.random.fold_in(key, _SAMPLING), partial(_function, first, grid), samples
-    )
+    drawn = montecarlo.sample(sampling_key(key), partial(_function, first, grid), samples)
     each = jax.vmap(_function, (0, None))(networks, grid)
     return Curves(x, y, {"MC dropout": np.asarray(drawn), "ensemble": np.asarray(each)})
 
@@ -51,9 +49,9 @@ def growth(functions: Float[np.ndarray, "functions grid"]) -> float:
 
 
 def _function(
-    params: Params, grid: Array, key: Key[Array, ""] | None = None
+    params: Layers, grid: Array, key: Key[Array, ""] | None = None
 ) -> Float[Array, " grid"]:
-    return train.predict(params, grid, jnp.float32(RATE), key, tied=True)[:, 0]
+    return network.predict(params, grid, jnp.float32(RATE), key, tied=True)[:, 0]
 
 
 def _data() -> tuple[np.ndarray, np.ndarray]:

@@ -18,23 +18,27 @@ it is calibrated better, too (error -0.117 ± 0.013, an interval of its own). Fr
 changes; with 8 or fewer unseen classes are detected worse than by the one pass without any.
 """
 
-import dataclasses
+import itertools
 from functools import partial
 
-from rich.console import Console
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
 
-from experiments.report.files import Files, as_json
-from experiments.report.verdict import Conclusion, Verdict
+from experiments.models.layers import Layers
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.studies.settings import command_line, in_shell
+from experiments.studies.settings import command_line
 from experiments.studies.study import Study, whole
-from experiments.studies.uncertainty import claim, data, experiment, report
-from experiments.studies.uncertainty.claim import Difference
+from experiments.studies.uncertainty import data, measure, network, regression
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.experiment import Found
-from experiments.studies.uncertainty.files import caption, files
+from experiments.studies.uncertainty.report import Results, report
+from experiments.training import fit
+from experiments.training.fit import Plan
+from experiments.training.keys import seed_keys
+from experiments.training.sweep import Checkpoints
 
 CLAIM = (
     "Monte-Carlo dropout is better calibrated than the deterministic network, "
@@ -42,55 +46,61 @@ CLAIM = (
 )
 
 
-def prepare(config: Uncertainty) -> Runnable[Found]:
+def prepare(config: Uncertainty) -> Runnable[Results]:
     """Splits the digits, and makes them unfamiliar."""
     config = config.anywhere
     digits = data.load(config.used.unseen, config.used.train_size)
-    case = Case(None, experiment.inputs(config.used, digits))
+    plan, keys = _plan(config.used, digits), _keys(config.used)
+    case = Case(None, fit.inputs(plan, keys, digits, len(digits.y_train)))
     return Runnable(
         Head.of(command_line("run uncertainty", config), config, {"digits": case}),
-        partial(experiment.find, config.used, digits),
-        tables=partial(_tables, config),
+        partial(_train, config.used, digits),
+        partial(report, CLAIM, config, digits),
         compared={"results.csv": 3},
-        figures=partial(_figures, config, digits),
-        show=partial(_show, config, digits),
-        verdict=partial(_verdict, config),
         point=0.01,
     )
 
 
-def _compared(config: Uncertainty, found: Found) -> list[Difference]:
-    return claim.primary(found.table, config.used.samples)
+def _train(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
+    """Trains all networks, then takes each seed's passes apart."""
+    networks, keys = _networks(config, digits, checkpoints), seed_keys(config.seed, config.seeds)
+    scores, means, information = [], [], []
+    for seed, key in enumerate(keys):
+        members = slice(seed * config.members, (seed + 1) * config.members)
+        own = jax.tree.map(lambda leaf, members=members: leaf[members], networks)
+        passes = measure.passes(own, digits, config.rate, key, config.samples)
+        scores.append(measure.by_count(passes, digits.y_test))
+        means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
+        information.append(measure.information(passes["MC dropout"]))
+        checkpoints.pause()
+    curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
+    return Results(measure.stack(scores), means, information, curves)
 
 
-def _verdict(config: Uncertainty, found: Found) -> Verdict:
-    return Verdict.UNDECIDED if config.smoke else claim.verdict(_compared(config, found))
+def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Layers:
+    """Of all seeds and members; kept at once, for they take most of the time."""
+    plan, numbers = _plan(config, digits), (jnp.int32(config.epochs), jnp.float32(config.rate))
+    shared = (*numbers, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train))
+    names = [(f"kernel{layer}", f"bias{layer}") for layer in range(len(plan.sizes) - 1)]
+
+    def trained() -> dict[str, np.ndarray]:
+        leaves = jax.tree.leaves(fit.fit(plan, shared, _keys(config)))
+        return dict(zip(itertools.chain(*names), leaves, strict=True))
+
+    kept = checkpoints.part("networks", trained)
+    return [(jnp.asarray(kept[kernel]), jnp.asarray(kept[bias])) for kernel, bias in names]
 
 
-def _concluded(config: Uncertainty, found: Found) -> Conclusion:
-    words, verdict = claim.in_words(_compared(config, found)), _verdict(config, found).value
-    return Conclusion("uncertainty", CLAIM, verdict, words, in_shell("run uncertainty", config))
+def _keys(config: Uncertainty) -> Key[Array, " networks"]:
+    """Seed after seed, those of its members."""
+    split = jax.vmap(lambda key: jax.random.split(key, config.members))
+    return split(seed_keys(config.seed, config.seeds)).ravel()
 
 
-def _tables(config: Uncertainty, found: Found) -> Files:
-    return {
-        "config.json": as_json(dataclasses.asdict(config)),
-        "results.csv": report.results_csv(found.table),
-        **_concluded(config, found).file(),
-    }
-
-
-def _figures(config: Uncertainty, digits: Digits, found: Found) -> Files:
-    concluded = _concluded(config, found)
-    said = f"{concluded.verdict.capitalize()}. {concluded.words}"
-    return files(config.used, digits, found, f"{CLAIM}?", said)
-
-
-def _show(config: Uncertainty, digits: Digits, found: Found) -> None:
-    used, console = config.used, Console(highlight=False, width=max(Console().width, report.WIDTH))
-    console.print(report.screen(found.table, used.samples, used.members))
-    for line in (report.NOTE, caption(used, digits), _concluded(config, found).words):
-        console.print(line)
+def _plan(config: Uncertainty, digits: Digits) -> Plan:
+    sizes = (digits.x_train.shape[1], *config.widths, digits.classes)
+    batch = min(50, config.train_size)
+    return Plan(network.init, network.cross_entropy, sizes, batch, len(digits.y_train) // batch)
 
 
 UNCERTAINTY = Study(CLAIM, Uncertainty(), whole(prepare))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from markupsafe import escape
 
-from experiments.report import gallery
+from experiments.report.gallery import gallery, masks
 from experiments.report.page import Page, Picture, render
 from experiments.report.table import Cell, Table
 
@@ -25,7 +25,7 @@ def page(name: str = "What came out?") -> Page:
         name,
         f"Supported: {name}. " + "A verdict of more than one line on a phone. " * 4,
         [Table(name, [name, "accuracy %"], rows, note=name)],
-        [Picture(name, gallery.picture())],
+        [Picture(name, gallery().png)],
         {name: "64-256-128-10 " * 10, "versions": "jax 0.10.2"},
         f"python -m experiments run {name} --option-that-is-long 1 2 3 4 5 6 7 8 9 10",
     )
@@ -52,7 +52,7 @@ def test_links_are_escaped_too():
 
 
 def test_every_kind_of_mask_drops_its_share():
-    drawn = gallery.masks(jax.random.key(0), 0.5)
+    drawn = masks(jax.random.key(0), 0.5)
     hard = [values for name, values in drawn.items() if name.split("_")[0] not in ("gaussian",)]
     assert all(0.1 < np.mean(values < 0.2) < 0.9 for values in hard)
 

@@ -1,29 +1,129 @@
-"""The page of a comparison says what the table says, and how to run it again."""
+"""A comparison as a design: a grid of placements and rates, and what is said of it."""
 
 import shlex
+from fnmatch import fnmatch
 
+import numpy as np
+import pytest
 import tyro
+from scipy import stats
 
-from experiments.studies.compare import tables as report
-from experiments.studies.compare.page import command, comparison
-from experiments.studies.compare.settings import Compare
-from experiments.studies.compare.summary import summarise
+from experiments.models.mlp import mlp_sites
+from experiments.studies import results
+from experiments.studies.compare import tables
+from experiments.studies.compare.design import CASE, Point, design, grid, sites
+from experiments.studies.compare.report import report
+from experiments.studies.compare.settings import PLACEMENTS, Compare
+from experiments.studies.settings import in_shell
+from experiments.training.sweep import Block, History
+from experiments.training.task import Metrics
 from tests.experiments import tiny
+
+SITES = {
+    "none": set(),
+    "input": {"input"},
+    "first-hidden": {"post1"},
+    "last-hidden": {"post3"},
+    "before-activation": {"pre1", "pre2", "pre3"},
+    "after-activation": {"post1", "post2", "post3"},
+    "input-and-hidden": {"input", "post1", "post2", "post3"},
+    "logits": {"logits"},
+}
+POINTS = [Point("none", 0.0), Point("input", 0.5), Point("logits", 0.5)]
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_a_placement_is_a_set_of_sites(placement):
+    patterns = sites(placement, 3)
+    assert {s for s in mlp_sites(3) if any(fnmatch(s, p) for p in patterns)} == SITES[placement]
+
+
+def test_all_placements_and_rates_make_36_arms_and_none_comes_once():
+    points = grid(PLACEMENTS, (0.1, 0.3, 0.5, 0.7, 0.9))
+    assert len(points) == len(set(points)) == 36
+    assert points[0] == Point("none", 0.0)
+    assert [point.placement for point in points].count("none") == 1
+
+
+def test_none_is_always_there_and_repeats_are_dropped():
+    points = grid(["logits", "logits"], (0.5, 0.1, 0.5))
+    assert points == [("none", 0.0), ("logits", 0.1), ("logits", 0.5)]
+
+
+def test_an_arm_is_a_row_of_rates_over_the_sites():
+    config = tiny.config(rates=(0.3, 0.30000001), widths=(8,), weight_decay=0.5)
+    task = tiny.task(config)
+    points = grid(config.arms.placements, config.arms.rates)
+    row = points.index(Point("input-and-hidden", 0.3))
+    expected = [0.3 * (site in ("input", "post1")) for site in mlp_sites(1)]
+    assert len(task.recipes.rates) == len(points)  # rates that print alike are two
+    np.testing.assert_array_equal(task.recipes.rates[row], np.array(expected, np.float32))
+    assert not task.recipes.rates[0].any()
+    assert set(task.recipes.weight_decay.tolist()) == {0.5}
+
+
+def measured(test_accuracy):
+    train = 100 * np.ones_like(test_accuracy)
+    return {"train accuracy": train, "test accuracy": 100 * test_accuracy, "test NLL": train}
+
+
+def test_differences_are_paired():
+    random = np.random.default_rng(1)
+    hard = random.normal(size=8)  # how hard each seed is, for all arms alike
+    accuracy = (
+        0.5 + 0.1 * hard[:, None] + np.array([0, 0.01, 0.02]) + 1e-4 * random.normal(size=(8, 3))
+    )
+    best = tables.summarise(POINTS, measured(accuracy))[0]
+    assert best.point == POINTS[2]
+    assert best.accuracy.half > 4
+    none, logits = 100 * accuracy[:, 0], 100 * accuracy[:, 2]
+    low, high = stats.ttest_rel(logits, none).confidence_interval(0.95)
+    assert best.difference.mean == pytest.approx((low + high) / 2)
+    assert best.difference.half == pytest.approx((high - low) / 2)
+
+
+def test_the_best_come_first_with_a_star_and_the_gap_is_train_minus_test():
+    summaries = tables.summarise(POINTS, measured(np.array([[0.7, 0.9, 0.9], [0.7, 0.9, 0.9]])))
+    assert [summary.point.placement for summary in summaries] == ["input", "logits", "none"]
+    assert summaries[0].gap.mean == pytest.approx(10)
+    starred = tables.starred(tables.every(summaries, ""), "title")
+    assert [row[0] for row in starred.rows] == ["★ input", "★ logits", "  none"]
+    one_seed = tables.summarise(POINTS, measured(np.array([[0.7, 0.9, 0.8]])))
+    assert list(tables.every(one_seed, "").best) == []
+
+
+def said(config, *metrics):
+    """The report of a comparison whose blocks came out so."""
+    whole, arms = design(config), len(grid(config.arms.placements, config.arms.rates))
+    states = np.zeros((2, arms), np.uint32)
+    history = History(states, [Block(one, states) for one in metrics])
+    tasks = results.tasks(whole, config.protocol)
+    return report(config, whole.cases[CASE].data, results.results(whole, tasks, {CASE: history}))
 
 
 def test_the_page_holds_verdict_table_and_command():
     arms, history = tiny.history()
-    summaries, config = summarise(arms, history[-1]), tiny.config()
-    html = comparison(config, summaries, "what was run", {"a <figure>": b"png"}).decode()
-    assert report.verdict(summaries, 2) in html
+    config = tiny.config()
+    told = said(config, *history)
+    html = told.figures()["report.html"].decode()
+    assert told.sentence in html
     assert html.count("<tr>") == len(arms) + 1
-    best = summaries[0]
-    assert f'data-value="{float(best.accuracy.mean)!r}"' in html
-    assert "a &lt;figure&gt;" in html
-    assert command(config) in html
+    assert f'data-value="{told.tables[0].cells[0][2].value!r}"' in html
+    assert told.conclusion.command == in_shell("compare", config)
+    assert told.conclusion.command in html
+
+
+@pytest.mark.parametrize(("before", "after", "words"), [
+    (0.8, 0.8, "identical, to the last bit"),
+    (0.8, 0.9, "differ, by up to 10.00 points"),
+])  # fmt: skip
+def test_it_is_said_whether_before_and_after_the_activation_are_one(before, after, words):
+    config = tiny.config(rates=(0.5,), placements=("before-activation", "after-activation"))
+    metrics = Metrics(*np.tile(np.array([0.7, before, after], np.float32), (4, 2, 1)))
+    assert words in said(config, *[metrics] * 3).lines[2]
 
 
 def test_the_command_gives_the_configuration_back():
     for config in (Compare(), tiny.config("tanh", weight_decay=0.5)):
-        words = shlex.split(command(config))[4:]
+        words = shlex.split(in_shell("compare", config))[4:]
         assert tyro.cli(Compare, args=words, config=(tyro.conf.OmitArgPrefixes,)) == config

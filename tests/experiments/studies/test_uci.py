@@ -2,7 +2,6 @@
 
 import csv
 import os
-import shutil
 import signal
 from dataclasses import replace
 
@@ -15,18 +14,23 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, command
-from experiments.studies.uci import arms, compare, concrete, data, score, train
-from experiments.studies.uci.network import DROPOUT, Numbers
+from experiments.studies.uci import arms, data, published, score, train
+from experiments.studies.uci.network import CONCRETE, Numbers
 from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+from experiments.studies.uci.published import Published, Results
+from experiments.studies.uci.score import Result
+from experiments.studies.uci.train import Problem
+from experiments.training.fit import Plan, fit
 from experiments.training.keys import seed_keys
-from tests.experiments.runs.test_resume import contents
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)
 SPLITS, SIZE = 6, 90
+ARMS = ["off", "searched", "concrete"]
+PRIMARY, OFF, TRIED = (0.05, 1.0), (0.0, 1.0), (0.05, 10.0)  # rate and precision
 
 
-def write_set(folder, published=None):
+def write_set(folder, results=None):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(SIZE, 3))
     y = 3 * np.sin(x[:, 0]) + 2 * x[:, 1] + 10 + 0.3 * rng.normal(size=SIZE)
@@ -38,22 +42,48 @@ def write_set(folder, published=None):
         order = rng.permutation(SIZE)
         np.savetxt(folder / f"index_train_{split}.txt", order[:75], "%d")
         np.savetxt(folder / f"index_test_{split}.txt", order[75:], "%d")
-    if published is not None:
+    if results is not None:
         (folder / "published").mkdir()
-        for name, column in zip(("MC_rmse", "ll"), published, strict=True):
+        for name, column in zip(("MC_rmse", "ll"), results, strict=True):
             np.savetxt(folder / "published" / f"results.test_{name}.txt", column)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_grid():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arms, "RATES", (TRIED[0],))
+        patch.setattr(arms, "PRECISIONS", (TRIED[1],))
+        yield
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A set whose published results are those of four other seeds."""
-    first = tmp_path_factory.mktemp("uci")
+    first, second = (tmp_path_factory.mktemp("uci") for _ in range(2))
     write_set(first / "made")
-    splits = data.load(first / "made")
-    result = train.run(splits, SHORT, CHOSEN, seed_keys(1, 4), 600)
-    second = tmp_path_factory.mktemp("uci")
-    write_set(second / "made", (result.rmse.mean(1), result.log_likelihood[-1].mean(1)))
-    return second, splits, result
+    other = problem(first)._replace(seeds=seed_keys(1, 4), samples=600)
+    result = train.run(other)
+    write_set(second / "made", result.of_splits)
+    return second, result
+
+
+@pytest.fixture(scope="module")
+def primary(own):
+    """One seed of it, trained."""
+    return train.run(problem(own[0]))
+
+
+@pytest.fixture(scope="module")
+def whole(own, tmp_path_factory):
+    """A finished run with all arms."""
+    folder = tmp_path_factory.mktemp("uci") / "run"
+    assert run(own[0], folder, "--rate", "0.05", "--arms", *ARMS) == 0
+    return folder
+
+
+def problem(folder):
+    splits, keys = data.load(folder / "made"), seed_keys(0, 1)
+    return Problem(folder / "made", splits, SHORT, keys, 200, CHOSEN)
 
 
 def run(folder, output, *arguments):
@@ -62,19 +92,44 @@ def run(folder, output, *arguments):
     return cli.main(["run", "uci", *where, *chosen, *arguments])
 
 
-@pytest.mark.parametrize(("rate", "status"), [(0.05, 0), (0.5, 1)])
-def test_a_wrong_rate_disagrees(own, tmp_path, capsys, rate, status):
-    assert run(own[0], tmp_path / "run", "--rate", str(rate)) == status
-    printed = capsys.readouterr().out
-    assert printed.splitlines()[-1] == f"verdict: {('agree', 'disagree')[status]}"
-    with (tmp_path / "run" / "results.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == SPLITS * 4
-    names = {path.name for path in (tmp_path / "run").iterdir()}
+def rows(file):
+    with file.open() as source:
+        return list(csv.DictReader(source))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def told(capsys, *command):
+    status = cli.main([*map(str, command)])
+    return status, " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_is_whole(whole):
+    assert len(rows(whole / "results.csv")) == SPLITS * 4
+    names = {path.name for path in whole.iterdir()}
     assert {"manifest.json", "published.png", "samples.png", "config.json", "report.html"} <= names
+    of_arms = rows(whole / "arms.csv")
+    assert [row["arm"] for row in of_arms] == [arm for arm in ARMS for _ in range(SPLITS * 4)]
+    assert all(float(row["rmse"]) < 3 for row in of_arms)
+    for arm, other in ((0, 1), (0, 2), (1, 2)):
+        one, another = (
+            of_arms[place * SPLITS * 4 :][0]["log_likelihood"] for place in (arm, other)
+        )
+        assert one != another
 
 
-def test_runs_learn_and_differ(own):
-    _, splits, result = own
+def test_a_wrong_rate_disagrees(own, tmp_path, capsys):
+    assert run(own[0], tmp_path / "run", "--rate", "0.5") == 1
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == "verdict: disagree"
+    assert "without a part in the verdict" not in said
+
+
+def test_networks_learn_and_differ(own):
+    folder, result = own
+    splits = data.load(folder / "made")
     assert result.rmse.shape == (SPLITS, 4)
     assert result.log_likelihood.shape == (2, SPLITS, 4)
     assert result.samples.tolist() == [500, 600]
@@ -83,7 +138,7 @@ def test_runs_learn_and_differ(own):
 
 
 def test_normalisation_is_that_of_the_training_rows(own):
-    folder, splits, _ = own
+    folder, splits = own[0], data.load(own[0] / "made")
     np.testing.assert_allclose(splits.x_train.mean(1), 0, atol=1e-5)
     np.testing.assert_allclose(splits.x_train.std(1)[:, :3], 1, rtol=1e-5)
     assert (splits.x_train[..., 3] == 0).all()  # a deviation of 0 becomes 1
@@ -93,170 +148,136 @@ def test_normalisation_is_that_of_the_training_rows(own):
     np.testing.assert_array_equal(splits.y_test[2], table[rows, 4])
 
 
-def test_every_row_is_in_a_pass_once():
-    batches = np.asarray(train._batches(seed_keys(0, 1)[0], 75, 32))
-    assert batches.shape == (3, 32)
-    np.testing.assert_array_equal(np.sort(batches.ravel())[:75], np.arange(75))
-    assert (np.sort(batches.ravel())[75:] == 75).all()
-
-
-def differences(shift):
-    theirs = data.Published(np.linspace(1, 2, 20), np.linspace(-3, -2, 20))
+def compared(shift, given):
+    theirs = Published(np.linspace(1, 2, 20), np.linspace(-3, -2, 20))
     noise = np.random.default_rng(0).normal(size=20) * 0.01
-    ours = train.Result(
+    ours = Result(
         (theirs.rmse + noise + shift)[:, None], theirs.log_likelihood[None, :, None], np.array([10])
     )
-    return ours, theirs
+    tolerances = {} if given is None else {"made": given}
+    return published.compare({"made": Results(theirs, ours, {})}, tolerances)
 
 
-@pytest.mark.parametrize(("shift", "given", "agrees"), [
-    (0.0, None, True), (0.1, None, False), (-0.1, None, False), (0.1, (0.2, 0.2), True),
-    (0.3, (0.2, 0.2), False), (np.nan, (0.2, 0.2), False),
+@pytest.mark.parametrize(("shift", "given", "verdict"), [
+    (0.0, None, Verdict.AGREE), (0.1, None, Verdict.DISAGREE), (-0.1, None, Verdict.DISAGREE),
+    (0.1, (0.2, 0.2), Verdict.AGREE), (0.3, (0.2, 0.2), Verdict.DISAGREE),
+    (np.nan, (0.2, 0.2), Verdict.DISAGREE),
 ])  # fmt: skip
-def test_agreement(shift, given, agrees):
-    ours, theirs = differences(shift)
-    assert compare.agree(compare.rows("made", ours, theirs, given)) is agrees
-
-
-def test_nothing_published_is_no_agreement():
-    assert not compare.agree(compare.rows("made", differences(0.0)[0], None, None))
+def test_agreement(shift, given, verdict):
+    assert published.verdict(compared(shift, given)) is verdict
 
 
 def test_dropout_off_is_the_mean_of_one_pass(own):
     """Computed here from the weights that the same keys give."""
-    _, splits, _ = own
-    keys, off = seed_keys(0, 1), CHOSEN._replace(rate=0.0)
-    found = train.run(splits, SHORT, off, keys, 600)
-    assert found.samples.tolist() == [2]
-    keys = jax.vmap(lambda key: jax.random.split(key, SPLITS), out_axes=1)(keys).ravel()
-    each = Hyperparameters(*(np.full(SPLITS, number) for number in off))
-    numbers, epochs = train._numbers(splits, each), jnp.int32(60)
-    params = train.fit((DROPOUT, (50,), 32), numbers, epochs, keys, *splits[:2])
-    (first, bias), (last, offset) = ([np.asarray(part) for part in pair] for pair in params)
+    made = problem(own[0])._replace(chosen=CHOSEN._replace(rate=0.0))
+    scored, splits = train.run(made), made.splits
+    assert scored.samples.tolist() == [2]
+    decay = jnp.full(SPLITS, 1e-4 / (2 * splits.y_train.shape[1]), jnp.float32)
+    numbers = Numbers(0 * decay, decay, 0 * decay)
+    networks = fit(made.plan, (jnp.int32(60),), made.keys.ravel(), numbers, *splits[:2])
+    (first, bias), (last, offset) = ([np.asarray(leaf) for leaf in pair] for pair in networks)
     hidden = np.maximum(splits.x_test @ first + bias[:, None], 0)
     outputs = splits.mean + splits.scale * (hidden @ last + offset[:, None])[..., 0]
     squares = np.square(outputs - splits.y_test)
-    np.testing.assert_allclose(found.rmse[:, 0], np.sqrt(squares.mean(1)), rtol=1e-4)
+    np.testing.assert_allclose(scored.rmse[:, 0], np.sqrt(squares.mean(1)), rtol=1e-4)
     normal = (-squares - np.log(2 * np.pi)).mean(1) / 2  # at a precision of 1
-    np.testing.assert_allclose(found.log_likelihood[0, :, 0], normal, rtol=1e-3)
-
-
-def problem(own, samples=200):
-    folder, splits, _ = own
-    return arms.Problem(folder / "made", splits, SHORT, CHOSEN, seed_keys(0, 1), samples)
+    np.testing.assert_allclose(scored.log_likelihood[0, :, 0], normal, rtol=1e-3)
 
 
 def test_the_search_sees_training_rows_alone(own):
-    splits = own[1]
+    folder, splits = own[0] / "made", problem(own[0]).splits
     inner = arms.hold_out(splits)
     assert inner.y_train.shape == (SPLITS, 60)
-    table = np.loadtxt(own[0] / "made" / "data.txt")
+    table = np.loadtxt(folder / "data.txt")
     for split in range(SPLITS):
-        rows = np.loadtxt(own[0] / "made" / f"index_train_{split}.txt", dtype=int)
-        np.testing.assert_allclose(inner.y_test[split], table[rows[60:], 4], rtol=1e-5)
+        held = np.loadtxt(folder / f"index_train_{split}.txt", dtype=int)[60:]
+        np.testing.assert_allclose(inner.y_test[split], table[held, 4], rtol=1e-5)
         np.testing.assert_array_equal(inner.x_test[split], splits.x_train[split, 60:])
 
 
 def test_the_search_takes_the_best_of_its_grid(own, tmp_path):
     """A precision that is far off, and a rate that drops nearly all, are not taken."""
+    made = problem(own[0])
     np.savetxt(tmp_path / "dropout_rates.txt", [0.05, 0.9])
     np.savetxt(tmp_path / "tau_values.txt", [1e-4, 1.0])
-    chosen = arms.search(problem(own)._replace(folder=tmp_path))
+    chosen = arms.search(made._replace(folder=tmp_path))
     np.testing.assert_array_equal(chosen.rate, np.full(SPLITS, 0.05))
     np.testing.assert_array_equal(chosen.precision, np.ones(SPLITS))
-    rates, precisions = arms._grid(problem(own))  # this folder names none
-    assert rates == list(arms.RATES)
-    assert precisions[0] == pytest.approx(2 / np.square(own[1].scale).mean())
+    rates, precisions = arms.grid(made)  # this folder names none
+    assert rates == [0.05]
+    assert precisions == [pytest.approx(10 / np.square(made.splits.scale).mean())]
 
 
-def test_numbers_of_a_split_are_its_own(own):
+def test_numbers_of_a_split_are_its_own(own, primary):
     """One split at another rate leaves the others as they were."""
     rate = np.full(SPLITS, CHOSEN.rate)
     rate[2] = 0.5
-    one, other = (
-        train.run(own[1], SHORT, CHOSEN._replace(rate=r), seed_keys(0, 1), 50).rmse[:, 0]
-        for r in (CHOSEN.rate, rate)
-    )
-    np.testing.assert_array_equal(np.delete(one, 2), np.delete(other, 2))
-    assert other[2] > one[2]
+    other = train.run(problem(own[0])._replace(chosen=CHOSEN._replace(rate=rate)))
+    same = np.arange(SPLITS) != 2
+    np.testing.assert_array_equal(primary.rmse[same], other.rmse[same])
+    assert other.rmse[2] > primary.rmse[2]
 
 
 def test_learned_rates_are_learned():
-    logits = concrete.init(seed_keys(0, 1)[0], (3, 50, 1), jnp.float32(0.1)).logits
-    np.testing.assert_allclose(jax.nn.sigmoid(logits), [0.1, 0.1], rtol=1e-5)
-    x, keys = np.random.default_rng(0).normal(size=(1, 64, 3)), seed_keys(0, 1)
-    x, y = x.astype(np.float32), x.sum(-1).astype(np.float32)
     numbers = Numbers(*(jnp.full(1, number) for number in (0.1, 1e-6, 1e-6)))
-    plan = (concrete.CONCRETE, (50,), 32)
-    params = train.fit(plan, numbers, jnp.int32(50), keys, x, y)
-    assert (params.logits < logits[None]).all()  # a target without noise wants no noise
+    plan = Plan(CONCRETE.init, CONCRETE.loss, (3, 50, 1), 32, 2)
+    logits = CONCRETE.init(jax.random.key(0), plan.sizes, Numbers(*(n[0] for n in numbers))).logits
+    np.testing.assert_allclose(jax.nn.sigmoid(logits), [0.1, 0.1], rtol=1e-5)
+    x = np.random.default_rng(0).normal(size=(1, 64, 3)).astype(np.float32)
+    networks = fit(plan, (jnp.int32(50),), seed_keys(0, 1), numbers, x, x.sum(-1))
+    assert (networks.logits < logits[None]).all()  # a target without noise wants no noise
 
 
-def test_arms_stand_beside_the_verdict(own, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(arms, "RATES", (0.05,))
-    monkeypatch.setattr(arms, "PRECISIONS", (10.0,))
-    names = ["off", "searched", "concrete"]
-    assert run(own[0], tmp_path / "run", "--rate", "0.05", "--arms", *names) == 0
-    assert "without a part in the verdict" in capsys.readouterr().out
-    with (tmp_path / "run" / "arms.csv").open() as file:
-        found = list(csv.DictReader(file))
-    assert [row["arm"] for row in found] == [n for n in names for _ in range(SPLITS * 4)]
-    assert all(float(row["rmse"]) < 3 for row in found)
-
-
-@pytest.mark.parametrize("name", ["10x", "2layers"])
-def test_the_longer_protocols_run(own, name):
-    """Some epochs of them: how well they do after all is not asked here."""
-    protocol = PROTOCOLS[name]._replace(epochs=30)
-    found = train.run(own[1], protocol, CHOSEN, seed_keys(0, 1), 20)
-    assert np.isfinite(found.rmse).all()
-    assert np.isfinite(found.log_likelihood).all()
+def test_two_layers_and_a_batch_larger_than_the_set(own):
+    """Some epochs of this protocol: how well it does after all is not asked here."""
+    made = problem(own[0])._replace(protocol=PROTOCOLS["2layers"]._replace(epochs=30))
+    assert (made.plan.sizes, made.plan.steps) == ((4, 50, 50, 1), 1)
+    scored = train.run(made)
+    assert np.isfinite(scored.rmse).all()
+    assert np.isfinite(scored.log_likelihood).all()
 
 
 @pytest.mark.parametrize(("samples", "sizes"), [
     (2, [2]), (500, [500]), (501, [501]), (502, [500, 2]), (1001, [500, 501]),
 ])  # fmt: skip
 def test_no_block_is_of_one_sample(samples, sizes):
-    assert score._blocks(samples) == sizes
+    assert score.blocks(samples) == sizes
 
 
-def told(capsys, *command):
-    status = cli.main([*map(str, command)])
-    return status, " ".join(capsys.readouterr().out.split())
+def test_a_run_is_resumed_at_the_arm_it_was_in(own, whole, tmp_path, capsys, monkeypatch):
+    trained, of_problem = [], train.run
+
+    def noted(problem):
+        os.kill(os.getpid(), signal.SIGINT) if not trained else None
+        trained.append(tuple(float(np.ravel(number)[0]) for number in problem.chosen[:2]))
+        return of_problem(problem)
+
+    monkeypatch.setattr(train, "run", noted)
+    with pytest.raises(KeyboardInterrupt, match=r"is kept\. To go on: .* resume"):
+        run(own[0], tmp_path, "--rate", "0.05", "--arms", *ARMS)
+    assert trained == [PRIMARY]
+    assert told(capsys, "resume", tmp_path)[1].endswith("verdict: agree")
+    assert trained[1] == OFF
+    assert PRIMARY not in trained[1:]
+    assert contents(tmp_path) == contents(whole)
 
 
-def test_a_run_is_resumed_at_the_part_it_was_in_and_verified(own, tmp_path, capsys, monkeypatch):
-    folder, arguments = tmp_path / "data", ["--rate", "0.05", "--arms", "off"]
-    shutil.copytree(own[0], folder)
-    assert run(folder, tmp_path / "whole", *arguments) == 0
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "run", interrupted(train.run))
-        with pytest.raises(KeyboardInterrupt, match=r"is kept\. To go on: .* resume"):
-            run(folder, tmp_path / "cut", *arguments)
-    with monkeypatch.context() as patch:
-        patch.setattr(train, "run", lambda *_: pytest.fail("It is there."))
-        assert told(capsys, "resume", tmp_path / "cut")[1].endswith("verdict: agree")
-    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
-    identical = (0, "Identical, bit for bit.")
-    assert told(capsys, "verify", tmp_path / "cut") == identical
+def test_a_run_is_verified(whole, capsys, monkeypatch):
+    assert told(capsys, "verify", whole) == (0, "Identical, bit for bit.")
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " --xla_cpu_enable_fast_math=false")
-    assert told(capsys, "verify", tmp_path / "cut")[0] == 3
-    np.savetxt(folder / "made" / "data.txt", 1.01 * np.loadtxt(folder / "made" / "data.txt"))
-    status, said = told(capsys, "verify", tmp_path / "cut")
+    assert told(capsys, "verify", whole)[0] == 3
+
+
+def test_other_data_are_named_on_verifying(own, whole, capsys):
+    file = own[0] / "made" / "data.txt"
+    before = file.read_text()
+    np.savetxt(file, 1.01 * np.loadtxt(file))
+    status, said = told(capsys, "verify", whole)
+    file.write_text(before)
     assert (status, "first thing that differs: the data of made" in said) == (1, True)
 
 
-def interrupted(whole):
-    def once(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-        return whole(*arguments)
-
-    return once
-
-
-def test_a_set_with_nothing_published_is_searched(own, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(arms, "RATES", (0.05,))
-    monkeypatch.setattr(arms, "PRECISIONS", (10.0,))
+def test_a_set_with_nothing_published_is_searched(tmp_path, capsys):
     write_set(tmp_path / "made")
     chosen = "--search --epochs 60 --samples 200".split()
     where = ["--data-dir", str(tmp_path), "--sets", "made", "--output", str(tmp_path / "run")]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 
 import jax
@@ -14,10 +15,11 @@ from sklearn.metrics import log_loss, roc_auc_score
 from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict, together
-from experiments.studies.uncertainty import claim, data, measure, regression, train
-from experiments.studies.uncertainty.measure import Passes, Scores
+from experiments.studies.claim import verdict
+from experiments.studies.uncertainty import claim, data, measure, network, regression
+from experiments.studies.uncertainty.measure import TITLES, Passes
+from experiments.training import fit
 from experiments.training.keys import seed_keys
-from tests.experiments.runs.test_resume import contents
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +47,23 @@ def test_a_run_is_verified(smoke, capsys):
     assert "Identical, bit for bit." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("during", [(train, "fit"), (measure, "passes")], ids=["fit", "passes"])
-def test_networks_that_are_kept_are_not_trained_again(smoke, tmp_path, monkeypatch, during):
-    def once(*arguments):
+def test_networks_that_are_kept_are_not_trained_again(smoke, tmp_path, monkeypatch):
+    def interrupted(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
-        return interrupted(*arguments)
+        return whole(*arguments)
 
-    whole, interrupted = train.fit, getattr(*during)
+    whole = measure.passes
     with monkeypatch.context() as patch:
-        patch.setattr(*during, once)
+        patch.setattr(measure, "passes", interrupted)
         with pytest.raises(KeyboardInterrupt, match="what was done is kept"):
             cli.main(["run", "uncertainty", "--smoke", "--output", str(tmp_path)])
-    fitted = []
-    monkeypatch.setattr(train, "fit", lambda plan, *a: fitted.append(plan.loss) or whole(plan, *a))
+    monkeypatch.setattr(fit, "fit", lambda *_: pytest.fail("They are there."))
     assert cli.main(["resume", str(tmp_path)]) == 3
-    assert fitted == [train.squared_error]  # the regression alone
     assert contents(tmp_path) == contents(smoke[0])
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_results_have_a_row_for_each_arm_count_and_seed(smoke):
@@ -73,7 +76,7 @@ def test_results_have_a_row_for_each_arm_count_and_seed(smoke):
     alone = [row for row in rows if row["passes"] == "1"]
     same = {"deterministic": [], "ensemble": [], "MC dropout": []}
     for row in alone:
-        same[row["arm"]].append([row[name] for name in Scores._fields])
+        same[row["arm"]].append([row[name] for name in TITLES])
     assert same["deterministic"] == same["ensemble"]  # the first member is the network itself
     assert same["deterministic"] != same["MC dropout"]
 
@@ -109,16 +112,18 @@ def test_scores_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     passes = Passes(softmax(rng, 3, 60, 4), softmax(rng, 3, 60, 4), softmax(rng, 3, 25, 4))
     labels = rng.integers(0, 4, size=60)
-    found, test = measure.scores(passes, labels), passes.test.mean(0)
+    scores, test = measure.scores(passes, labels), passes.test.mean(0)
     entropy = [-(part.mean(0) * np.log(part.mean(0))).sum(-1) for part in passes]
-    assert found.nll == pytest.approx(log_loss(labels, test / test.sum(-1, keepdims=True)), 1e-4)
+    assert scores["nll"] == pytest.approx(
+        log_loss(labels, test / test.sum(-1, keepdims=True)), 1e-4
+    )
     foreign = np.repeat([0, 1], [60, 25])
     auroc = roc_auc_score(foreign, np.concatenate([entropy[0], entropy[2]]))
-    assert found.unseen_auroc == pytest.approx(auroc, abs=1e-6)
+    assert scores["unseen_auroc"] == pytest.approx(auroc, abs=1e-6)
     pooled = np.concatenate([test, passes.corrupted.mean(0)])
     wrong = pooled.argmax(-1) != np.tile(labels, 2)
     auroc = roc_auc_score(wrong, np.concatenate(entropy[:2]))
-    assert found.wrong_auroc == pytest.approx(auroc, abs=1e-6)
+    assert scores["wrong_auroc"] == pytest.approx(auroc, abs=1e-6)
 
 
 def test_counts():
@@ -129,15 +134,15 @@ def test_counts():
 
 def table(**shifts):
     noise = 0.001 * np.random.default_rng(0).normal(size=8)
-    base = {name: np.zeros(8) for name in Scores._fields}
-    moved = {name: noise + shifts.get(name, 0.0) for name in Scores._fields}
+    base = {name: np.zeros(8) for name in TITLES}
+    moved = {name: noise + shifts.get(name, 0.0) for name in TITLES}
     return {("deterministic", 1): base, ("MC dropout", 512): moved}
 
 
 BETTER = {"ece": -0.1, "nll": -0.1, "unseen_auroc": 0.1, "corrupted_auroc": 0.1}
 
 
-@pytest.mark.parametrize(("shifts", "verdict"), [
+@pytest.mark.parametrize(("shifts", "expected"), [
     (BETTER, Verdict.SUPPORTED),
     ({**BETTER, "nll": 0.0}, Verdict.UNDECIDED),
     ({**BETTER, "nll": 0.1}, Verdict.REFUTED),
@@ -145,8 +150,16 @@ BETTER = {"ece": -0.1, "nll": -0.1, "unseen_auroc": 0.1, "corrupted_auroc": 0.1}
     ({}, Verdict.UNDECIDED),
     ({**BETTER, "ece": np.nan}, Verdict.UNDECIDED),
 ])  # fmt: skip
-def test_the_verdict_follows_from_the_intervals(shifts, verdict):
-    assert claim.verdict(claim.primary(table(**shifts), 512)) is verdict
+def test_the_verdict_follows_from_the_intervals(shifts, expected):
+    assert verdict(claim.primary(table(**shifts), 512)) is expected
+
+
+def test_the_words_say_which_half_holds():
+    said = claim.in_words(claim.primary(table(**{**BETTER, "nll": 0.1, "unseen_auroc": 0.0}), 512))
+    assert re.findall(r"([+-]\S+) ± \S+ \((\w+)\)", said) == [
+        ("-0.0996", "better"), ("+0.1004", "worse"), ("+0.0004", "open"), ("+0.1004", "better")
+    ]  # fmt: skip
+    assert said.endswith("Better calibrated: refuted; detects better: not decided at this size.")
 
 
 @pytest.mark.parametrize(("verdicts", "status"), [
@@ -161,10 +174,10 @@ def test_the_status_of_several(verdicts, status):
 def test_tied_masks_make_a_function_of_a_key():
     params = [(jnp.ones((2, 16)), jnp.zeros(16)), (jnp.ones((16, 1)), jnp.zeros(1))]
     x, key, rate = jnp.ones((5, 2)), jax.random.key(0), jnp.float32(0.5)
-    tied = train.predict(params, x, rate, key, tied=True)
+    tied = network.predict(params, x, rate, key, tied=True)
     assert len(np.unique(tied)) == 1
-    assert len(np.unique(train.predict(params, x, rate, key))) > 1
-    assert len(np.unique(train.predict(params, x, rate))) == 1
+    assert len(np.unique(network.predict(params, x, rate, key))) > 1
+    assert len(np.unique(network.predict(params, x, rate))) == 1
 
 
 def test_uncertainty_grows_away_from_the_data():
@@ -197,7 +210,7 @@ BAD = {
 def test_bad_input_is_one_message_and_status_2(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("It trained."))
+    monkeypatch.setattr(fit, "fit", lambda *_: pytest.fail("It trained."))
     assert cli.main(["run", "uncertainty", *arguments]) == 2
     said = capsys.readouterr()
     assert message in said.err

@@ -4,13 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.studies.compare.placements import arms_of
-from experiments.studies.compare.run import task_of
 from experiments.training import devices, inputs, sweep
 from tests.experiments import tiny
 
-ARMS = arms_of(("input", "logits"), (0.3, 0.6))
-CONFIG = tiny.config(rates=(0.3, 0.6), epochs=2)
+CONFIG = tiny.config(rates=(0.3, 0.6), placements=("input", "logits"), epochs=2)
 
 
 def on(number, monkeypatch):
@@ -19,7 +16,7 @@ def on(number, monkeypatch):
     monkeypatch.setattr(devices, "mesh", lambda: jax.sharding.Mesh(np.array(chosen), "rows"))
     monkeypatch.setattr(jax, "device_count", lambda: number)
     jax.clear_caches()  # a program knows its devices
-    task = task_of(CONFIG, tiny.digits(), ARMS)
+    task = tiny.task(CONFIG)
     assert task.layout.chunk % number == 0
     return inputs.of_task(task), sweep.run(task)
 

@@ -5,15 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.models import Drop
-from experiments.studies.compare.placements import arms_of
-from experiments.studies.compare.run import task_of
 from experiments.training import inputs, keys
 from experiments.training.fingerprints import fingerprint
 from tests.experiments import tiny
 
 
 def digests(**changes):
-    plan = task_of(tiny.config(), tiny.digits(), arms_of(("input",), (0.5,))).plan
+    plan = tiny.task(tiny.config()).plan
     arguments = {
         "images": 60,
         "seed": np.uint32(0),
@@ -36,7 +34,7 @@ def test_each_digest_changes_with_what_it_is_of():
 
 def test_masks_are_those_that_the_network_applies():
     config = tiny.config()
-    plan = task_of(config, tiny.digits(), arms_of(("input",), (0.5,))).plan
+    plan = tiny.task(config).plan
     key, zero = keys.streams(0, 1), jnp.int32(0)
     key = keys.mask_key(key, zero, zero)
     expected = inputs._masks(plan, key, jnp.float32(0.5))

@@ -12,8 +12,6 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.models import Perceptron
 from experiments.runs.folder import PROGRESS
-from experiments.studies.compare.placements import arms_of
-from experiments.studies.compare.run import task_of
 from experiments.training import memory, step, sweep
 from experiments.training.chunks import choose
 from experiments.training.task import Plan
@@ -99,11 +97,9 @@ def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, d
 
 
 def test_chunks_change_nothing_but_rounding():
-    config, data = tiny.config(), tiny.digits()
-    arms = arms_of(config.arms.placements, config.arms.rates)
-    whole = sweep.run(task_of(config, data, arms))
+    whole = sweep.run(tiny.task(tiny.config()))
     for cut in (choose(2, 15, 8, 8, 99), choose(2, 15, 8, 1000, 15)):
-        cut_up = sweep.run(task_of(config, data, arms, cut))
+        cut_up = sweep.run(tiny.task(tiny.config(), cut))
         np.testing.assert_array_equal(cut_up.fresh, whole.fresh)
         for one, other in zip(cut_up.metrics, whole.metrics, strict=True):
             np.testing.assert_allclose(one.train_nll, other.train_nll, rtol=1e-4)

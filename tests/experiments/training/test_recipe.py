@@ -12,7 +12,7 @@ from experiments.errors import InputError
 from experiments.models import Perceptron
 from experiments.training import recipe as recipes
 from experiments.training.chunks import Layout
-from experiments.training.recipe import DEFAULTS, rates_at, recipe, schedule, stack, with_rates
+from experiments.training.recipe import DEFAULTS, rates_at, recipe, schedule, stack
 from experiments.training.sweep import Task, run
 from experiments.training.task import Plan, Problem
 from tests.experiments import tiny
@@ -172,9 +172,7 @@ def test_arms_are_stacked_and_what_is_not_said_is_the_default():
     both = stack([recipe(SITES, {}), recipe(SITES, {"input": 0.5}, patience=3)])
     assert both.rates.shape == (2, len(SITES))
     assert both.patience.tolist() == [0, 3]
-    rows = with_rates(np.asarray(both.rates), patience=3.0)
-    np.testing.assert_array_equal(rows.rates, both.rates)
-    assert {name: getattr(rows, name)[1] for name in DEFAULTS} == pytest.approx(
+    assert {name: getattr(both, name)[1] for name in DEFAULTS} == pytest.approx(
         DEFAULTS | {"patience": 3}
     )
     assert DEFAULTS.keys() | {"rates"} == {*both._fields}

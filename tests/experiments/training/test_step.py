@@ -5,8 +5,8 @@ import pytest
 
 from experiments import models
 from experiments.models import ACTIVATIONS, Drop
-from experiments.studies.compare.placements import PLACEMENTS, arms_of
-from experiments.studies.compare.run import task_of
+from experiments.studies.compare.design import grid
+from experiments.studies.compare.settings import PLACEMENTS
 from experiments.training.chunks import Layout
 from experiments.training.evaluate import measure
 from experiments.training.keys import seed_key
@@ -17,8 +17,7 @@ from tests.experiments import tiny
 
 
 def tiny_task(**settings):
-    config = tiny.config(**settings)
-    return task_of(config, tiny.digits(), arms_of(PLACEMENTS, config.arms.rates))
+    return tiny.task(tiny.config(**settings))
 
 
 def trained(task, *ends):
@@ -40,7 +39,7 @@ def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monke
     call = models.MLP.__call__
     monkeypatch.setattr(models.MLP, "__call__", lambda *a: traces.append(1) or call(*a))
     task, blocks = tiny_task(epochs=4), []  # 4 epochs: a plan that no other test compiles
-    run(task, lambda _: blocks.append(len(traces)))
+    run(task, lambda *_: blocks.append(len(traces)))
     assert blocks[0] > 0
     run(tiny_task(epochs=4, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5))
     assert {*blocks, len(traces)} == {blocks[0]}
@@ -63,7 +62,7 @@ def test_every_other_placement_and_rate_trains_differently():
 
 def test_at_rate_0_all_arms_are_one_for_they_share_weights_and_batches():
     _, history = tiny.history(rates=(0.0, 0.7))
-    arms = arms_of(PLACEMENTS, (0.0, 0.7))
+    arms = grid(PLACEMENTS, (0.0, 0.7))
     undropped = [index for index, arm in enumerate(arms) if arm.rate == 0]
     values = np.stack(history[-1])[..., undropped]
     assert (values == values[..., :1]).all()

@@ -1,0 +1,61 @@
+"""What a run says, as one value: its files, its page and what is printed follow from it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Screen
+
+from experiments.report.files import Files, as_json
+from experiments.report.page import Page, Picture, render
+from experiments.report.table import Table
+from experiments.report.verdict import Conclusion, Verdict
+
+
+@dataclass(frozen=True)
+class Report:
+    """Numbers go into files of their own; the page shows tables, pictures and facts."""
+
+    settings: Any
+    conclusion: Conclusion
+    verdict: Verdict | None
+    """On the claim, if there is one."""
+    sentence: str
+    """The verdict, as the page begins with it."""
+    numbers: Mapping[str, Table]
+    """By the names of their files."""
+    tables: Sequence[Table]
+    draw: Callable[[], Mapping[str, Picture]]
+    """The pictures, by the names of their files; what has no name is on the page alone."""
+    facts: Mapping[str, str]
+    """What was run."""
+    screens: Sequence[Screen]
+    lines: Sequence[str]
+    """Below the tables on the screen."""
+    width: int = 0
+    """Columns of the screen at least."""
+
+    def files(self) -> Files:
+        """All that is text."""
+        numbers = {name: table.csv() for name, table in self.numbers.items()}
+        config = {"config.json": as_json(dataclasses.asdict(self.settings))}
+        return config | numbers | self.conclusion.file()
+
+    def figures(self) -> Files:
+        """The pictures, and the page that shows them."""
+        drawn, claim = self.draw(), self.conclusion.claim
+        title = f"{claim[0].upper()}{claim[1:].removesuffix('?')}?"
+        shown, command = list(drawn.values()), self.conclusion.command
+        page = Page(title, self.sentence, self.tables, shown, self.facts, command)
+        files = {name: picture.png for name, picture in drawn.items() if name}
+        return files | {"report.html": render(page)}
+
+    def show(self) -> None:
+        """Prints the tables."""
+        console = Console(highlight=False, width=max(Console().width, self.width))
+        for screen in self.screens:
+            console.print(screen)
+        for line in self.lines:
+            console.print(line, markup=False)

@@ -1,0 +1,122 @@
+"""Ours against published, split by split: differences and agreement."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from experiments.errors import expect
+from experiments.report.verdict import Verdict
+from experiments.studies.uci.data import numbers
+from experiments.studies.uci.protocol import Tolerance
+from experiments.studies.uci.score import Result
+from experiments.studies.uci.train import Problem
+
+MEASURES = ("RMSE", "log-likelihood")
+SE_ALLOWED = 3  # where no tolerance is given
+
+
+class Published(NamedTuple):
+    """One number for each split."""
+
+    rmse: Float64[np.ndarray, " splits"]
+    log_likelihood: Float64[np.ndarray, " splits"]
+
+
+class Results(NamedTuple):
+    """Of a set: what is published, what came out, and what the arms beside it gave."""
+
+    published: Published | None
+    ours: Result
+    beside: Mapping[str, Result]
+
+
+Sets = Mapping[str, Results]
+
+
+class Mean(NamedTuple):
+    """A mean over splits, and its standard error."""
+
+    mean: float
+    error: float
+
+    def __str__(self) -> str:
+        """As in the table."""
+        return f"{self.mean:.3f} ± {self.error:.3f}"
+
+
+class Comparison(NamedTuple):
+    """One measure of one set; without published ones there is nothing to compare."""
+
+    name: str
+    measure: str
+    ours: Mean
+    published: Mean | None = None
+    difference: Mean | None = None
+    tolerance: float | None = None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the mean paired difference is within its tolerance; never if it is NaN."""
+        if self.difference is None or self.tolerance is None:
+            return None
+        return abs(self.difference.mean) <= self.tolerance
+
+
+def load(problem: Problem) -> Published | None:
+    """The published result of each split, if the set's folder has it."""
+    folder, prefix = problem.folder / "published", problem.protocol.published
+    files = [folder / f"{prefix}.test_{name}.txt" for name in ("MC_rmse", "ll")]
+    if not all(file.exists() for file in files):
+        return None
+    columns, splits = [numbers(file, 1) for file in files], len(problem.splits.mean)
+    for file, column in zip(files, columns, strict=True):
+        expect(len(column) == splits, f"{splits} numbers in {file}, one a split", len(column))
+    return Published(*columns)
+
+
+def compare(sets: Sets, tolerances: Mapping[str, Tolerance]) -> list[Comparison]:
+    """Both measures of each set; the seeds of a split are averaged before anything else."""
+    nothing = (None, None)
+    return [
+        _comparison(name, *of_measure)
+        for name, (published, ours, _) in sets.items()
+        for of_measure in zip(
+            MEASURES, ours.of_splits, published or nothing, tolerances.get(name, nothing),
+            strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _comparison(
+    name: str, measure: str, ours: np.ndarray, theirs: np.ndarray | None, given: float | None
+) -> Comparison:
+    if theirs is None:
+        return Comparison(name, measure, mean(ours))
+    difference = mean(ours - theirs)
+    tolerance = SE_ALLOWED * difference.error if given is None else given
+    return Comparison(name, measure, mean(ours), mean(theirs), difference, tolerance)
+
+
+def mean(values: np.ndarray) -> Mean:
+    """Over splits."""
+    n = len(values)
+    return Mean(float(values.mean()), float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan)
+
+
+def verdict(compared: Sequence[Comparison]) -> Verdict:
+    """Whether all agrees that can be compared, if anything can."""
+    agreements = {one.agrees for one in compared} - {None}
+    if not agreements:
+        return Verdict.UNPUBLISHED
+    return Verdict.AGREE if all(agreements) else Verdict.DISAGREE
+
+
+def in_words(compared: Sequence[Comparison]) -> str:
+    """Each measure, ours against published."""
+    return "; ".join(
+        f"{one.name} {one.measure} {one.ours.mean:.2f}"
+        + (f" (published {one.published.mean:.2f})" if one.published else "")
+        for one in compared
+    )

@@ -1,0 +1,128 @@
+"""Many small networks, trained by one compiled program, which the devices share out.
+
+The key of a network is split in three: for its weights, its batches and its masks. Networks with
+data of their own are vmapped; those that share their data train one after another, which on a CPU
+is faster there. Numbers are traced, so other ones compile nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Key
+
+from experiments.training.devices import over_rows
+from experiments.training.fingerprints import digest, fingerprint
+from experiments.training.inputs import Inputs
+from jaxdrop import keep_mask
+
+ADAM = optax.adam(1e-3)
+SAMPLING = 0x5341_4D50  # "SAMP"
+
+
+class Data(NamedTuple):
+    """How long to train, on what, and what else is traced."""
+
+    epochs: Int[Array, ""]
+    numbers: Any
+    x: Float[Array, "examples inputs"]
+    y: Array
+
+
+class Batch(NamedTuple):
+    """Examples, and 1 for each that is one; 0 for what fills the last batch of an epoch."""
+
+    x: Float[Array, "batch inputs"]
+    y: Array
+    present: Float[Array, " batch"]
+
+
+class Plan(NamedTuple):
+    """What fixes the compiled program; with functions of a module it is compiled once."""
+
+    init: Callable[[Key[Array, ""], tuple[int, ...], Any], Any]
+    """Weights from a key, the sizes and the numbers."""
+    loss: Callable[[Any, Any, Batch, Key[Array, ""]], Float[Array, ""]]
+    """Of weights and numbers on a batch, with masks from a key."""
+    sizes: tuple[int, ...]
+    batch_size: int
+    steps: int
+    """Of an epoch: what they do not reach is left out, what they lack is filled up."""
+
+
+@partial(jax.jit, static_argnums=0)
+def fit(plan: Plan, shared: tuple[Any, ...], keys: Key[Array, " networks"], *own: Any) -> Any:
+    """The trained weights; every leaf begins with the networks.
+
+    Of the fields of `Data` the first are `shared`; the others are each network's `own`.
+    """
+
+    def of_network(shared: tuple[Any, ...], key: Key[Array, ""], *own: Any) -> Any:
+        return _trained(plan, Data(*shared, *own), key)
+
+    return over_rows(of_network, shared, keys, *own, vmapped=bool(own))
+
+
+def sampling_key(key: Key[Array, ""]) -> Key[Array, ""]:
+    """Keeps the keys of samples apart from those of the training."""
+    return jax.random.fold_in(key, SAMPLING)
+
+
+def inputs(plan: Plan, keys: Key[Array, " networks"], data: Iterable[Any], examples: int) -> Inputs:
+    """Digests of what the networks start from.
+
+    The masks are those of the first step at rate 0.5, for all that a layer is given.
+    """
+
+    def of_network(key: Key[Array, ""]) -> dict[str, Array]:
+        _, batches, masks = jax.random.split(key, 3)
+        step = jax.random.fold_in(jax.random.fold_in(masks, 0), 0)
+        drawn = [
+            fingerprint(keep_mask(jax.random.fold_in(step, layer), 0.5, (plan.batch_size, width)))
+            for layer, width in enumerate(plan.sizes[:-1])
+        ]
+        order = _order(batches, 0, examples).astype(jnp.int32)
+        known = jax.random.key_data(key), fingerprint(order), jnp.stack(drawn)
+        return dict(zip(("keys", "batches", "masks"), known, strict=True))
+
+    drawn = jax.jit(partial(lax.map, of_network))(keys)
+    digests = {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
+    return Inputs(digest(*map(np.asarray, data)), **digests)
+
+
+def _trained(plan: Plan, data: Data, key: Key[Array, ""]) -> Any:
+    weights, batches, masks = jax.random.split(key, 3)
+    params = plan.init(weights, plan.sizes, data.numbers)
+
+    def epoch(index: Int[Array, ""], state: Any) -> Any:
+        rows = _batches(plan, _order(batches, index, len(data.y)))
+        step = partial(_step, plan, data, jax.random.fold_in(masks, index))
+        return lax.scan(step, state, (jnp.arange(plan.steps), rows))[0]
+
+    return lax.fori_loop(0, data.epochs, epoch, (params, ADAM.init(params)))[0]
+
+
+def _order(key: Key[Array, ""], epoch: Any, examples: int) -> Int[Array, " examples"]:
+    return jax.random.permutation(jax.random.fold_in(key, epoch), examples)
+
+
+def _batches(plan: Plan, order: Int[Array, " examples"]) -> Int[Array, "steps batch"]:
+    """An epoch's examples; their number stands for none."""
+    room, examples = plan.steps * plan.batch_size, len(order)
+    padding = (0, max(0, room - examples))
+    rows = jnp.pad(order[:room], padding, constant_values=examples)
+    return rows.reshape(plan.steps, plan.batch_size)
+
+
+def _step(plan: Plan, data: Data, key: Key[Array, ""], state: Any, step: Any) -> tuple[Any, None]:
+    (params, optimizer), (index, rows) = state, step
+    present = (rows < len(data.y)).astype(data.x.dtype)
+    batch = Batch(data.x[rows], data.y[rows], present)
+    gradient = jax.grad(plan.loss)(params, data.numbers, batch, jax.random.fold_in(key, index))
+    updates, optimizer = ADAM.update(gradient, optimizer)
+    return (optax.apply_updates(params, updates), optimizer), None
