@@ -15,10 +15,18 @@ from experiments.bench.programs import Dtype, Kind
 from experiments.bench.targets import Target
 from experiments.errors import InputError, expect
 
-Section = Literal["dropout", "training-step", "compile-time", "import-time", "compiled"]
+Section = Literal[
+    "dropout",
+    "training-step",
+    "compile-time",
+    "import-time",
+    "eager",
+    "attention",
+    "compiled",
+]
 Device = Literal["cpu", "gpu", "tpu"]
 
-TIMED: tuple[Section, ...] = get_args(Section)[:-1]
+TIMED: tuple[Section, ...] = get_args(Section)[:-2]
 SHAPES = ("4096x4096", "64x512x512", "256x32x32x64", "128x10", "1000x16777")
 COMPILED_SHAPES = ("4096x4096", "16x2048x1024", "1000x16777", "16777216", "2x8388608")
 
@@ -28,8 +36,9 @@ class Bench:
     """Times jaxdrop against other libraries and against a plain copy, in turn in one process."""
 
     sections: tuple[Section, ...] = TIMED
-    """What to time: the dropout alone, a training step, compilation, the import; or `compiled`:
-    what is compiled for the targets, which need not be there, and not run."""
+    """What to time: the dropout alone, a training step, compilation, the import, eager calls; or
+    `attention`, with the memory that it takes; or `compiled`: what is compiled for the targets,
+    which need not be there, and not run."""
     shapes: tuple[str, ...] | None = None
     """Shapes of the data; by default five, of which `compiled` has some of its own."""
     dtypes: tuple[Dtype, ...] | None = None
@@ -44,6 +53,8 @@ class Bench:
     """Samples of each candidate; of what takes seconds, compilation and import, at most 3."""
     batches: tuple[int, ...] = (128, 512, 2048)
     """Batch sizes of the training step."""
+    lengths: tuple[int, ...] = (1024, 2048, 4096, 8192)
+    """Queries and keys of the attention."""
     sites: int = 48
     """Dropout sites of the model whose compilation is timed."""
     targets: tuple[Target, ...] = get_args(Target)
@@ -65,16 +76,27 @@ class Bench:
         )
         for flag in ("repeats", "sites"):
             expect(getattr(self, flag) >= 1, f"--{flag} of 1 or more", getattr(self, flag))
-        for batch in self.batches:
-            expect(batch >= 1, "--batches of 1 or more", batch)
-        for flag in ("sections", "shapes", "dtypes", "kinds", "candidates", "batches", "targets"):
+        for flag in ("batches", "lengths"):
+            for size in getattr(self, flag):
+                expect(size >= 1, f"--{flag} of 1 or more", size)
+        for flag in (
+            "sections",
+            "shapes",
+            "dtypes",
+            "kinds",
+            "candidates",
+            "batches",
+            "lengths",
+            "targets",
+        ):
             expect(getattr(self, flag) != (), f"at least one of --{flag}", "none")
         for shape in self.shapes or ():
             parse_shape(shape)
 
     def resolved(self) -> "Bench":
         """What is really run: itself, or the small selection of `--smoke`."""
-        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2, "steps": ()}
+        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2}
+        small |= {"lengths": (64,), "steps": ()}
         return replace(self, **small) if self.smoke else self
 
     def data(self, section: Section) -> Iterator[tuple[tuple[int, ...], Dtype]]:

@@ -130,6 +130,25 @@ LAYOUTS = {
         "module",
         {"ms": milliseconds, "±%": _percent("spread")},
     ),
+    "eager": Layout(
+        lambda row: f"Eager: {row['call']}",
+        "candidate",
+        {"ms": milliseconds, "±%": _percent("spread"), "÷": _of("times_reference")},
+        ("call",),
+    ),
+    "attention": Layout(
+        lambda row: f"Attention {row['length']}×{row['length']} {row['dtype']}, {row['kind']}",
+        "candidate",
+        {
+            "ms": milliseconds,
+            "±%": _percent("spread"),
+            "MiB": _of("mebibytes", 0),
+            "÷jax.nn": _of("times_jax"),
+            "÷unfused": _of("times_unfused"),
+            "÷off": _of("times_off"),
+        },
+        ("length", "dtype", "kind"),
+    ),
     "compiled": Layout(
         lambda row: f"{row['title']} (compiled, not run: {row['compiler']})",
         "dropout",

@@ -1,6 +1,6 @@
 """A run: which candidates are there, what is timed one after the other, what comes out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -10,7 +10,7 @@ import jax
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from experiments.bench import compiled, large_steps, sections
+from experiments.bench import attention, compiled, eager, large_steps, sections
 from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
 from experiments.bench.compiled import Comparison
 from experiments.bench.options import Bench, Section, find_device
@@ -83,6 +83,10 @@ def jobs(options: Bench, found: list[Candidate], platform: str) -> Iterator[Job]
     if "import-time" in options.sections:
         ticks = len(sections.MODULES) * (slow + 1)
         yield Job("import-time", "imports", ticks, lambda tick: sections.import_rows(slow, tick))
+    if "eager" in options.sections:
+        yield from (_eager_job(what, calls, options) for what, calls in eager.calls().items())
+    if "attention" in options.sections:
+        yield from (_attention_job(one, options) for one in attentions(options, platform))
     if "compiled" in options.sections:
         yield from map(_compiled_for_job, comparisons(options))
 
@@ -91,6 +95,13 @@ def cases(options: Bench, platform: str) -> Iterator[Case]:
     """Every shape in every dtype and kind."""
     for (shape, dtype), kind in product(options.data("dropout"), options.kinds):
         yield Case(shape, dtype, kind, options.rate, platform)
+
+
+def attentions(options: Bench, platform: str) -> Iterator[attention.Comparison]:
+    """Every length in every dtype and kind; by default float32, for a CPU has no other product."""
+    for length, dtype in product(options.lengths, options.dtypes or ("float32",)):
+        for kind in options.kinds:
+            yield attention.Comparison(length, dtype, kind, platform)
 
 
 def comparisons(options: Bench) -> Iterator[Comparison]:
@@ -143,6 +154,17 @@ def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:
 
     ticks = len(applies) * repeats
     return Job("compile-time", f"compilation, {options.sites} sites", ticks, rows)
+
+
+def _eager_job(what: str, calls: Mapping[str, Callable[[], Any]], options: Bench) -> Job:
+    rows = partial(eager.rows, what, calls, options.repeats)
+    return Job("eager", f"eager {what}", len(calls) * options.repeats, rows)
+
+
+def _attention_job(comparison: attention.Comparison, options: Bench) -> Job:
+    ticks = len(comparison.candidates) * options.repeats
+    rows = partial(attention.rows, comparison, options.repeats)
+    return Job("attention", comparison.title, ticks, rows)
 
 
 def _compiled_for_job(comparison: Comparison) -> Job:

@@ -1,0 +1,58 @@
+"""What is timed as attention is attention, dropped where it says so; eager calls are eager."""
+
+from typing import get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.bench import attention, eager
+from experiments.bench.attention import ATTENDS, Attention, Comparison
+
+
+@pytest.fixture(autouse=True)
+def lenient():
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def weights(name, key):
+    """Zero logits and values that are a unit matrix show them."""
+    zeros, unit = (
+        jnp.zeros((1, 24, 8, 64)),
+        jnp.broadcast_to(jnp.eye(24, 64)[:, None], (1, 24, 8, 64)),
+    )
+    return np.asarray(ATTENDS[name](key, zeros, zeros, unit).swapaxes(1, 2))[..., :24]
+
+
+@pytest.mark.parametrize("name", ATTENDS)
+def test_a_candidate_drops_if_it_says_so(name):
+    found = weights(name, jax.random.key(0))
+    dropped = (found == 0)[..., np.tril_indices(24)[0], np.tril_indices(24)[1]]
+    if "off" in name:
+        assert not dropped.any()
+    else:
+        assert abs(dropped.mean() - 0.1) < 0.05  # 2,400 draws at least: 8 deviations
+    assert (np.triu(found[0, 0], 1) == 0).all() == ("causal" in name)
+
+
+def test_rows_hold_times_memory_and_ratios():
+    rows = attention.rows(Comparison(32, "float32", "forward-backward", "cpu"), 2, lambda: None)
+    by_name = {row["candidate"]: row for row in rows}
+    assert by_name.keys() >= ATTENDS.keys()
+    assert by_name["jax.nn, off"]["times_jax"] == 1
+    assert all(len(row["seconds"]) == 2 for row in rows)
+    assert by_name["unfused"]["mebibytes"] > 0
+
+
+def test_long_sequences_leave_out_what_holds_all_weights():
+    assert "unfused" not in Comparison(8192, "float32", "forward", "cpu").candidates
+    assert len(Comparison(4096, "float32", "forward", "cpu").candidates) == len(get_args(Attention))
+
+
+def test_eager_calls_are_measured_by_the_last(monkeypatch):
+    for what, own in eager.calls().items():
+        rows = eager.rows(what, own, 2, lambda: None)
+        assert [row["candidate"] for row in rows] == [*own]
+        assert rows[-1]["times_reference"] == 1
