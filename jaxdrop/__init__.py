@@ -19,6 +19,7 @@ from jaxdrop.dropout import classical_inference as classical_inference  # of dro
 from jaxdrop.exact import exact_dropout as exact_dropout  # exactly so many along an axis
 from jaxdrop.targeted import targeted_dropout as targeted_dropout  # among the least in magnitude
 from jaxdrop.units import attention_dropout as attention_dropout  # attention weights
+from jaxdrop.attention import dot_product_attention as dot_product_attention  # in linear memory
 from jaxdrop.units import spatial_dropout as spatial_dropout  # whole feature maps
 
 # The operators: paths, sequences, weights.

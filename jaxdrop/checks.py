@@ -66,7 +66,7 @@ def check_number(
         raise ValueError(
             f"Expected one number as {what}; got shape {array.shape}. Map over them with jax.vmap."
         )
-    _check_broadcast(what, array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
+    check_broadcast(what, array.shape, "the drawn shape (tied axes are 1)", drawn_shape)
     if not isinstance(array, Tracer):
         values = array.astype(np.float64)
         wrong = values[~is_valid(values)]
@@ -97,7 +97,8 @@ def check_real(what: str, value: ArrayLike) -> np.ndarray | Array:
     return array
 
 
-def _check_broadcast(what: str, shape: Shape, name: str, wanted: Shape) -> None:
+def check_broadcast(what: str, shape: Shape, name: str, wanted: Shape) -> None:
+    """Takes a shape that broadcasts to the one that is wanted."""
     trailing = wanted[max(len(wanted) - len(shape), 0) :]
     fits = all(size in (1, full) for size, full in zip(shape, trailing, strict=False))
     if len(shape) > len(wanted) or not fits:
@@ -240,7 +241,7 @@ def check_mask(mask: ArrayLike, shape: Shape) -> Array:
     mask = as_array(mask, "a bool mask, True where kept", "Draw one with keep_mask.")
     if mask.dtype != jnp.bool_:
         raise TypeError(f"Expected a bool mask, True where kept; got {mask.dtype}.")
-    _check_broadcast("mask", mask.shape, "the data's shape", shape)
+    check_broadcast("mask", mask.shape, "the data's shape", shape)
     return mask
 
 

@@ -1,7 +1,7 @@
 """What the Flax adapters share about rates, options and sites. It loads no Flax."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -53,8 +53,11 @@ class Operation(NamedTuple):
 
 def options_of(operator: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The keyword-only arguments of an operator."""
-    parameters = inspect.signature(operator).parameters
-    return {name: p for name, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {p.name: p for p in _parameters(operator) if p.kind is p.KEYWORD_ONLY}
+
+
+def _parameters(operator: Callable[..., Any]) -> Iterable[inspect.Parameter]:
+    return inspect.signature(operator).parameters.values()
 
 
 class OverOperator:
@@ -93,7 +96,7 @@ def hashable(option: Any) -> Any:
 
 # Data that some operator takes: many tokens, and every rank that an array can have.
 _SHAPES = [(2**20, 1), *((1,) * rank for rank in range(65))]
-_USUAL = (1,) * 5  # the rank whose complaint is told: every operator has one that fits it
+_USUAL = (1,) * 4  # the rank whose complaint is told: every operator has one that fits it
 _fitting: set[tuple[Callable[..., Any], str]] = set()
 
 
@@ -110,10 +113,11 @@ def check_options(operator: Callable[..., Any], options: Mapping[str, Any]) -> N
 
 def _fit(operator: Callable[..., Any], options: Mapping[str, Any]) -> None:
     complaints: dict[tuple[int, ...], Exception] = {}
+    arrays = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in _parameters(operator)) - 2
     for shape in _SHAPES:
         x = jax.ShapeDtypeStruct(shape, jnp.float32)
         try:
-            jax.eval_shape(lambda x: operator(jax.random.key(0), x, 0.0, **options), x)
+            jax.eval_shape(lambda x: operator(jax.random.key(0), *[x] * arrays, 0.0, **options), x)
         except (TypeError, ValueError) as complaint:
             complaints[shape] = complaint
         else:

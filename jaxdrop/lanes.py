@@ -136,9 +136,13 @@ class Layout:
 
     def pairs(self, key: Key[Array, ""]) -> Pair:
         """The pairs of all words."""
+        return random_pairs(key, self.words, self._sharding(0))
+
+    @property
+    def words(self) -> tuple[int, ...]:
+        """The shape of the words."""
         rows = self.groups * self.stride
-        shape = (*self.folded[: self.axis], rows, *self.folded[self.axis + 1 :])
-        return random_pairs(key, shape, self._sharding(0))
+        return (*self.folded[: self.axis], rows, *self.folded[self.axis + 1 :])
 
     def limits(self, limit: UInt32[Array, "..."]) -> Limits:
         """The limits of the eight lanes of every word, or one for all lanes."""
@@ -158,12 +162,18 @@ class Layout:
         *unsure, sure = self.axes
         placed = self._place(sure)
         for axis in [axis for axis in reversed(unsure) if axis is not None]:
-            along = sizes(self.shape)[axis] >= LANES
+            along = self._lengths()[axis] >= LANES
             placed = jax.tree.map(partial(jnp.where, along), self._place(axis), placed)
         return placed
 
+    def _lengths(self) -> list[int | Words]:
+        return sizes(self.shape)
+
+    def _positions(self) -> list[Words]:
+        return positions(self.shape, self.sharding)
+
     def _place(self, axis: int | None) -> tuple[Pair, Words]:
-        lengths, places = sizes(self.shape), positions(self.shape, self.sharding)
+        lengths, places = self._lengths(), self._positions()
         if axis is None:
             place = flat_index(lengths, places)[1]
             lengths, places, axis = [math.prod(lengths)], [place], 0

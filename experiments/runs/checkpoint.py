@@ -110,9 +110,9 @@ class Checkpoints(sweep.Checkpoints):
             raise
         finally:
             if alive and self._manager is not None:  # else it would wait for who may be dead
-                with suppress(Exception):
-                    self._manager.wait_until_finished()
-                    self._manager.close()
+                for end in (self._manager.wait_until_finished, self._manager.close):
+                    with suppress(Exception):  # the first error counts
+                        end()
             self._manager = None
 
     def _put(self, path: Path, arrays: Arrays, of: str) -> None:

@@ -27,6 +27,8 @@ from jaxdrop.linen.catalogue import SpatialDropout as SpatialDropout
 from jaxdrop.linen.catalogue import TargetedDropout as TargetedDropout
 from jaxdrop.linen.catalogue import TokenDropout as TokenDropout
 
+from jaxdrop.linen.attention import dot_product_attention as dot_product_attention
+
 # Sampling models, and looking at them.
 from jaxdrop.linen.predict import predict as predict  # a model as a function of a key
 from jaxdrop.flax_shared import Site as Site

@@ -23,6 +23,8 @@ from jaxdrop.nnx.base import DropRate as DropRate  # array and traced rates, as 
 from jaxdrop.nnx.catalogue import AlphaDropout as AlphaDropout
 from jaxdrop.nnx.catalogue import AttentionDropout as AttentionDropout
 from jaxdrop.nnx.catalogue import ConcreteDropout as ConcreteDropout
+from jaxdrop.nnx.attention import DotProductAttention as DotProductAttention
+from jaxdrop.nnx.attention import dot_product_attention as dot_product_attention
 from jaxdrop.nnx.catalogue import DropBlock as DropBlock
 from jaxdrop.nnx.catalogue import DropPath as DropPath
 from jaxdrop.nnx.catalogue import Dropout as Dropout

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.typing import ArrayLike
 
-from jaxdrop.flax_shared import Path
-from jaxdrop.nnx.attention import check_attention_rate
+from jaxdrop.flax_shared import Path, known_rate
 from jaxdrop.nnx.branches import find_branches
 from jaxdrop.nnx.hooks import Applied
 from jaxdrop.nnx.surgery import Make, Place, Rule, remove
@@ -52,22 +52,24 @@ def before_last(kinds: Kinds, make: Make) -> Rule:
     return lambda model: [Place(path, "before", make) for path, _ in [*_found(model, kinds)][-1:]]
 
 
-def in_attention(rate: float) -> Rule:
-    """Dropout of the attention weights in every `nnx.MultiHeadAttention`, by its own means.
+def in_attention(rate: ArrayLike) -> Rule:
+    """Dropout of the attention weights in every `nnx.MultiHeadAttention`, in linear memory.
 
-    It begins in training mode, with a stream of its own. Flax shares one mask between all examples
-    and heads, unless the layer was built with `broadcast_dropout=False`.
+    Its function gives way to a `DotProductAttention`, which begins in training mode, with a stream
+    of its own. One mask is shared between all examples and heads, as in Flax, unless the layer was
+    built with `broadcast_dropout=False`, or has a rate for each.
 
     Args:
-      rate: the probability to drop, one number in [0, 1). A layer that drops already gets it too.
+      rate: the probability to drop, a number or an array that broadcasts to (batch, heads, queries,
+        keys). A layer that drops already gets it in the place of its own.
 
     Raises:
-      ValueError: a rate outside [0, 1).
-      TypeError: no number as rate, or a traced one.
+      ValueError: a rate outside [0, 1].
+      TypeError: no number as rate.
     """
-    known = check_attention_rate(rate)
+    known_rate(rate)
     return lambda model: [
-        Place(path, "inside", known) for path, _ in _found(model, nnx.MultiHeadAttention)
+        Place(path, "inside", rate) for path, _ in _found(model, nnx.MultiHeadAttention)
     ]
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from flax import nnx
+from jax.typing import ArrayLike
 
 from jaxdrop import checks
 from jaxdrop.flax_shared import Path
-from jaxdrop.nnx.attention import check_attention, drop_inside, restore
+from jaxdrop.nnx.attention import DotProductAttention, check_attention, drop_inside, silence
 from jaxdrop.nnx.catalogue import Zoneout
 from jaxdrop.nnx.hooks import ATTRIBUTES, Applied, has_site, hook, unhook
 from jaxdrop.nnx.walk import check_module, everywhere, get, is_static, put, walk
@@ -21,7 +22,7 @@ class Place(NamedTuple):
 
     path: Path
     side: Literal["before", "after", "inside"]
-    make: Make | float
+    make: Make | ArrayLike
 
 
 Rule = Callable[[nnx.Module], Iterable[Place]]
@@ -33,10 +34,8 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
     Weights, their paths, the order of attributes and keys and the outputs in evaluation stay the
     same, to the bit: a module that gets a site keeps its type, in a subclass that calls the site
     before or after it. What stands in two places gets one site, which both share. The new sites
-    begin in training mode; `model.eval()` switches them like all others. An attention that gets
-    dropout inside is equal up to rounding alone: Flax computes it another way wherever its rate is
-    not 0, in evaluation too. Layers that are stacked for `nnx.scan` want their site in the function
-    that makes one layer.
+    begin in training mode; `model.eval()` switches them like all others. Layers that are stacked
+    for `nnx.scan` want their site in the function that makes one layer.
 
     Args:
       model: an NNX module; it is changed in place.
@@ -67,7 +66,7 @@ def insert(model: nnx.Module, rule: Rule, *, rngs: nnx.Rngs) -> nnx.Module:
     """
     check_module(model)
     places = _places(model, rule)
-    sites = [_site_of(place, rngs) for place in places]
+    sites = [place.make(rngs=rngs) if callable(place.make) else rngs for place in places]
     for place, site in zip(places, sites, strict=True):
         _put(model, place, site)
     return model
@@ -77,9 +76,9 @@ def remove(model: nnx.Module) -> nnx.Module:
     """Takes all dropout out of a model: what `insert` put there, and what it was built with.
 
     Weights, their paths and the order of attributes and keys stay; so do the outputs in evaluation,
-    to the bit, but for the rounding of attention that dropped, see `insert`. A site that the model
-    was built with becomes an identity, a `DropConnect` the layer that it held. `Zoneout` stays,
-    because it acts in evaluation too.
+    to the bit, but for the rounding of attention that dropped by Flax's own means. A site that the
+    model was built with becomes an identity, a `DropConnect` the layer that it held. `Zoneout`
+    stays, because it acts in evaluation too.
 
     Args:
       model: an NNX module; it is changed in place.
@@ -119,7 +118,7 @@ class Identity(nnx.Module):
 def _strip(child: Any) -> None:
     """Takes out what was put into a module or beside it."""
     if isinstance(child, nnx.MultiHeadAttention):
-        restore(child)
+        silence(child)
     if isinstance(child, nnx.Module):
         unhook(child)
 
@@ -130,6 +129,8 @@ def _without(child: Any) -> Any:
         return child.function
     if isinstance(child, DropConnect):
         return _without(child.layer)
+    if isinstance(child, DotProductAttention):
+        return child.instead or nnx.dot_product_attention
     drops = isinstance(child, nnx.Dropout) and not isinstance(child, Zoneout)
     return Identity() if drops else child
 
@@ -170,10 +171,6 @@ def _check_free(model: nnx.Module, place: Place, taken: set[Any]) -> None:
         raise TypeError(f"Expected something that is called at {place.path}; got {child!r}.")
     if not callable(place.make):
         raise TypeError(f"Expected something that makes a site; got {place.make!r}.")
-
-
-def _site_of(place: Place, rngs: nnx.Rngs) -> Any:
-    return place.make(rngs=rngs) if callable(place.make) else rngs.dropout.fork()
 
 
 def _put(model: nnx.Module, place: Place, site: Any) -> None:

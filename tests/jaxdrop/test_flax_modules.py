@@ -31,7 +31,7 @@ from tests.jaxdrop.catalogue import (
 
 
 def test_every_operator_has_its_modules():
-    made = {"Zoneout", "ConcreteDropout", "DropConnect", *TABLE}
+    made = {"Zoneout", "ConcreteDropout", "DropConnect", "DotProductAttention", *TABLE}
     functions = {name for name, f in vars(jaxdrop).items() if "rate" in _parameters(f)}
     functions |= {"gaussian_noise", "concrete_dropout"}
     values = {"keep_mask", "apply_mask", "complementary_masks", "classical_inference"}

@@ -165,7 +165,14 @@ def test_a_loaded_package_is_seen(name):
 PUBLIC = {
     *("alpha_dropout", "apply_mask", "attention_dropout", "classical_inference"),
     *("complementary_masks", "concrete_dropout", "concrete_regularizer", "derive", "drop_block"),
-    *("drop_connect", "drop_path", "dropout", "embedding_dropout", "exact_dropout"),
+    *(
+        "dot_product_attention",
+        "drop_connect",
+        "drop_path",
+        "dropout",
+        "embedding_dropout",
+        "exact_dropout",
+    ),
     *("feature_alpha_dropout", "gaussian_dropout", "gaussian_noise", "keep_mask", "linen"),
     *("locked_dropout", "montecarlo", "nnx", "r_drop_loss", "rates", "shard_key"),
     *("spatial_dropout", "targeted_dropout", "token_dropout", "zoneout", "zoneout_inference"),

@@ -74,7 +74,7 @@ RULES = {
         both(("mlp", "layers", 1), ("activation",)),
     ),
     "before_last": (before_last(nnx.Linear, HALF), [("head",)]),
-    "in_attention": (in_attention(0.5), both(("attention",))),
+    "in_attention": (in_attention(0.5), both(("attention", "attention_fn"))),
     "on_branches": (
         on_branches(partial(DropPath, 0.5), jax.ShapeDtypeStruct((2, 5, 16), jnp.float32)),
         both(("attention",), ("mlp",)),
@@ -156,14 +156,14 @@ def test_removal_of_what_a_model_was_built_with():
     model.train()
     remove(model)
     assert dropout_sites(model) == []
-    np.testing.assert_array_equal(model(X), expected)
+    np.testing.assert_allclose(model(X), expected, atol=1e-6)  # Flax computes attention in two ways
     assert dropout_sites(remove(HALF(rngs=rngs))) == []
 
 
 def test_the_model_itself_can_be_a_place():
     attention = nnx.MultiHeadAttention(4, 16, decode=False, rngs=nnx.Rngs(0))
     insert(attention, in_attention(0.5), rngs=nnx.Rngs(1))
-    assert [site.path for site in dropout_sites(attention)] == [()]
+    assert [site.path for site in dropout_sites(attention)] == [("attention_fn",)]
     attention.train()
     assert (attention(X) != attention(X)).any()
     assert dropout_sites(remove(attention)) == []

@@ -1,0 +1,150 @@
+"""Attention block by block, in memory that is linear in queries and keys.
+
+The softmax goes along with the blocks of keys: a running maximum, a running sum. A block of weights
+and of the mask is computed where it is needed, in tangents and backward once more, so that nothing
+of the size of queries × keys is held.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Float32
+
+from jaxdrop.attention_blocks import Block, Given, Plan, grouped
+
+
+class Data(NamedTuple):
+    """What is differentiated, in blocks: K heads of keys, for each of them G of queries."""
+
+    query: Float[Array, "blocks B K G rows features"]
+    keys: Float[Array, "blocks B K columns features"]
+    values: Float[Array, "blocks B K columns values"]
+    bias: Float[Array, "#B #N #T #S"] | None
+
+
+class Attended(NamedTuple):
+    """Weighted sums, and each row's logarithm of its sum of exponentials; inf if it sees no key."""
+
+    values: Float32[Array, "blocks B K G rows values"]
+    normaliser: Float32[Array, "blocks B K G rows"]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def attend(plan: Plan, data: Data, given: Given) -> Attended:
+    """Softmax of the logits, dropout, product with the values."""
+
+    def of_queries(row: tuple[Array, Array]) -> Attended:
+        number, query = row
+        shape = query.shape[:-1]
+        begin = jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros((*shape, values))
+        add = partial(_add, plan, given, data.bias, number, query)
+        (most, total, sums), _ = lax.scan(add, begin, _numbered(data.keys, data.values))
+        sees, block = total > 0, Block(plan, given, (number, jnp.int32(0)))
+        total = jnp.where(sees, total, 1)
+        normaliser = jnp.where(sees, most + jnp.log(total), jnp.inf)
+        return Attended(sums * (block.scale(sums) / total[..., None]), normaliser)
+
+    values = data.values.shape[-1]
+    return lax.map(of_queries, _numbered(data.query))
+
+
+@attend.defjvp
+def _attend_jvp(
+    plan: Plan, primals: tuple[Data, Given], tangents: tuple[Data, Any]
+) -> tuple[Attended, Attended]:
+    """The tangent in one sweep, linear in those of the data; transposed it is backward."""
+    (data, given), (moved, _) = primals, tangents
+    output = attend(plan, data, given)
+
+    def of_queries(row: tuple[Any, ...]) -> Attended:
+        number, query, d_query, values, normaliser = row
+        begin, biases = (
+            (jnp.zeros_like(values), jnp.zeros_like(normaliser)),
+            (data.bias, moved.bias),
+        )
+        add = partial(_add_tangent, plan, given, biases, number, query, d_query, normaliser)
+        blocks = _numbered(data.keys, data.values, moved.keys, moved.values)
+        (sums, total), _ = lax.scan(jax.checkpoint(add, prevent_cse=False), begin, blocks)
+        sums = sums * Block(plan, given, (number, jnp.int32(0))).scale(sums)
+        return Attended(sums - values * total[..., None], total)
+
+    return output, lax.map(of_queries, _numbered(data.query, moved.query, *output))
+
+
+def _add(
+    plan: Plan, given: Given, bias: Array | None, i: Array, query: Array, sofar: Any, keyed: Any
+) -> tuple[Any, None]:
+    """Adds a block of keys to the running maximum, the sum of exponentials, the sum of values."""
+    j, keys, values = keyed
+    block = Block(plan, given, (i, j))
+
+    def add(sofar: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        most, total, sums = sofar
+        logits = _logits(block, query, keys, bias)
+        higher = jnp.maximum(most, logits.max(-1))
+        around = jnp.where(higher == -jnp.inf, 0, higher)
+        weights, shrink = jnp.exp(logits - around[..., None]), jnp.exp(most - around)
+        added = _weigh(block.drop(weights), values)
+        return higher, total * shrink + weights.sum(-1), sums * shrink[..., None] + added
+
+    return _if_seen(block, add, sofar), None
+
+
+def _add_tangent(
+    plan: Plan,
+    given: Given,
+    biases: tuple[Array | None, Array | None],
+    i: Array,
+    query: Array,
+    d_query: Array,
+    normaliser: Array,
+    sofar: Any,
+    keyed: Any,
+) -> tuple[Any, None]:
+    """Adds a block of keys to the tangents of the sum of values and of the normaliser."""
+    j, keys, values, d_keys, d_values = keyed
+    block, (bias, d_bias) = Block(plan, given, (i, j)), biases
+
+    def add(sofar: tuple[Array, Array]) -> tuple[Array, Array]:
+        sums, total = sofar
+        weights = jnp.exp(_logits(block, query, keys, bias) - normaliser[..., None])
+        moved = _products(plan, d_query, keys) + _products(plan, query, d_keys)
+        moved = weights * (moved if d_bias is None else moved + grouped(block.cut(d_bias), moved))
+        added = _weigh(block.drop(moved), values) + _weigh(block.drop(weights), d_values)
+        return sums + added, total + moved.sum(-1)
+
+    return _if_seen(block, add, sofar), None
+
+
+def _logits(
+    block: Block, query: Array, keys: Array, bias: Array | None
+) -> Float32[Array, "B K G rows columns"]:
+    """-inf where a query does not see a key."""
+    logits, seen = _products(block.plan, query, keys), block.seen()
+    if bias is not None:
+        logits = logits + grouped(block.cut(bias), logits)
+    return logits if seen is None else jnp.where(grouped(seen, logits), logits, -jnp.inf)
+
+
+def _products(plan: Plan, query: Array, keys: Array) -> Float32[Array, "B K G rows columns"]:
+    spec = "bkgrf,bkcf->bkgrc"
+    return plan.scale * jnp.einsum(spec, query, keys, preferred_element_type=jnp.float32)
+
+
+def _weigh(weights: Array, values: Array) -> Float32[Array, "B K G rows values"]:
+    """In the type of the values, summed in float32."""
+    spec, weights = "bkgrc,bkcv->bkgrv", weights.astype(values.dtype)
+    return jnp.einsum(spec, weights, values, preferred_element_type=jnp.float32)
+
+
+def _if_seen(block: Block, add: Any, sofar: Any) -> Any:
+    """Adds the block, unless no query of it sees any key."""
+    some = block.sees_some()
+    return add(sofar) if some is None else lax.cond(some, add, lambda sofar: sofar, sofar)
+
+
+def _numbered(*arrays: Array) -> tuple[Array, ...]:
+    return lax.iota(jnp.int32, len(arrays[0])), *arrays

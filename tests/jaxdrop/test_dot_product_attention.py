@@ -1,0 +1,321 @@
+"""Attention with dropout against softmax, `attention_dropout`, product; its masks to the bit."""
+
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jaxdrop
+from jaxdrop import dot_product_attention
+
+KEY, RATE = jax.random.key(7), 0.3
+BLOCKS = (16, 8)
+
+
+def data(
+    queries=40, keys=24, heads=2, of_keys=None, batch=2, features=8, values=5, dtype="float32"
+):
+    sizes = (
+        (batch, queries, heads, features),
+        (batch, keys, of_keys or heads, features),
+        (batch, keys, of_keys or heads, values),
+    )
+    own = jax.random.split(jax.random.key(1), 3)
+    return [jax.random.normal(k, s, dtype) for k, s in zip(own, sizes, strict=True)]
+
+
+def fuse(*arrays, rate=RATE, **options):
+    query, keys, values = arrays
+    return dot_product_attention(KEY, query, keys, values, rate, **options)
+
+
+def unfused(*arrays, rate=RATE, bias=None, seen=None, **options):
+    """The definition; `seen` says which key each query sees."""
+    query, keys, values = arrays
+    groups = query.shape[2] // keys.shape[2]
+    keys, values = (jnp.repeat(x, groups, axis=2) for x in (keys, values))
+    logits = jnp.einsum("btnh,bsnh->bnts", query, keys, preferred_element_type=jnp.float32)
+    logits = logits / query.shape[-1] ** 0.5
+    logits = logits if bias is None else logits + jnp.broadcast_to(bias, logits.shape)
+    seen = jnp.broadcast_to(True if seen is None else seen, logits.shape)
+    weights = jnp.where(seen, jax.nn.softmax(jnp.where(seen, logits, -1e30)), 0)
+    weights = jaxdrop.dropout(KEY, weights, rate, **options)
+    out = jnp.einsum("bnts,bsnv->btnv", weights.astype(values.dtype), values)
+    return out.astype(query.dtype)
+
+
+def agree(one, other, relative=1e-6):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        assert a.shape == b.shape
+        assert abs(a - b).max(initial=0) <= relative * abs(b).max(initial=0)
+
+
+def with_gradients(attend, *arrays):
+    """Output, and gradients of a function of it that has a slope everywhere."""
+    loss = lambda *arrays: jnp.sum(jnp.sin(attend(*arrays).astype(jnp.float32)))  # noqa: E731
+    gradients = jax.grad(loss, argnums=tuple(range(len(arrays))))
+    return jax.jit(lambda *arrays: (attend(*arrays), gradients(*arrays)))(*arrays)
+
+
+ROWS, COLUMNS = np.arange(40)[:, None], np.arange(24)[None]
+LENGTHS = np.array([30, 40]), np.array([20, 7])
+SEEN = np.asarray(jax.random.bernoulli(jax.random.key(5), 0.7, (1, 2, 40, 24)))
+HIDING = {
+    "causal": ({"is_causal": True}, COLUMNS <= ROWS),
+    "window": ({"local_window_size": (5, 3)}, (COLUMNS >= ROWS - 5) & (COLUMNS <= ROWS + 3)),
+    "lengths": (
+        {"query_seq_lengths": LENGTHS[0], "key_value_seq_lengths": LENGTHS[1]},
+        (ROWS < LENGTHS[0][:, None, None, None]) & (COLUMNS < LENGTHS[1][:, None, None, None]),
+    ),
+    "mask": ({"mask": SEEN}, SEEN),
+    "mask of keys": ({"mask": SEEN[:, :1, :1]}, SEEN[:, :1, :1]),
+}
+
+
+@pytest.mark.parametrize("hiding", HIDING)
+@pytest.mark.parametrize("blocks", [BLOCKS, None])
+def test_what_a_query_does_not_see(hiding, blocks):
+    options, seen = HIDING[hiding]
+    fused = lambda *x: fuse(*x, block_sizes=blocks, **options)  # noqa: E731
+    agree(
+        with_gradients(fused, *data()),
+        with_gradients(lambda *x: unfused(*x, seen=seen), *data()),
+        2e-6,
+    )
+
+
+SIZES: dict[str, Any] = {
+    "ragged": {"queries": 37, "keys": 29},
+    "five": {"queries": 5, "keys": 5},
+    "lanes along heads": {"queries": 5, "keys": 5, "heads": 9, "of_keys": 3},
+    "lanes along the batch": {"queries": 2, "keys": 40, "batch": 8},
+    "decoding": {"queries": 1, "keys": 40},
+    "lanes along the keys, far apart": {"queries": 1, "keys": 1100},
+    "one head of keys": {"heads": 4, "of_keys": 1},
+    "strides of eight": {"queries": 1024, "keys": 9, "batch": 1},
+    "no keys": {"keys": 0},
+    "no queries": {"queries": 0},
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_it_is_softmax_dropout_product(sizes):
+    arrays = data(**SIZES[sizes])
+    bias = jnp.asarray(np.sin(np.add.outer(*(np.arange(x.shape[1]) for x in arrays[:2]))))
+    fused = lambda q, k, v, b: dot_product_attention(KEY, q, k, v, RATE, bias=b)  # noqa: E731
+    plain = lambda q, k, v, b: unfused(q, k, v, bias=b[None, None])  # noqa: E731
+    agree(with_gradients(fused, *arrays, bias), with_gradients(plain, *arrays, bias), 3e-6)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [0.3, np.full((2, 1, 1), (0.2,)), np.linspace(0, 0.9, 24), np.linspace(0, 1, 40)[:, None]],
+    ids=["one", "a head", "a key", "a query"],
+)
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_rates_and_bits(rate, bits):
+    options = {"bits": bits, "broadcast_dims": (0,)}
+    fused = lambda *x: fuse(*x, rate=rate, block_sizes=BLOCKS, **options)  # noqa: E731
+    plain = lambda *x: unfused(*x, rate=rate, **options)  # noqa: E731
+    agree(with_gradients(fused, *data()), with_gradients(plain, *data()), 2e-6)
+
+
+def test_bfloat16_is_summed_in_float32():
+    arrays = data(dtype="bfloat16")
+    fused = lambda *x: fuse(*x, block_sizes=BLOCKS)  # noqa: E731
+    out, gradients = with_gradients(fused, *arrays)
+    assert {x.dtype for x in (out, *gradients)} == {jnp.dtype("bfloat16")}
+    agree((out, gradients), with_gradients(lambda *x: unfused(*x), *arrays), 1e-2)
+    ones = jnp.ones((1, 1, 4096, 1), "bfloat16").swapaxes(1, 2).reshape(1, 4096, 1, 1)
+    summed = dot_product_attention(KEY, ones[:, :1], ones, ones, 0.0, block_sizes=(1, 4096))
+    assert summed.item() == 1  # in bfloat16 a sum of 4,096 ones stops at 256
+
+
+def test_heads_that_share_keys_are_heads_with_equal_keys():
+    query, keys, values = data(heads=4, of_keys=2)
+    apart = [query, *(jnp.repeat(x, 2, axis=2) for x in (keys, values))]
+    agree(
+        fuse(query, keys, values),
+        fuse(*apart),
+    )
+
+
+def test_without_a_batch_it_is_a_batch_of_one():
+    arrays = data(batch=1)
+    alone = fuse(*(x[0] for x in arrays), is_causal=True)
+    np.testing.assert_array_equal(alone, fuse(*arrays, is_causal=True)[0])
+
+
+def weights(key, shape, rate=RATE, **options):
+    """Zero logits and values that are a unit matrix show the weights."""
+    batch, heads, queries, keys = shape
+    unit = jnp.broadcast_to(jnp.eye(keys)[None, :, None], (batch, keys, heads, keys))
+    query, zeros = jnp.zeros((batch, queries, heads, 1)), jnp.zeros((batch, keys, heads, 1))
+    return dot_product_attention(key, query, zeros, unit, rate, **options).swapaxes(1, 2)
+
+
+MASKED = (2, 3, 40, 24)
+
+
+@pytest.mark.parametrize("options", [{}, {"bits": 8}, {"bits": 32}])
+@pytest.mark.parametrize("tied", [(), (0, 1), (2,), (3,), (0, 1, 2, 3)])
+def test_the_mask_is_keep_mask(tied, options):
+    drawn = weights(KEY, MASKED, broadcast_dims=tied, block_sizes=BLOCKS, **options) != 0
+    mask = jaxdrop.keep_mask(KEY, RATE, MASKED, broadcast_dims=tied, **options)
+    np.testing.assert_array_equal(drawn, mask)
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 40), (1, 9, 3, 4), (8, 1, 2, 5), (2, 2, 2, 2), (1, 1, 70, 1025)]
+)
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_the_mask_is_keep_mask_wherever_the_lanes_lie(shape, impl):
+    key = jax.random.key(3, impl=impl)
+    drawn = weights(key, shape, block_sizes=(8, 16)) != 0
+    np.testing.assert_array_equal(drawn, jaxdrop.keep_mask(key, RATE, shape))
+
+
+def test_the_mask_does_not_depend_on_who_calls():
+    keys = jax.random.split(KEY, 3)
+    of_key = lambda key: weights(key, MASKED, block_sizes=BLOCKS)  # noqa: E731
+    one_by_one = jnp.stack([of_key(key) for key in keys])
+    scanned = jax.lax.scan(lambda _, key: (None, jax.checkpoint(of_key)(key)), None, keys)[1]
+    for other in (jax.vmap(of_key)(keys), scanned, jax.vmap(jax.jit(of_key))(keys)):
+        np.testing.assert_array_equal(other, one_by_one)
+    legacy = weights(jax.random.key_data(KEY), MASKED)
+    np.testing.assert_array_equal(legacy != 0, jaxdrop.keep_mask(KEY, RATE, MASKED))
+
+
+def test_rate_0_is_no_dropout_to_the_bit():
+    arrays = data(values=8)
+    run = lambda rate, *x: with_gradients(lambda *x: fuse(*x, rate=rate), *x)  # noqa: E731
+    off, traced = run(0, *arrays), jax.jit(run)(0.0, *arrays)
+    agree(off, with_gradients(jax.nn.dot_product_attention, *arrays), 2e-6)
+    for one, other in zip(jax.tree.leaves(traced), jax.tree.leaves(off), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("rate", [1.0, jnp.nan])
+def test_rate_1_and_nan_drop_everything(rate):
+    run = jax.jit(lambda r: with_gradients(lambda *x: fuse(*x, rate=r), *data()))
+    assert all((leaf == 0).all() for leaf in jax.tree.leaves(run(rate)))
+
+
+def test_a_query_that_sees_nothing_gives_0_and_no_gradient():
+    seen = jnp.ones((40, 24), bool).at[5].set(False)
+    attend = lambda *x: fuse(*x, mask=seen, block_sizes=BLOCKS)  # noqa: E731
+    out, (of_query, *others) = with_gradients(attend, *data())
+    assert (out[:, 5] == 0).all()
+    assert (of_query[:, 5] == 0).all()
+    assert all(jnp.isfinite(gradient).all() for gradient in (of_query, *others))
+
+
+def test_derivatives_of_every_kind():
+    query, keys, values = data(queries=6, keys=5, heads=1, batch=1, features=3)
+    fused = lambda q: dot_product_attention(KEY, q, keys, values, RATE, block_sizes=(2, 2))  # noqa: E731
+    plain = lambda q: unfused(q, keys, values)  # noqa: E731
+    square = lambda attend: lambda q: jnp.sum(attend(q) ** 2)  # noqa: E731
+    agree(
+        jax.jvp(fused, [query], [jnp.cos(query)]), jax.jvp(plain, [query], [jnp.cos(query)]), 2e-6
+    )
+    hessian = jax.hessian(square(plain))(query)
+    agree(jax.hessian(square(fused))(query), hessian, 1e-5)
+    agree(jax.jacrev(jax.grad(square(fused)))(query), hessian, 1e-5)
+    rate_too = jax.grad(lambda r: jnp.sum(dot_product_attention(KEY, query, keys, values, r)))
+    assert rate_too(0.3) == 0
+
+
+def test_the_scale_may_be_traced():
+    arrays = data()
+    half = [arrays[0] / 2, *arrays[1:]]
+    run = jax.jit(lambda scale: fuse(*arrays, scale=scale))
+    expected = fuse(*half, scale=1.0)
+    agree(run(0.5), expected)
+    agree(fuse(*arrays, scale=0.5), expected)
+
+
+def sizes_in(program):
+    """Elements of all arrays of a compiled program."""
+    shapes = re.findall(r"(?:f32|bf16|f16|u32|s32|pred|u8|s8)\[([\d,]+)\]", program)
+    return {int(np.prod([int(n) for n in shape.split(",")])) for shape in shapes}
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"rate": 0.0}])
+def test_nothing_of_queries_times_keys_is_held(options):
+    options = {"rate": RATE, **options}
+    arrays = data(queries=1024, keys=1024, batch=1, heads=1, features=4, values=4)
+    loss = lambda *x: jnp.sum(fuse(*x, **options) ** 2)  # noqa: E731
+    program = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).lower(*arrays).compile().as_text() or ""
+    assert max(sizes_in(program)) < 1024**2 / 8
+    plain = lambda *x: jnp.sum(unfused(*x, rate=options["rate"]) ** 2)  # noqa: E731
+    whole = jax.jit(jax.grad(plain, argnums=(0, 1, 2))).lower(*arrays).compile().as_text() or ""
+    assert max(sizes_in(whole)) >= 1024**2
+
+
+COLLECTIVES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_sharded_batch_and_heads_need_no_communication(kind):
+    arrays, mesh = data(batch=4), jax.make_mesh((4, 2), ("b", "n"), axis_types=(kind,) * 2)
+    attend = lambda *x: fuse(*x, block_sizes=BLOCKS)  # noqa: E731
+    run = lambda *x: with_gradients(attend, *x)  # noqa: E731
+    alone = run(*arrays)
+    with jax.set_mesh(mesh):
+        sharding = NamedSharding(mesh, PartitionSpec("b", None, "n"))
+        shared = [jax.device_put(x, sharding) for x in arrays]
+        program = jax.jit(run).lower(*shared).compile().as_text() or ""
+        out, gradients = jax.jit(run)(*shared)
+    assert not re.search(rf" (?:{COLLECTIVES})(?:-start)?\(", program)
+    assert out.sharding.is_equivalent_to(sharding, 4)
+    agree((out, gradients), alone, 3e-6)
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_sharded_queries_stay_sharded(kind):
+    arrays, mesh = data(), jax.make_mesh((4,), ("t",), axis_types=(kind,))
+    sizes = None if kind is AxisType.Explicit else (40, 8)
+    attend = lambda *x: fuse(*x, block_sizes=sizes)  # noqa: E731
+    alone = attend(*arrays)
+    with jax.set_mesh(mesh):
+        sharding = NamedSharding(mesh, PartitionSpec(None, "t"))
+        shared = [jax.device_put(arrays[0], sharding), *arrays[1:]]
+        out = jax.jit(attend)(*shared)
+    assert out.sharding.is_equivalent_to(sharding, 4)
+    agree(out, alone, 3e-6)
+
+
+Q, K, V = data()
+BAD = {
+    "two axes": ({"query": Q[0, 0]}, ValueError, "all three without batch; got"),
+    "batch": ({"query": Q[:1]}, ValueError, r"batch size \(axis 0\); got 1 and 2"),
+    "features": ({"keys": K[..., :3]}, ValueError, r"features \(axis -1\); got 8 and 3"),
+    "values": ({"values": V[:, :9]}, ValueError, "keys and values alike but for"),
+    "heads": ({"query": Q[:, :, :1]}, ValueError, "divide the 1 of the query; got 2"),
+    "dtypes": ({"keys": K.astype("bfloat16")}, TypeError, "of one dtype; got float32, bfloat16"),
+    "integers": ({"keys": K.astype("int32")}, TypeError, "floating-point data; got int32"),
+    "numbers": ({"mask": np.ones((40, 24))}, TypeError, "a bool mask.*; got float"),
+    "mask": ({"mask": SEEN[..., :9]}, ValueError, r"mask that broadcasts.*got .*40, 9\)"),
+    "bias": ({"bias": jnp.ones((3, 40, 24))}, ValueError, r"bias that broadcasts.*\(3, 40, 24\)"),
+    "block of 0": ({"block_sizes": (0, 8)}, ValueError, r"1 or more, queries and keys; got \(0"),
+    "one size": ({"block_sizes": 8}, ValueError, "block_sizes as two integers"),
+    "window": ({"local_window_size": (-1, 3)}, ValueError, "local_window_size as two integers"),
+    "lengths": ({"query_seq_lengths": jnp.ones(3)}, ValueError, "as 2 integers, one an example"),
+    "rate": ({"rate": 1.5}, ValueError, "rate in"),
+    "axis": ({"broadcast_dims": (4,)}, ValueError, "broadcast_dims among the 4 axes"),
+    "bits": ({"bits": 4}, ValueError, "bits to be 8, 16 or 32"),
+    "key": ({"key": Q}, TypeError, "The key comes first"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case):
+    changed, kind, message = BAD[case]
+    given = {"key": KEY, "query": Q, "keys": K, "values": V, "rate": RATE} | changed
+    with pytest.raises(kind, match=message):
+        dot_product_attention(**given)
