@@ -18,7 +18,7 @@ from experiments.runs import checkpoint
 from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import MANIFEST, PROGRESS, UNFINISHED
 from experiments.runs.interrupts import Interrupts
-from experiments.studies import STUDIES, command, results
+from experiments.studies import STUDIES, command
 from experiments.studies.design import Arm, Case, Design, accuracy, more
 from experiments.studies.networks import perceptron
 from experiments.studies.run import prepare
@@ -233,9 +233,9 @@ def test_a_disk_that_is_full_before_the_last_case_ends_the_run(tmp_path, monkeyp
 
 def test_chunks_of_a_study_are_as_large_as_asked():
     for chunk, sizes in ((None, [48, 48]), (16, [16, 16])):
-        settings = replace(MADE.DEFAULTS, seeds=20, chunk=chunk)
-        tasks = results.tasks(design(None), settings)
-        assert [task.layout.chunk * task.layout.group for task in tasks.values()] == sizes
+        made = prepare(MADE, replace(MADE.DEFAULTS, seeds=20, chunk=chunk))
+        layouts = made.head.layouts.values()
+        assert [layout.chunk * layout.group for layout in layouts] == sizes
 
 
 def test_all_refuses_what_is_of_another_study_or_of_other_settings(tmp_path, monkeypatch, capsys):
