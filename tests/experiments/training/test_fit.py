@@ -43,14 +43,14 @@ def examples():
 def by_hand(plan, key):
     """What the docstring says, step by step."""
     weights, batches, masks = jax.random.split(key, 3)
-    params, (x, y) = init(weights, plan.sizes, RATE), examples()
+    params, (x, y) = init(weights, plan.sizes, RATE), map(jnp.asarray, examples())
     state = ADAM.init(params)
     for epoch in range(2):
         order = np.asarray(jax.random.permutation(jax.random.fold_in(batches, epoch), EXAMPLES))
         for step in range(plan.steps):
             rows = order[3 * step : 3 * step + 3]
             filled = np.pad(rows, (0, 3 - len(rows)))
-            batch = Batch(x[filled], y[filled], np.float32(np.arange(3) < len(rows)))
+            batch = Batch(x[filled], y[filled], jnp.float32(np.arange(3) < len(rows)))
             own = jax.random.fold_in(jax.random.fold_in(masks, epoch), step)
             gradient = jax.grad(loss)(params, RATE, batch, own)
             updates, state = ADAM.update(gradient, state)
@@ -69,7 +69,7 @@ def test_a_network_trains_as_its_key_says(plan):
 
 
 def test_it_is_the_same_whether_data_are_shared_or_own():
-    shared = Data(EPOCHS, RATE, *examples())
+    shared = Data(EPOCHS, RATE, *map(jnp.asarray, examples()))
     own = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(KEYS)), shared[1:])
     close(fit.fit(WHOLE, shared, KEYS), fit.fit(WHOLE, shared[:1], KEYS, *own))
 
