@@ -1,6 +1,7 @@
 """Dropout in recurrent networks: one mask for all times, and units that stand still."""
 
 import jax.numpy as jnp
+from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Inexact, Key
 
@@ -132,6 +133,9 @@ def zoneout_inference(
       Krueger et al., Zoneout: Regularizing RNNs by Randomly Preserving Hidden Activations, 2017.
     """
     previous, new = _check_states(previous, new)
+    if jnp.iscomplexobj(new):
+        parts = (previous.real, new.real), (previous.imag, new.imag)
+        return lax.complex(*(zoneout_inference(*part, rate) for part in parts))
     keep = keep_probability(checks.check_rate(rate, new.shape), new.ndim)
     wide = at_least_float32(new.dtype)
     share = keep.astype(wide)

@@ -110,3 +110,10 @@ def test_sharded_sequences(kind: AxisType):
         lambda x: jaxdrop.token_dropout(KEY, x, 0.5, keep_first=1, mode="remove"),
     ):
         np.testing.assert_array_equal(jax.jit(op)(sharded), op(x))
+
+
+def test_inference_mixes_the_parts_of_complex_states():
+    previous, new = jnp.array([1 + 2j, 4j, 1]), jnp.array([3 + 6j, jnp.inf, complex(0, jnp.inf)])
+    mixed = jaxdrop.zoneout_inference(previous, new, 0.5)
+    np.testing.assert_array_equal(mixed.real, [2, jnp.inf, 0.5])
+    np.testing.assert_array_equal(mixed.imag, [4, 2, jnp.inf])
