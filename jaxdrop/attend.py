@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Float32
+from jaxtyping import Array, Float
 
 from jaxdrop.attention_blocks import Block, Given, Plan, grouped
+from jaxdrop.probability import at_least_float32, widen
 
 
 class Data(NamedTuple):
@@ -28,8 +29,8 @@ class Data(NamedTuple):
 class Attended(NamedTuple):
     """Weighted sums, and each row's logarithm of its sum of exponentials; inf if it sees no key."""
 
-    values: Float32[Array, "blocks B K G rows values"]
-    normaliser: Float32[Array, "blocks B K G rows"]
+    values: Float[Array, "blocks B K G rows values"]
+    normaliser: Float[Array, "blocks B K G rows"]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -38,8 +39,9 @@ def attend(plan: Plan, data: Data, given: Given) -> Attended:
 
     def of_queries(row: tuple[Array, Array]) -> Attended:
         number, query = row
-        shape = query.shape[:-1]
-        begin = jnp.full(shape, -jnp.inf), jnp.zeros(shape), jnp.zeros((*shape, values))
+        none = jnp.zeros_like(query[..., 0], dtype=at_least_float32(query.dtype))
+        sums = jnp.broadcast_to(none[..., None], (*none.shape, values))
+        begin = none - jnp.inf, none, sums
         add = partial(_add, plan, given, data.bias, number, query)
         (most, total, sums), _ = lax.scan(add, begin, _numbered(data.keys, data.values))
         sees, block = total > 0, Block(plan, given, (number, jnp.int32(0)))
@@ -55,8 +57,11 @@ def attend(plan: Plan, data: Data, given: Given) -> Attended:
 def _attend_jvp(
     plan: Plan, primals: tuple[Data, Given], tangents: tuple[Data, Any]
 ) -> tuple[Attended, Attended]:
-    """The tangent in one sweep, linear in those of the data; transposed it is backward."""
-    (data, given), (moved, _) = primals, tangents
+    """The tangent in one sweep, linear in those of the data; transposed it is backward.
+
+    The tangents are wide, so that backward sums over blocks in float32, and rounds once.
+    """
+    (data, given), moved = primals, jax.tree.map(widen, tangents[0])
     output = attend(plan, data, given)
 
     def of_queries(row: tuple[Any, ...]) -> Attended:
@@ -87,7 +92,7 @@ def _add(
         higher = jnp.maximum(most, logits.max(-1))
         around = jnp.where(higher == -jnp.inf, 0, higher)
         weights, shrink = jnp.exp(logits - around[..., None]), jnp.exp(most - around)
-        added = _weigh(block.drop(weights), values)
+        added = _weigh(block, weights, values)
         return higher, total * shrink + weights.sum(-1), sums * shrink[..., None] + added
 
     return _if_seen(block, add, sofar), None
@@ -112,8 +117,10 @@ def _add_tangent(
         sums, total = sofar
         weights = jnp.exp(_logits(block, query, keys, bias) - normaliser[..., None])
         moved = _products(plan, d_query, keys) + _products(plan, query, d_keys)
-        moved = weights * (moved if d_bias is None else moved + grouped(block.cut(d_bias), moved))
-        added = _weigh(block.drop(moved), values) + _weigh(block.drop(weights), d_values)
+        if d_bias is not None:
+            moved = moved + grouped(block.cut(d_bias), moved).astype(moved.dtype)
+        moved = weights * moved
+        added = _weigh(block, moved, values) + _weigh(block, weights, d_values)
         return sums + added, total + moved.sum(-1)
 
     return _if_seen(block, add, sofar), None
@@ -121,29 +128,46 @@ def _add_tangent(
 
 def _logits(
     block: Block, query: Array, keys: Array, bias: Array | None
-) -> Float32[Array, "B K G rows columns"]:
+) -> Float[Array, "B K G rows columns"]:
     """-inf where a query does not see a key."""
     logits, seen = _products(block.plan, query, keys), block.seen()
     if bias is not None:
-        logits = logits + grouped(block.cut(bias), logits)
+        logits = logits + grouped(block.cut(bias), logits).astype(logits.dtype)
     return logits if seen is None else jnp.where(grouped(seen, logits), logits, -jnp.inf)
 
 
-def _products(plan: Plan, query: Array, keys: Array) -> Float32[Array, "B K G rows columns"]:
-    spec = "bkgrf,bkcf->bkgrc"
-    return plan.scale * jnp.einsum(spec, query, keys, preferred_element_type=jnp.float32)
+def _products(plan: Plan, query: Array, keys: Array) -> Float[Array, "B K G rows columns"]:
+    return plan.scale * _einsum(plan, "bkgrf,bkcf->bkgrc", query, keys)
 
 
-def _weigh(weights: Array, values: Array) -> Float32[Array, "B K G rows values"]:
-    """In the type of the values, summed in float32."""
-    spec, weights = "bkgrc,bkcv->bkgrv", weights.astype(values.dtype)
-    return jnp.einsum(spec, weights, values, preferred_element_type=jnp.float32)
+def _weigh(block: Block, weights: Array, values: Array) -> Float[Array, "B K G rows values"]:
+    return _einsum(block.plan, "bkgrc,bkcv->bkgrv", block.drop(weights), values)
+
+
+def _einsum(plan: Plan, spec: str, *factors: Array) -> Float[Array, "..."]:
+    """Factors are of the type of the data, sums of float32 at least."""
+    factors, wide = tuple(x.astype(plan.dtype) for x in factors), at_least_float32(plan.dtype)
+    return jnp.einsum(spec, *factors, precision=plan.precision, preferred_element_type=wide)
 
 
 def _if_seen(block: Block, add: Any, sofar: Any) -> Any:
     """Adds the block, unless no query of it sees any key."""
     some = block.sees_some()
     return add(sofar) if some is None else lax.cond(some, add, lambda sofar: sofar, sofar)
+
+
+def alike(tree: Any) -> Any:
+    """Inside `jax.shard_map`: varying over the same axes, as scans want their carries.
+
+    Backward then sums over devices once, behind all blocks; no block waits for another device.
+    """
+
+    def axes(x: Array) -> frozenset:
+        return jax.typeof(x).manual_axis_type.varying
+
+    every = frozenset().union(*map(axes, jax.tree.leaves(tree)))
+    cast = partial(lax.pcast, to="varying")
+    return jax.tree.map(lambda x: cast(x, tuple(sorted(every - axes(x), key=str))), tree)
 
 
 def _numbered(*arrays: Array) -> tuple[Array, ...]:

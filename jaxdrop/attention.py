@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from jaxdrop import checks
-from jaxdrop.attend import Data, attend
+from jaxdrop.attend import Data, alike, attend
 from jaxdrop.attention_blocks import Drop, Given, Plan
 from jaxdrop.bits import is_threefry
 from jaxdrop.lanes import LANES, Layout, explicit_sharding
@@ -44,6 +44,7 @@ def dot_product_attention(
     broadcast_dims: Sequence[int] = (),
     bits: int = 16,
     block_sizes: tuple[int, int] | None = None,
+    precision: Any = None,
 ) -> Float[Array, "*B T N V"]:
     r"""Attention whose weights are dropped, in memory that is linear in queries and keys.
 
@@ -53,7 +54,7 @@ def dot_product_attention(
     It is `jax.nn.dot_product_attention`, in its shapes and options, with `attention_dropout`
     between softmax and product: `M` is `keep_mask(key, rate, (B, N, T, S))`, to the bit. Weights
     and mask are computed block by block, in backward once more, so neither is ever held. A query
-    that sees no key gives 0. Sums are taken in float32.
+    that sees no key gives 0. Sums are taken in float32 at least.
 
     What costs more: other generators than threefry2x32 draw the whole mask first. A bias, a mask
     and rates of full size are held by whoever passes them, and copied once where blocks do not come
@@ -81,6 +82,7 @@ def dot_product_attention(
       bits: 8, 16 or 32, as in `dropout`.
       block_sizes: queries and keys of a block at most, up to whole groups of lanes. They change
         rounding alone.
+      precision: of the products, as for `jnp.einsum`.
 
     Returns:
       An array of shape (batch, T, N, values) and of the dtype of `query`.
@@ -112,7 +114,8 @@ def dot_product_attention(
     sizes = _block_sizes(shape, drawn, explicit_sharding(query), block_sizes)
     window = _check_window(local_window_size)
     bits = checks.check_bits(bits)
-    plan = Plan(keys.shape[1], sizes, drawn, bits, scale, bool(is_causal), window)
+    seen = bool(is_causal), window
+    plan = Plan(keys.shape[1], sizes, drawn, bits, scale, *seen, precision, query.dtype)
     given = Given(
         None,
         None if mask is None else _ranked(checks.check_mask(mask, shape)),
@@ -153,7 +156,8 @@ def _in_blocks(
         _padded(plan, bias),
     )
     drop = None if keep is None else _drop(plan, key, keep)
-    attended = attend(plan, data, given._replace(drop=drop, mask=_padded(plan, given.mask)))
+    given = given._replace(drop=drop, mask=_padded(plan, given.mask))
+    attended = attend(plan, *alike((data, given)))
     sums = attended.values.transpose(1, 0, 4, 2, 3, 5)
     sums = sums.reshape(batch, len(split) * rows, heads, values.shape[-1])
     return sums[:, :queries].astype(query.dtype)

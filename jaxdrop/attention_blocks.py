@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt32
 
 from jaxdrop.lanes import Layout
@@ -26,6 +27,9 @@ class Plan:
     is_causal: bool
     window: tuple[int, int] | None
     """How many keys a query sees to its left and to its right."""
+    precision: Any
+    dtype: Any
+    """That of the data."""
 
 
 class Drop(NamedTuple):
@@ -100,7 +104,7 @@ class Block(NamedTuple):
             some.append(row < given.query_lengths.max())
         if given.key_lengths is not None:
             some.append(column < given.key_lengths.max())
-        return reduce(jnp.logical_and, some) if some else None
+        return _of_any(reduce(jnp.logical_and, some)) if some else None
 
     def drop(self, weights: Float[Array, "B K G rows columns"]) -> Array:
         """Drops weights, and scales them here where the scale varies along the keys."""
@@ -108,15 +112,16 @@ class Block(NamedTuple):
         if drop is None:
             return weights
         if drop.scale_varies:
-            weights = weights * grouped(self.cut(drop.scale), weights)
+            weights = weights * grouped(self.cut(drop.scale), weights).astype(weights.dtype)
         return jnp.where(grouped(self._kept(drop), weights), weights, 0)
 
     def scale(self, like: Float[Array, "B K G rows values"]) -> Array:
         """What sums of weighted values are multiplied by, where a row has one scale."""
         drop = self.given.drop
         if drop is None or drop.scale_varies:
-            return jnp.ones(())
-        return drop.scale if drop.scale.ndim == 0 else grouped(self.cut(drop.scale), like)
+            return jnp.ones((), like.dtype)
+        scale = drop.scale if drop.scale.ndim == 0 else grouped(self.cut(drop.scale), like)
+        return scale.astype(like.dtype)
 
     def _kept(self, drop: Drop) -> Bool[Array, "#B #N #rows #columns"]:
         """The block of the keep mask, drawn alone."""
@@ -128,6 +133,17 @@ class Block(NamedTuple):
         start = tuple(0 if tied == 1 else place for tied, place in zip(drawn, first, strict=True))
         limit = drop.limit if drop.limit.ndim == 0 else self.cut(drop.limit)
         return Part(shape, of=Layout(drawn), start=start).keeps(drop.key, limit, self.plan.bits)
+
+
+@custom_vmap
+def _of_any(some: Bool[Array, ""]) -> Bool[Array, ""]:
+    """Under `jax.vmap`: of any example, so that `lax.cond` stays one, and has a transpose."""
+    return some
+
+
+@_of_any.def_vmap
+def _of_any_mapped(_: int, __: list[bool], some: Bool[Array, "..."]) -> tuple[Array, bool]:
+    return _of_any(some.any()), False
 
 
 def grouped(array: Array, like: Float[Array, "B K G rows columns"]) -> Array:

@@ -38,7 +38,8 @@ def unfused(*arrays, rate=RATE, bias=None, seen=None, **options):
     query, keys, values = arrays
     groups = query.shape[2] // keys.shape[2]
     keys, values = (jnp.repeat(x, groups, axis=2) for x in (keys, values))
-    logits = jnp.einsum("btnh,bsnh->bnts", query, keys, preferred_element_type=jnp.float32)
+    wide = None if query.dtype == "float64" else jnp.float32
+    logits = jnp.einsum("btnh,bsnh->bnts", query, keys, preferred_element_type=wide)
     logits = logits / query.shape[-1] ** 0.5
     logits = logits if bias is None else logits + jnp.broadcast_to(bias, logits.shape)
     seen = jnp.broadcast_to(True if seen is None else seen, logits.shape)
@@ -140,6 +141,24 @@ def test_bfloat16_is_summed_in_float32():
     assert summed.item() == 1  # in bfloat16 a sum of 4,096 ones stops at 256
 
 
+def test_backward_sums_blocks_in_float32():
+    ones = jnp.ones((1, 4000, 1, 1), "bfloat16")
+    attend = lambda values: fuse(ones, ones[:, :1], values, rate=0, block_sizes=(8, 1)).sum()  # noqa: E731
+    assert jax.grad(attend)(ones[:, :1]).item() == 4000  # in bfloat16 a sum of eights stops at 2048
+
+
+def test_float64_stays_float64_and_float32_float32():
+    options = HIDING["lengths"][0] | {"is_causal": True, "block_sizes": BLOCKS}
+    run = lambda *x: (fuse(*x, **options), jax.grad(lambda *x: fuse(*x, **options).sum())(*x))  # noqa: E731
+    seen = HIDING["lengths"][1] & (COLUMNS <= ROWS)
+    with jax.enable_x64(True):
+        short, long = run(*data()), run(*(x.astype("float64") for x in data()))
+        plain = unfused(*(x.astype("float64") for x in data()), seen=seen)
+    assert {x.dtype for x in short} == {np.dtype("float32")}
+    agree(short, long, 2e-6)
+    agree(long[0], plain, 1e-14)
+
+
 def test_heads_that_share_keys_are_heads_with_equal_keys():
     query, keys, values = data(heads=4, of_keys=2)
     apart = [query, *(jnp.repeat(x, 2, axis=2) for x in (keys, values))]
@@ -212,6 +231,15 @@ def test_rate_1_and_nan_drop_everything(rate):
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(run(rate)))
 
 
+def test_lengths_may_be_mapped():
+    lengths, arrays = jnp.array([20, 7, 0]), data(batch=1)
+    attend = lambda length, *x: fuse(*x, key_value_seq_lengths=length[None], block_sizes=BLOCKS)  # noqa: E731
+    mapped = jax.vmap(attend, (0, None, None, None))
+    twice = lambda *x: jax.vmap(mapped, (0, None, None, None))(lengths[:, None], *x)[:, 0]  # noqa: E731
+    alone = lambda *x: jnp.stack([attend(length, *x) for length in lengths])  # noqa: E731
+    agree(with_gradients(twice, *arrays), with_gradients(alone, *arrays), 2e-6)
+
+
 def test_a_query_that_sees_nothing_gives_0_and_no_gradient():
     seen = jnp.ones((40, 24), bool).at[5].set(False)
     attend = lambda *x: fuse(*x, mask=seen, block_sizes=BLOCKS)  # noqa: E731
@@ -280,6 +308,35 @@ def test_sharded_batch_and_heads_need_no_communication(kind):
     assert not re.search(rf" (?:{COLLECTIVES})(?:-start)?\(", program)
     assert out.sharding.is_equivalent_to(sharding, 4)
     agree((out, gradients), alone, 3e-6)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_inside_shard_map_it_is_what_it_is_under_vmap(shared):
+    """Keys that all devices share get the sum of their gradients, in one collective at most."""
+    arrays, lengths = data(batch=4), jnp.array([24, 7, 3, 16])
+    arrays = [arrays[0], *(x[:1] if shared else x for x in arrays[1:])]
+
+    def shard(length, query, keys, values):
+        key, options = jaxdrop.shard_key(KEY, "b"), {"is_causal": True, "block_sizes": BLOCKS}
+        options |= {"key_value_seq_lengths": length}
+        return dot_product_attention(key, query, keys, values, RATE, **options)
+
+    def mapped(*arrays):
+        specs = (PartitionSpec("b" if len(x) == 4 else None) for x in (lengths, *arrays))
+        mesh, out = jax.make_mesh((4,), ("b",), (AxisType.Auto,)), PartitionSpec("b")
+        run: Any = jax.shard_map(shard, mesh=mesh, in_specs=tuple(specs), out_specs=out)
+        return run(lengths, *arrays)
+
+    def alone(*arrays):
+        axes = [0 if len(x) == 4 else None for x in (lengths, *arrays)]
+        parts = [x[:, None] if len(x) == 4 else x for x in (lengths, *arrays)]
+        run: Any = jax.vmap(shard, axes, axis_name="b")
+        return run(*parts)[:, 0]
+
+    run = jax.jit(lambda *x: with_gradients(mapped, *x))
+    agree(run(*arrays), with_gradients(alone, *arrays), 2e-6)
+    program = run.lower(*arrays).compile().as_text() or ""
+    assert len(re.findall(rf" (?:{COLLECTIVES})(?:-start)?\(", program)) <= shared
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
