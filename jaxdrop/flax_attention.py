@@ -1,8 +1,7 @@
 """Attention as Flax calls it: any batch axes, masks of any type, one mask for all heads or not."""
 
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -43,24 +42,20 @@ def fused(
     *,
     bias: ArrayLike | None = None,
     mask: ArrayLike | None = None,
-    is_causal: bool = False,
-    precision: Any = None,
     **options: Any,
 ) -> Float[Array, "*batch T N V"]:
     """In linear memory; all batch axes become one, and so does the mask's."""
     batch = query.shape[:-3]
-    with _precision(precision):
-        attended = dot_product_attention(
-            key,
-            _joined(query, batch),
-            _joined(keys, batch),
-            _joined(values, batch),
-            rate,
-            bias=None if bias is None else _joined(jnp.asarray(bias), batch),
-            mask=None if mask is None else _joined(jnp.asarray(mask).astype(bool), batch),
-            is_causal=is_causal,
-            **options,
-        )
+    attended = dot_product_attention(
+        key,
+        _joined(query, batch),
+        _joined(keys, batch),
+        _joined(values, batch),
+        rate,
+        bias=None if bias is None else _joined(jnp.asarray(bias), batch),
+        mask=None if mask is None else _joined(jnp.asarray(mask).astype(bool), batch),
+        **options,
+    )
     return attended.reshape(*batch, *attended.shape[1:])
 
 
@@ -71,14 +66,14 @@ def unfused(
     rate: ArrayLike,
     *,
     broadcast_dims: Sequence[int] = (),
-    precision: Any = None,
+    einsum: Callable[..., Array] = jnp.einsum,
 ) -> Float[Array, "*batch T N V"]:
     """Of weights that somebody wants to see; the same masks."""
     batch, heads = weights.shape[:-3], weights.shape[-3]
     weights, values = _joined(weights, batch), _joined(values, batch)
     weights = attention_dropout(key, weights, rate, broadcast_dims=broadcast_dims)
     values = jnp.repeat(values, heads // values.shape[-2], axis=-2)
-    attended = jnp.einsum("bnts,bsnv->btnv", weights, values, precision=precision)
+    attended = einsum("...hqk,...khd->...qhd", weights, values)
     return attended.reshape(*batch, *attended.shape[1:])
 
 
@@ -89,10 +84,3 @@ def _joined(x: Array, batch: tuple[int, ...]) -> Float[Array, "joined a b c"]:
     if all(size == 1 for size in own):
         return x.reshape(1, *inner)
     return jnp.broadcast_to(x, (*batch, *inner)).reshape(math.prod(batch), *inner)
-
-
-def _precision(precision: Any) -> Any:
-    if precision is None:
-        return nullcontext()
-    name = precision.name if isinstance(precision, lax.Precision) else precision
-    return jax.default_matmul_precision(str(name).lower())

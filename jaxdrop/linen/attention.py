@@ -1,10 +1,13 @@
 """Attention in linear memory as Flax Linen takes it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
+from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
@@ -52,7 +55,7 @@ def dot_product_attention(
       force_fp32_for_softmax: it is, whatever is passed.
       einsum_dot_general: for products of one's own; so are the other two.
       qk_attn_weights_einsum: of queries and keys.
-      attn_weights_value_einsum: of weights and values; not used.
+      attn_weights_value_einsum: of weights and values.
 
     Returns:
       An array of shape (*batch, T, N, values).
@@ -72,7 +75,8 @@ def dot_product_attention(
     """
     drop_key, rate, options = dropping(dropout_rate, dropout_rng, deterministic, broadcast_dropout)
     query, key, value = promote_dtype(query, key, value, dtype=dtype)
-    if module is None and einsum_dot_general is None and qk_attn_weights_einsum is None:
+    own = einsum_dot_general, qk_attn_weights_einsum, attn_weights_value_einsum
+    if module is None and own == (None, None, None):
         seen = {"bias": bias, "mask": mask, "precision": precision}
         return fused(drop_key, query, key, value, rate, **seen, **options)
     weights = nn.attention.dot_product_attention_weights(
@@ -87,4 +91,7 @@ def dot_product_attention(
         einsum_dot_general=einsum_dot_general,
         einsum=qk_attn_weights_einsum,
     )
-    return unfused(drop_key, weights, value, rate, precision=precision, **options)
+    products = einsum_dot_general or lax.dot_general
+    einsum = partial(jnp.einsum, precision=precision, _dot_general=products)
+    einsum = attn_weights_value_einsum or einsum
+    return unfused(drop_key, weights, value, rate, einsum=einsum, **options)

@@ -1,8 +1,10 @@
 """Attention in linear memory as Flax NNX takes it: a function, and a site that holds its rate."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.nnx.nn.attention import dot_product_attention_weights
@@ -82,7 +84,8 @@ def dot_product_attention(
     if module is None:
         return fused(drop_key, query, key, value, rate, **seen, **options)
     weights = dot_product_attention_weights(query, key, **seen, deterministic=True, module=module)
-    return unfused(drop_key, weights, value, rate, precision=precision, **options)
+    einsum = partial(jnp.einsum, precision=precision)
+    return unfused(drop_key, weights, value, rate, einsum=einsum, **options)
 
 
 class DotProductAttention(
@@ -158,7 +161,8 @@ class DotProductAttention(
             query, key, **seen, deterministic=True, module=module
         )
         tied = {"broadcast_dims": self.broadcast_dims}  # pyright: ignore[reportAttributeAccessIssue]
-        return unfused(own, weights, value, rate, precision=precision, **tied)
+        einsum = partial(jnp.einsum, precision=precision)
+        return unfused(own, weights, value, rate, einsum=einsum, **tied)
 
 
 def check_attention(child: Any, path: Path, rate: Any) -> None:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from jax import lax
 
 from jaxdrop.linen import dot_product_attention
 
@@ -41,3 +42,29 @@ def test_weights_that_are_sown_are_dropped_by_the_same_masks(shared):
     dropped = run(**options)
     np.testing.assert_allclose(dropped, run(sow_weights=True, **options), atol=2e-6)
     assert jnp.abs(dropped - run()).max() > 0.01
+
+
+def test_products_of_ones_own_are_taken():
+    """Both of them: a quantised layer has quantised weights and quantised sums."""
+    seen = []
+
+    def einsum(spec, *arrays, **options):
+        seen.append(spec)
+        return jnp.einsum(spec, *arrays, **options)
+
+    own: dict[str, Any] = {"qk_attn_weights_einsum_cls": lambda: einsum}
+    own |= {"attn_weights_value_einsum_cls": lambda: einsum}
+    np.testing.assert_allclose(run(dropout_rate=0.3, **own), run(dropout_rate=0.3), atol=2e-6)
+    assert {spec.split("->")[1] for spec in seen} == {"...hqk", "...qhd"}
+
+
+HIGH, HIGHEST, PRESET = lax.Precision.HIGH, lax.Precision.HIGHEST, lax.DotAlgorithmPreset
+
+
+@pytest.mark.parametrize(
+    "precision", ["highest", HIGH, (HIGH, HIGHEST), PRESET.F32_F32_F32], ids=str
+)
+@pytest.mark.parametrize("sow_weights", [False, True])
+def test_every_precision_of_flax_is_one(precision, sow_weights):
+    own = run(precision=precision, sow_weights=sow_weights)
+    np.testing.assert_allclose(own, run(nn.dot_product_attention, precision=precision), atol=2e-6)
