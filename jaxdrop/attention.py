@@ -132,11 +132,12 @@ def _attended(
     plan: Plan, key: Key[Array, ""], keep: Array | None, data: Data, given: Given
 ) -> Float[Array, "B T N V"]:
     """On an explicit mesh XLA finds its own way inside: scans want no sharded axes."""
-    sharding = explicit_sharding(data.query)
+    sharded = [*filter(None, map(explicit_sharding, jax.tree.leaves((keep, data, given))))]
     if 0 in (*data.query.shape, data.keys.shape[1]):
         return jnp.zeros((*data.query.shape[:-1], data.values.shape[-1]), data.query.dtype)
-    if sharding is None:
+    if not sharded:
         return _in_blocks(plan, key, keep, data, given)
+    sharding = NamedSharding(sharded[0].mesh, jax.typeof(data.query).sharding.spec)
     run: Any = jax.sharding.auto_axes(partial(_in_blocks, plan), out_sharding=sharding)
     return run(key, keep, data, given)
 

@@ -310,6 +310,18 @@ def test_sharded_batch_and_heads_need_no_communication(kind):
     agree((out, gradients), alone, 3e-6)
 
 
+@pytest.mark.parametrize("what", ["keys", "bias", "mask", "rate"])
+def test_on_an_explicit_mesh_anything_may_be_sharded(what):
+    query, keys, values = data(batch=4)
+    given = {"keys": keys, "bias": jnp.ones((4, 2, 40, 24)), "rate": jnp.full((4, 1, 1, 1), RATE)}
+    given["mask"] = jnp.broadcast_to(SEEN, (4, 2, 40, 24))
+    attend = jax.jit(lambda **given: dot_product_attention(KEY, query, values=values, **given))
+    alone = attend(**given)
+    with jax.set_mesh(jax.make_mesh((4,), ("b",), (AxisType.Explicit,))):
+        given[what] = jax.device_put(given[what], PartitionSpec("b"))
+        agree(attend(**given), alone, 2e-6)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_inside_shard_map_it_is_what_it_is_under_vmap(shared):
     """Keys that all devices share get the sum of their gradients, in one collective at most."""
