@@ -13,7 +13,7 @@ CONFIG = tiny.config(rates=(0.3, 0.6), placements=("input", "logits"), epochs=2)
 def on(number, monkeypatch):
     """What three seeds and five arms come to on so many devices."""
     chosen = jax.devices()[:number]
-    monkeypatch.setattr(devices, "mesh", lambda: jax.sharding.Mesh(np.array(chosen), "rows"))
+    monkeypatch.setattr(devices, "mesh", lambda rows=0: jax.sharding.Mesh(np.array(chosen), "rows"))
     monkeypatch.setattr(jax, "device_count", lambda: number)
     jax.clear_caches()  # a program knows its devices
     task = tiny.task(CONFIG)
