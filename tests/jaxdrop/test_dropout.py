@@ -47,3 +47,11 @@ def test_classical_inference_a_mask_replays_in_the_classical_convention():
     np.testing.assert_array_equal(
         jaxdrop.apply_mask(mask, x, 0.3, scale=False), jaxdrop.dropout(KEY, x, 0.3, scale=False)
     )
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.9])
+def test_the_scale_has_the_digits_of_float32(rate: float, bits: int):
+    share = np.float32(round((1 - rate) * 2**bits) / 2**bits)
+    y = np.asarray(jaxdrop.dropout(KEY, jnp.ones(256), rate, bits=bits))
+    assert set(y[y != 0].tolist()) == {(np.float32(1) / share).item()}
