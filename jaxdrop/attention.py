@@ -193,7 +193,8 @@ def _block_sizes(
     """Even blocks of whole groups of lanes; of all queries where those are sharded."""
     batch, heads, queries, keys = shape
     side = math.isqrt(WEIGHTS // max(1, batch * heads))
-    most = _check_sizes(given or (min(max(side, LEAST), SIDE),) * 2)
+    usual = (min(max(side, LEAST), SIDE),) * 2
+    most = _check_pair("block_sizes", given or usual, 1, "queries and keys")
     if sharding is not None and sharding.spec[1] is not None:
         most = queries, most[1]
     layout, sizes = Layout(drawn), []
@@ -267,10 +268,6 @@ def _check_window(window: int | tuple[int, int] | None) -> tuple[int, int] | Non
     if sides is None:
         return None
     return _check_pair("local_window_size", sides, 0, "keys to the left and to the right")
-
-
-def _check_sizes(sizes: Any) -> tuple[int, int]:
-    return _check_pair("block_sizes", sizes, 1, "queries and keys")
 
 
 def _check_pair(what: str, pair: Any, least: int, of: str) -> tuple[int, int]:

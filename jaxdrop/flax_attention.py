@@ -11,8 +11,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxdrop.attention import dot_product_attention
+from jaxdrop.dropout import dropout
 from jaxdrop.flax_shared import known_rate
-from jaxdrop.units import attention_dropout
 
 SHARED = 0, 1  # the axes of batch and heads
 
@@ -66,12 +66,13 @@ def unfused(
     rate: ArrayLike,
     *,
     broadcast_dims: Sequence[int] = (),
+    bits: int = 16,
     einsum: Callable[..., Array] = jnp.einsum,
 ) -> Float[Array, "*batch T N V"]:
     """Of weights that somebody wants to see; the same masks."""
     batch, heads = weights.shape[:-3], weights.shape[-3]
     weights, values = _joined(weights, batch), _joined(values, batch)
-    weights = attention_dropout(key, weights, rate, broadcast_dims=broadcast_dims)
+    weights = dropout(key, weights, rate, broadcast_dims=broadcast_dims, bits=bits)
     values = jnp.repeat(values, heads // values.shape[-2], axis=-2)
     attended = einsum("...hqk,...khd->...qhd", weights, values)
     return attended.reshape(*batch, *attended.shape[1:])

@@ -1,6 +1,6 @@
 """Attention in linear memory as Flax NNX takes it: a function, and a site that holds its rate."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -81,10 +81,24 @@ def dot_product_attention(
     drop_key, rate, options = dropping(dropout_rate, dropout_rng, deterministic, broadcast_dropout)
     query, key, value = promote_dtype((query, key, value), dtype=dtype)
     seen = {"bias": bias, "mask": mask, "is_causal": is_causal, "precision": precision}
+    return _attend(drop_key, (query, key, value), rate, module, seen, options)
+
+
+def _attend(
+    drop_key: Any,
+    data: tuple[Array, Array, Array],
+    rate: ArrayLike,
+    module: nnx.Module | None,
+    seen: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> Float[Array, "*batch T N V"]:
+    """In linear memory, unless the weights are to be sown."""
+    query, key, value = data
     if module is None:
         return fused(drop_key, query, key, value, rate, **seen, **options)
     weights = dot_product_attention_weights(query, key, **seen, deterministic=True, module=module)
-    einsum = partial(jnp.einsum, precision=precision)
+    einsum = partial(jnp.einsum, precision=seen["precision"])
+    options = {name: option for name, option in options.items() if name != "block_sizes"}
     return unfused(drop_key, weights, value, rate, einsum=einsum, **options)
 
 
@@ -151,18 +165,10 @@ class DotProductAttention(
         known = 0.0 if self._is_deterministic(None) else self._known(None)
         if known == 0 and self.instead is not None:
             return self.instead(query, key, value, **seen, dtype=dtype, module=module)
-        query, key, value = promote_dtype((query, key, value), dtype=dtype)
+        data = promote_dtype((query, key, value), dtype=dtype)
         rate = self._read(None) if known is None else known
-        own = self._key(known, None)
-        if module is None:
-            options = {name: getattr(self, name) for name in self._operation.options}
-            return fused(own, query, key, value, rate, **seen, **options)
-        weights = dot_product_attention_weights(
-            query, key, **seen, deterministic=True, module=module
-        )
-        tied = {"broadcast_dims": self.broadcast_dims}  # pyright: ignore[reportAttributeAccessIssue]
-        einsum = partial(jnp.einsum, precision=precision)
-        return unfused(own, weights, value, rate, einsum=einsum, **tied)
+        options = {name: getattr(self, name) for name in self._operation.options}
+        return _attend(self._key(known, None), data, rate, module, seen, options)
 
 
 def check_attention(child: Any, path: Path, rate: Any) -> None:

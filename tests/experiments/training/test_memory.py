@@ -1,8 +1,5 @@
 """Chunks: what comes out does not depend on them, and they bound the memory."""
 
-import os
-import signal
-
 import jax
 import numpy as np
 import pytest
@@ -12,11 +9,11 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.models import Perceptron
 from experiments.runs.folder import PROGRESS
-from experiments.training import memory, step, sweep
+from experiments.training import memory, sweep
 from experiments.training.chunks import choose
 from experiments.training.task import Plan
 from tests.experiments import tiny
-from tests.experiments.runs.test_resume import contents
+from tests.experiments.runs.test_resume import contents, press_after
 
 MANY = "--train-size 20 --test-size 20 --widths 2 --epochs 1 --batch-size 20 --placements input"
 COMPARE = ["compare", *MANY.split(), "--rates", "0.2", "0.4", "0.6", "--seeds", "60"]
@@ -46,15 +43,7 @@ def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
 
 @pytest.mark.parametrize("calls", [1, 5])
 def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, calls):
-    count, whole = [], step.train
-
-    def counted(*arguments):
-        count.append(1)
-        if len(count) == calls:
-            os.kill(os.getpid(), signal.SIGINT)
-        return whole(*arguments)
-
-    monkeypatch.setattr(step, "train", counted)
+    press_after(monkeypatch, calls)
     with pytest.raises(KeyboardInterrupt, match=f"after chunk {calls} of 8"):
         compare(tmp_path)
     assert cli.main(["resume", str(tmp_path)]) == 0
@@ -78,16 +67,7 @@ def swap(chunk, other):
 @pytest.mark.parametrize("damage", [flip, swap])
 def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, damage):
     with monkeypatch.context() as patch:
-        whole = step.train
-        count = []
-
-        def third(*arguments):
-            count.append(1)
-            if len(count) == 3:
-                os.kill(os.getpid(), signal.SIGINT)
-            return whole(*arguments)
-
-        patch.setattr(step, "train", third)
+        press_after(patch, 3)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
     damage(*(tmp_path / PROGRESS / f"chunk {number} of 8.npz" for number in (2, 1)))

@@ -95,8 +95,9 @@ def test_a_site_holds_rate_mode_and_stream():
 
 
 @SOWN
-def test_a_site_drops_sown_weights_by_the_same_masks():
-    one, other = (layer(DotProductAttention(0.3, rngs=nnx.Rngs(1))) for _ in range(2))
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_a_site_drops_sown_weights_by_the_same_masks(bits):
+    one, other = (layer(DotProductAttention(0.3, bits=bits, rngs=nnx.Rngs(1))) for _ in range(2))
     np.testing.assert_allclose(one(X), other(X, sow_weights=True), atol=2e-6)
 
 
