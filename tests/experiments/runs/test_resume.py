@@ -67,6 +67,7 @@ def interrupted(monkeypatch):
 
 
 def press_after(patch, calls):
+    """Ctrl-C in a call of the training; returns a list that grows with every call."""
     count, whole = [], step.train
 
     def one_more(*arguments):
@@ -76,6 +77,7 @@ def press_after(patch, calls):
         return whole(*arguments)
 
     patch.setattr(step, "train", one_more)
+    return count
 
 
 @pytest.mark.parametrize("calls", [1, 4, EPOCHS])

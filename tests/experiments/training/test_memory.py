@@ -43,7 +43,7 @@ def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
 
 @pytest.mark.parametrize("calls", [1, 5])
 def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, calls):
-    press_after(monkeypatch, calls)
+    count = press_after(monkeypatch, calls)
     with pytest.raises(KeyboardInterrupt, match=f"after chunk {calls} of 8"):
         compare(tmp_path)
     assert cli.main(["resume", str(tmp_path)]) == 0
