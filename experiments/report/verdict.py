@@ -11,13 +11,19 @@ FILE = "verdict.json"
 
 
 class Verdict(Enum):
-    """Its words; `not decided` means that more seeds or data could still bring either answer."""
+    """Its words.
+
+    `no difference` is one too small to matter, which a part of a claim may show; `open` means that
+    more seeds or images could still bring either answer; `mixed`, that data sets do not agree.
+    """
 
     AGREE = "agree"
     DISAGREE = "disagree"
     SUPPORTED = "supported"
     REFUTED = "refuted"
-    UNDECIDED = "not decided at this size"
+    NO_DIFFERENCE = "no difference"
+    OPEN = "open"
+    MIXED = "mixed"
     UNPUBLISHED = "nothing published to compare with"
 
     @property
@@ -25,7 +31,7 @@ class Verdict(Enum):
         """0 it holds, 1 it does not, 3 that cannot be told."""
         if self in (Verdict.AGREE, Verdict.SUPPORTED):
             return 0
-        return 3 if self in (Verdict.UNDECIDED, Verdict.UNPUBLISHED) else 1
+        return 3 if self in (Verdict.OPEN, Verdict.MIXED, Verdict.UNPUBLISHED) else 1
 
 
 def together(verdicts: Iterable[Verdict]) -> int:
@@ -36,13 +42,17 @@ def together(verdicts: Iterable[Verdict]) -> int:
 
 @dataclass(frozen=True)
 class Conclusion:
-    """All text: the claim or question, the verdict, the numbers behind it, how to run it again."""
+    """The claim or question, the verdict, the numbers behind it, how to run it again."""
 
     study: str
     claim: str
     verdict: str
     words: str
     command: str
+    number: str = ""
+    """The one that tells most, with its interval and unit."""
+    data: str = ""
+    seeds: int = 0
 
     def file(self) -> Files:
         """As it is written."""

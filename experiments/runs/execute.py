@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from experiments.runs.interrupts import Interrupted, heard
 from experiments.runs.manifest import Case, Head, Outcome, complete, outcome_of
 from experiments.training import devices, memory, sweep
 from experiments.training.inputs import of_task
-from experiments.training.sweep import Histories, Task
+from experiments.training.sweep import Histories, History, Task
 
 T = TypeVar("T")
 Tasks = Mapping[str, Task]
@@ -46,12 +46,21 @@ class Runnable(Generic[T]):
     """Of each case that is cut up in chunks."""
 
 
-def of_tasks(command: list[str], config: Any, tasks: Tasks, **rest: Any) -> Runnable[Histories]:
-    """Of networks that are trained in chunks; the rest says what is made of the histories."""
+def of_looks(
+    command: list[str],
+    config: Any,
+    looks: Sequence[Tasks],
+    enough: Callable[[Histories], bool] = lambda _: False,
+    **rest: Any,
+) -> Runnable[Histories]:
+    """Of networks that are trained in chunks; the rest says what is made of the histories.
+
+    Look after look is trained, until what there is says that it is enough.
+    """
+    tasks = {title: task for look in looks for title, task in look.items()}
     cases = {title: Case(task.layout, of_task(task)) for title, task in tasks.items()}
-    return Runnable(
-        Head.of(command, config, cases), partial(train, tasks), outcomes=_outcomes, **rest
-    )
+    trained = partial(train, looks, enough)
+    return Runnable(Head.of(command, config, cases), trained, outcomes=_outcomes, **rest)
 
 
 def execute(runnable: Runnable[T], folder: Path, overwrite: bool, every: float) -> Verdict | None:
@@ -76,7 +85,20 @@ def go_on(runnable: Runnable[T], folder: Path, every: float) -> Verdict | None:
     return report.verdict
 
 
-def train(tasks: Tasks, checkpoints: sweep.Checkpoints) -> Histories:
+def train(
+    looks: Sequence[Tasks], enough: Callable[[Histories], bool], checkpoints: sweep.Checkpoints
+) -> Histories:
+    """Look after look."""
+    histories: dict[str, History] = {}
+    for number, tasks in enumerate(looks, 1):
+        of_look = f" of look {number}" if len(looks) > 1 else ""
+        histories |= _train(tasks, checkpoints, of_look)
+        if enough(histories):
+            break
+    return histories
+
+
+def _train(tasks: Tasks, checkpoints: sweep.Checkpoints, of_look: str) -> dict[str, History]:
     """Case after case; the progress bar hangs on the ends of blocks."""
     begun, examples, histories, before = time.monotonic(), Counter[str](), {}, 0
     with Progress(console=Console(file=sys.stderr), disable=not devices.leads()) as progress:
@@ -91,7 +113,8 @@ def train(tasks: Tasks, checkpoints: sweep.Checkpoints) -> Histories:
             what = f"{task.layout.arms} arms × {task.layout.seeds} seeds"
             progress.update(bar, description=f"Training {title}: {what}")
             case = f" of case {number} of {len(tasks)}" if len(tasks) > 1 else ""
-            histories[title] = sweep.run(task, partial(tick, title, before), checkpoints, case)
+            tell = partial(tick, title, before)
+            histories[title] = sweep.run(task, tell, checkpoints, case + of_look)
             before += _blocks(task)
     devices.say(_speed(tasks, examples.total(), time.monotonic() - begun), sys.stderr)
     return histories

@@ -41,7 +41,8 @@ def _check(known: Manifest, runnable: Runnable[Any]) -> None:
     for name in runnable.compared:
         expect(name in known.sha256, f"{name} under sha256 in {MANIFEST}", "none")
     cases, found = [*runnable.head.layouts], [*known.outcomes]
-    expect(found == cases, f"outcomes of the cases {cases} in {MANIFEST}", found)
+    first = cases[: max(1, len(found))]  # seeds may have been enough before the last look
+    expect(found == first, f"outcomes of the cases {first} in {MANIFEST}", found)
 
 
 def _judge(
@@ -64,6 +65,8 @@ def _judge(
 
 def _first_divergence(before: Outcomes, now: Outcomes, row: str) -> str:
     """Of the networks; nothing if all are the same."""
+    if before.keys() != now.keys():
+        return "after how many seeds it stopped"
     for title, outcome in now.items():
         if before[title].fresh != outcome.fresh:
             return f"the initial parameters of {title}"

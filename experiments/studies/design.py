@@ -12,8 +12,20 @@ from experiments.training.recipe import Recipe, recipe
 
 Measured = Mapping[str, np.ndarray]
 """Of each measure an array of seeds by arms; accuracies are in %."""
-Term = tuple[str, str, str]
-"""Case, arm, measure."""
+
+
+class Term(NamedTuple):
+    """A number of each seed, and perhaps of each test image."""
+
+    case: str
+    arm: str
+    measure: str
+
+    @property
+    def unit(self) -> str:
+        """Of a difference: percentage points, unless its measure says otherwise."""
+        units = {"NLL": "nats", "epochs": "epochs", "ratio": ""}
+        return next((unit for word, unit in units.items() if word in self.measure), "points")
 
 
 class Arm(NamedTuple):
@@ -45,6 +57,8 @@ class Case(NamedTuple):
 class Protocol(NamedTuple):
     """What all cases and arms of a study have in common."""
 
+    train_size: int
+    """At most, for there may be fewer."""
     epochs: int
     batch_size: int
     learning_rate: float
@@ -59,6 +73,15 @@ class Contrast(NamedTuple):
     weights: Mapping[Term, float]
     low: float = 0.0
     high: float = math.inf
+    margin: float | None = None
+    """The smallest difference that matters; by default the study's, in percentage points."""
+    dataset: str = ""
+    """Which the cases are on, in a study on several."""
+
+    @property
+    def claims_same(self) -> bool:
+        """Whether it says that there is hardly a difference."""
+        return self.low < 0 < self.high
 
 
 class Design(NamedTuple):
@@ -68,14 +91,35 @@ class Design(NamedTuple):
     contrasts: Sequence[Contrast]
 
 
-def more(words: str, one: Term, other: Term, by: float = 0.0) -> Contrast:
+def together(designs: Mapping[str, Design]) -> Design:
+    """One of several data sets, by whose names cases and contrasts are told apart."""
+    if len(designs) == 1:
+        return next(iter(designs.values()))
+    cases = {
+        f"{name}: {title}": case
+        for name, design in designs.items()
+        for title, case in design.cases.items()
+    }
+    contrasts = [
+        contrast._replace(
+            words=f"{name}: {contrast.words}",
+            weights={(f"{name}: {t.case}", *t[1:]): w for t, w in contrast.weights.items()},
+            dataset=name,
+        )
+        for name, design in designs.items()
+        for contrast in design.contrasts
+    ]
+    return Design(cases, contrasts)
+
+
+def more(words: str, one: Term, other: Term, margin: float | None = None) -> Contrast:
     """The one is larger than the other."""
-    return Contrast(words, {one: 1.0, other: -1.0}, by)
+    return Contrast(words, {one: 1.0, other: -1.0}, margin=margin)
 
 
-def less(words: str, one: Term, other: Term) -> Contrast:
+def less(words: str, one: Term, other: Term, margin: float | None = None) -> Contrast:
     """The one is smaller than the other."""
-    return Contrast(words, {one: 1.0, other: -1.0}, -math.inf, 0.0)
+    return Contrast(words, {one: 1.0, other: -1.0}, -math.inf, 0.0, margin)
 
 
 def same(words: str, one: Term, other: Term, within: float) -> Contrast:
@@ -90,4 +134,4 @@ def interaction(words: str, here: tuple[Term, Term], there: tuple[Term, Term]) -
 
 def accuracy(case: str, arm: str) -> Term:
     """Test accuracy in %."""
-    return case, arm, "test accuracy"
+    return Term(case, arm, "test accuracy")

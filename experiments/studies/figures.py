@@ -10,11 +10,16 @@ from experiments.report.figures import GREY, curve, panels, picture, points
 from experiments.report.intervals import interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
-from experiments.studies.claim import Finding, level
+from experiments.studies.claim import Finding
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 
-COLOURS = {Verdict.SUPPORTED: "C0", Verdict.REFUTED: "C3", Verdict.UNDECIDED: GREY}
+COLOURS = {
+    Verdict.SUPPORTED: "C0",
+    Verdict.REFUTED: "C3",
+    Verdict.NO_DIFFERENCE: "C1",
+    Verdict.OPEN: GREY,
+}
 FAR = 1e9
 """Stands for a bound that there is not."""
 
@@ -29,8 +34,9 @@ def contrasts(findings: Sequence[Finding], caption: str) -> Picture:
     return picture(
         "what the claim says, with intervals",
         figure,
-        "Differences paired by seed, means and intervals that hold together at 95 % "
-        f"({100 * level(len(findings)):.2f} % each): blue supported, red refuted, grey open. "
+        "Differences paired by seed and test image, means and intervals that hold together at 95 % "
+        f"({100 * findings[0].level:.2f} % each): blue supported, red refuted, orange no "
+        "difference, grey open. "
         f"Each row has its own scale. {caption}",
     )
 
@@ -68,7 +74,8 @@ def arms(design: Design, results: Mapping[str, Result], caption: str) -> Picture
 
 
 def _arms(axes: Axes, result: Result, measure: str, names: Sequence[str]) -> None:
-    spread = interval(result.final[measure])
+    images = result.images.get(measure)
+    spread = interval(result.final[measure], images=None if images is None else images.T)
     places = np.arange(len(spread.mean))
     points(axes, places, spread, flat=True)
     axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)

@@ -12,8 +12,9 @@ WIDTHS = (256, 128)
 
 
 def images(settings: Settings, train_size: int | None = None) -> Dataset:
-    """The data set asked for, or a part of it."""
-    return load(settings.dataset, train_size or settings.train_size, settings.test_size)
+    """The data set asked for; if the split is fixed, of the pool so many images."""
+    (name,), size = settings.dataset, train_size or settings.train_size
+    return load(name, size, settings.test_size, settings.split)
 
 
 def perceptron(data: Dataset, widths: tuple[int, ...] = WIDTHS, **options: Any) -> Perceptron:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from experiments.data.images import Dataset, Split
 from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
@@ -18,8 +19,9 @@ WIDTH = 100  # columns that the tables take
 def report(name: str, study: Any, settings: Settings, design: Design,
            results: Mapping[str, Result]) -> Report:  # fmt: skip
     """All of it, from what came out."""
-    findings, protocol = claim.findings(design, results), caption(settings.used, design)
-    verdict = Verdict.UNDECIDED if settings.smoke else claim.verdict(findings)
+    used, protocol = settings.used, caption(settings.used, design, results)
+    findings = claim.findings(design, results, used.margin, len(used.looks))
+    verdict = Verdict.OPEN if settings.smoke else claim.verdict(findings)
     words, command = claim.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
     parts, arms = tables.parts(findings), tables.arms(design, results)
     networks = {
@@ -29,7 +31,16 @@ def report(name: str, study: Any, settings: Settings, design: Design,
 
     return Report(
         settings=settings,
-        conclusion=Conclusion(name, study.CLAIM, verdict.value, words, command),
+        conclusion=Conclusion(
+            name,
+            study.CLAIM,
+            verdict.value,
+            words,
+            command,
+            claim.telling(findings).in_full,
+            ", ".join(used.dataset),
+            findings[0].spread.seeds,
+        ),
         verdict=verdict,
         sentence=f"{verdict.value.capitalize()}: {words}.",
         numbers={
@@ -51,14 +62,32 @@ def report(name: str, study: Any, settings: Settings, design: Design,
     )
 
 
-def caption(settings: Settings, design: Design) -> str:
-    """What was run."""
-    first = next(iter(design.cases.values())).data
-    sizes = {len(case.data.y_train) for case in design.cases.values()}
-    training = f"{min(sizes):,}" if len(sizes) == 1 else f"{min(sizes):,} to {max(sizes):,}"
+def caption(settings: Settings, design: Design, results: Mapping[str, Result]) -> str:
+    """What was run, and of what its intervals speak."""
+    seeds = len(next(iter(results.values())).final["test accuracy"])
+    looks = f" (looks after {', '.join(map(str, settings.looks))})" * settings.until_decided
+    sets = (f"{name}: {_sized(name, settings, design)}" for name in settings.dataset)
     return (
-        f"{settings.dataset}: {training} training and {len(first.y_test):,} test examples (one "
-        f"fixed split); {settings.epochs} epochs of adamw, batches of {settings.batch_size}, "
+        f"{'; '.join(sets)}. {settings.epochs} epochs of adamw, batches of {settings.batch_size}, "
         f"learning rate {settings.learning_rate:g} falling to 0 unless an arm says otherwise. "
-        f"Seeds: {settings.seeds}, from {settings.seed}."
+        f"Seeds: {seeds}{looks}, from {settings.seed}. Intervals speak of new seeds and new test "
+        "images, given these pools."
     )
+
+
+def _sized(name: str, settings: Settings, design: Design) -> str:
+    """Of a data set, the sizes of the largest case and of the smallest."""
+    several = len(settings.dataset) > 1
+    cases = [
+        case for title, case in design.cases.items() if title.startswith(f"{name}: " * several)
+    ]
+    sizes = {case.plan.get("train_size", settings.train_size) for case in cases}
+    return sized(cases[-1].data, *sizes, split=settings.split)
+
+
+def sized(data: Dataset, *train_sizes: int, split: Split) -> str:
+    """How many images train and test."""
+    pool = len(data.y_train)
+    training = " or ".join(f"{min(size, pool):,}" for size in sorted(train_sizes))
+    whence = "one fixed choice" if split == "fixed" else f"drawn by each seed from {pool:,}"
+    return f"{training} training ({whence}) and {len(data.y_test):,} test examples"

@@ -1,18 +1,23 @@
 """From the cases of a design to tasks, and from histories to every measure of seeds and arms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import jax
 import numpy as np
 
 from experiments.studies.design import Case, Design, Measured, Protocol
 from experiments.training import memory, recipe
 from experiments.training.chunks import Layout
-from experiments.training.sweep import Block, Histories, Task
+from experiments.training.evaluate import Measurement
+from experiments.training.sweep import Histories, Task
 from experiments.training.task import Metrics, Plan, Problem
 
 Cut = Mapping[str, Layout] | int | None
-"""How work is cut up: each case as it was, in chunks of a size, or as memory has it."""
+"""How work is cut up: each task as it was, in chunks of a size, or as memory has it."""
+Tasks = Mapping[str, Task]
+OF_IMAGES = {"test_accuracy": "test accuracy", "test_nll": "test NLL"}
 
 
 @dataclass(frozen=True)
@@ -23,50 +28,85 @@ class Result:
     metrics: list[Metrics]
     history: list[Measured]
     final: Measured
+    images: Mapping[str, np.ndarray]
+    """Of what test images have values of their own: arms by images, means over seeds."""
 
     def course(self, measure: str) -> np.ndarray:
         """Means over seeds: epochs by arms."""
         return np.stack([np.asarray(table[measure]).mean(0) for table in self.history])
 
 
-def tasks(design: Design, protocol: Protocol, cut: Cut = None) -> dict[str, Task]:
-    """What is compiled for each case."""
-    cuts = cut if isinstance(cut, Mapping) else dict.fromkeys(design.cases, cut)
-    return {title: task(case, protocol, cuts.get(title)) for title, case in design.cases.items()}
+def looks(design: Design, protocol: Protocol, ends: Sequence[int], cut: Cut = None) -> list[Tasks]:
+    """What is compiled for each case; a further group of seeds up to each of the `ends`."""
+    groups = enumerate(pairwise([0, *ends]), 1)
+
+    def tasks(look: int, first: int, end: int) -> Tasks:
+        found: dict[str, Task] = {}
+        for case in design.cases:
+            name = _name(case, look, len(ends))
+            own = cut.get(name) if isinstance(cut, Mapping) else cut
+            found[name] = task(design.cases[case], protocol, (first, end), own)
+        return found
+
+    return [tasks(look, first, end) for look, (first, end) in groups]
 
 
-def task(case: Case, protocol: Protocol, cut: Layout | int | None = None) -> Task:
-    """What is compiled for one."""
-    given = {"held_out": 0, **case.plan}
-    images = len(case.data.y_train) - given["held_out"]
+def _name(case: str, look: int, looks: int) -> str:
+    return f"{case}, look {look}" if looks > 1 else case
+
+
+def task(
+    case: Case, protocol: Protocol, seeds: tuple[int, int], cut: Layout | int | None = None
+) -> Task:
+    """What is compiled for one case and the seeds from one to before another."""
+    size = min(protocol.train_size, len(case.data.y_train))
+    given = {"held_out": 0, "train_size": size, **case.plan}
+    images = given["train_size"] - given["held_out"]
     batch = min(protocol.batch_size, images)
-    plan = Plan(case.architecture, batch, images // batch, protocol.epochs, **given)
+    steps = {"steps_per_epoch": images // batch, "epochs": protocol.epochs}
+    plan = Plan(case.architecture, batch_size=batch, **steps, **given)
     recipes = recipe.stack(case.recipes(learning_rate=protocol.learning_rate))
-    layout = memory.fitted(plan, protocol.seeds, len(case.arms), cut)
+    layout = memory.fitted(plan, seeds, len(case.arms), cut)
     return Task(plan, Problem(case.data, np.array(protocol.seed, np.uint32)), recipes, layout)
 
 
-def results(design: Design, tasks: Mapping[str, Task], histories: Histories) -> dict[str, Result]:
-    """What came out of each case."""
-    return {
-        title: _result(case, tasks[title], histories[title].blocks)
-        for title, case in design.cases.items()
-    }
+def results(design: Design, looks: Sequence[Tasks], histories: Histories) -> dict[str, Result]:
+    """What came out of each case, at all looks that were taken."""
+
+    def result(title: str, case: Case) -> Result:
+        names = [_name(title, look, len(looks)) for look in range(1, len(looks) + 1)]
+        taken = [histories[name] for name in names if name in histories]
+        blocks = zip(*([block.measured for block in one.blocks] for one in taken), strict=True)
+        return _result(case, looks[0][names[0]].plan.ends, [_joined(parts) for parts in blocks])
+
+    return {title: result(title, case) for title, case in design.cases.items()}
 
 
-def _result(case: Case, task: Task, blocks: list[Block]) -> Result:
-    ends, history = task.plan.ends, [_measured(block) for block in blocks]
+def _joined(parts: Sequence[Measurement]) -> Measurement:
+    """Of all seeds."""
+    return jax.tree.map(lambda *tables: np.concatenate(tables), *parts)
+
+
+def _result(case: Case, ends: list[int], blocks: list[Measurement]) -> Result:
+    history = [_measured(block) for block in blocks]
     final = {**history[-1], **case.derive(ends, history)}
-    return Result(ends, [block.metrics for block in blocks], history, final)
-
-
-def _measured(block: Block) -> Measured:
-    """Accuracies in %, for everything below is in points."""
-    train, test = (100 * np.asarray(values) for values in block.metrics[::2])
-    return {
-        "test accuracy": test,
-        "test NLL": np.asarray(block.metrics.test_nll),
-        "train accuracy": train,
-        "train NLL": np.asarray(block.metrics.train_nll),
-        **block.probed,
+    images = {
+        OF_IMAGES.get(name, name): np.asarray(values, np.float64).mean(0) * _unit(name)
+        for name, values in blocks[-1].images.items()
     }
+    return Result(ends, [block.metrics for block in blocks], history, final, images)
+
+
+def _measured(block: Measurement) -> Measured:
+    """Accuracies in %, for everything below is in points."""
+    test, test_nll, train, train_nll = (
+        _unit(name) * np.asarray(getattr(block.metrics, name))
+        for name in ("test_accuracy", "test_nll", "train_accuracy", "train_nll")
+    )
+    names = ("test accuracy", "test NLL", "train accuracy", "train NLL")
+    probed = {name: np.asarray(values) for name, values in block.probed.items()}
+    return dict(zip(names, (test, test_nll, train, train_nll), strict=True)) | probed
+
+
+def _unit(name: str) -> int:
+    return 100 if name in ("test_accuracy", "train_accuracy") else 1

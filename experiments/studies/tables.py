@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.report.intervals import interval
 from experiments.report.table import Cell, Table
-from experiments.studies.claim import Finding, level
+from experiments.studies.claim import Finding
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 
@@ -16,21 +16,32 @@ Results = Mapping[str, Result]
 
 def parts(findings: Sequence[Finding]) -> Table:
     """A row for each contrast."""
-    header = ("part of the claim", "difference", "expected", "verdict")
+    header, each = (
+        ("part of the claim", "difference", "expected", "margin", "verdict"),
+        findings[0].level,
+    )
+    seeds = sorted({_measure(one) for one in findings if not one.spread.images})
+    alone = f" For new seeds alone: {', '.join(seeds)}." if seeds else ""
     note = (
-        f"Paired by seed; ± is half of an interval at {100 * level(len(findings)):.2f} %, so that "
-        "all hold together at 95 %. Accuracies are in percentage points."
+        "Paired by seed and by test image, for new ones of both; ± is half of an interval at "
+        f"{100 * each:.2f} %, so that all hold together at 95 %. Accuracies are in percentage "
+        f"points. A difference within the margin is none that matters.{alone}"
     )
     rows = [
         (
             finding.contrast.words,
             Cell(finding.text, float(finding.interval.mean)),
             _bounds(finding),
-            finding.verdict.value,
+            "–" if finding.contrast.claims_same else f"{finding.margin:g}",
+            ": ".join(filter(None, (finding.verdict.value, finding.needs))),
         )
         for finding in findings
     ]
     return Table("What the claim says", header, rows, note)
+
+
+def _measure(finding: Finding) -> str:
+    return next(iter(finding.contrast.weights)).measure
 
 
 def _bounds(finding: Finding) -> str:
@@ -54,7 +65,9 @@ def arms(design: Design, results: Results) -> Table:
 def _mean(result: Result, measure: str, arm: int) -> Cell | str:
     if measure not in result.final:
         return "–"
-    spread = interval(np.asarray(result.final[measure])[:, arm])
+    images = result.images.get(measure)
+    own = None if images is None else images[arm]
+    spread = interval(np.asarray(result.final[measure])[:, arm], images=own)
     return Cell(spread.text(), float(spread.mean))
 
 
@@ -87,12 +100,15 @@ def per_epoch(design: Design, results: Results) -> Table:
 
 def contrasts(findings: Sequence[Finding]) -> Table:
     """Each part of the claim, for programs."""
-    rows = [
-        (part.words, *interval, part.low, part.high, finding.verdict.value)
-        for finding in findings
-        for part, interval in [finding]
-    ]
-    return Table("", ["part", "mean", "half", "low", "high", "verdict"], rows)
+    header = ("part", "mean", "half", "low", "high", "margin", "seeds", "images", "verdict",
+              "needs")  # fmt: skip
+    return Table("", header, [_row(finding) for finding in findings])
+
+
+def _row(finding: Finding) -> tuple[object, ...]:
+    part, found = finding.contrast, finding.spread
+    numbers = (*finding.interval, part.low, part.high, finding.margin, found.seeds, found.images)
+    return part.words, *numbers, finding.verdict.value, finding.needs
 
 
 def _measures(results: Results) -> list[str]:

@@ -13,7 +13,7 @@ from jaxtyping import Int, Shaped
 
 from experiments.errors import expect
 
-Table = Shaped[np.ndarray, "rows group"]
+Table = Shaped[np.ndarray, "rows group ..."]
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,19 @@ class Layout:
     """Arms in a row."""
     chunk: int
     """Rows in a chunk."""
+    first: int = 0
+    """The number of the first seed."""
 
     def __post_init__(self) -> None:
         """Checks the numbers, which may come from a file."""
-        for name in ("seeds", "arms", "group", "chunk"):
-            expect(getattr(self, name) >= 1, f"{name} of 1 or more", getattr(self, name))
+        for name, least in {"seeds": 1, "arms": 1, "group": 1, "chunk": 1, "first": 0}.items():
+            expect(getattr(self, name) >= least, f"{name} of {least} or more", getattr(self, name))
         expect(self.group <= self.arms, f"groups of at most {self.arms} arms", self.group)
+
+    @property
+    def all_seeds(self) -> Int[np.ndarray, " seeds"]:
+        """Their numbers."""
+        return np.arange(self.first, self.first + self.seeds)
 
     @property
     def groups(self) -> int:
@@ -57,12 +64,13 @@ class Layout:
         rows = np.arange(chunk * self.chunk, (chunk + 1) * self.chunk)
         seeds, groups = np.divmod(np.minimum(rows, self.rows - 1), self.groups)
         arms = groups[:, None] * self.group + np.arange(self.group)
-        return seeds, np.minimum(arms, self.arms - 1)
+        return self.first + seeds, np.minimum(arms, self.arms - 1)
 
-    def join(self, chunks: Sequence[Table]) -> Shaped[np.ndarray, "seeds arms"]:
+    def join(self, chunks: Sequence[Table]) -> Shaped[np.ndarray, "seeds arms ..."]:
         """What came out of all chunks, without what was padded."""
         whole = np.concatenate(chunks)[: self.rows]
-        return whole.reshape(self.seeds, self.groups * self.group)[:, : self.arms]
+        rest = whole.shape[2:]
+        return whole.reshape(self.seeds, self.groups * self.group, *rest)[:, : self.arms]
 
     def on(self, devices: int) -> "Layout":
         """The same rows in chunks that so many devices can share out evenly."""

@@ -1,66 +1,80 @@
 """The compiled program that measures networks, without dropout."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
 from jax import lax
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from experiments.data.images import Dataset
 from experiments.training import devices
 from experiments.training.keys import streams
 from experiments.training.recipe import Recipe
-from experiments.training.task import Best, Metrics, Plan, Probe, Problem, Rows, Trained, TrainState
+from experiments.training.task import (
+    Best,
+    Metrics,
+    Numbers,
+    Plan,
+    Problem,
+    Rows,
+    Trained,
+    TrainState,
+)
 
 MEASURED_AT_ONCE = 500  # images, which bounds the memory of a measurement
 T = TypeVar("T")
 
 
-@partial(jax.jit, static_argnums=0)
-def measure(
-    plan: Plan, state: TrainState, problem: Problem, rows: Rows
-) -> tuple[Metrics, dict[str, Array]]:
-    """The metrics of every row and arm, and what the probe finds."""
+class Measurement(NamedTuple):
+    """What is found of networks; each leaf begins with rows and arms."""
 
-    def of_row(problem: Problem, state: TrainState, rows: Rows) -> tuple[Metrics, dict[str, Array]]:
-        key = streams(problem.seed, rows.seeds).masks
-        of_arm = lambda state, recipe: _measure(plan, problem.data, key, state, recipe)  # noqa: E731
-        return jax.vmap(of_arm)(state, rows.recipes)
+    metrics: Metrics
+    probed: Mapping[str, Numbers] = {}
+    images: Mapping[str, Numbers] = {}
+    """Of each test image, what has such a value: by the names of the numbers that are its mean."""
+
+    @property
+    def numbers(self) -> dict[str, Numbers]:
+        """The metrics, and what the probe found, by their names."""
+        return {**self.metrics._asdict(), **self.probed}
+
+
+@partial(jax.jit, static_argnums=0)
+def measure(plan: Plan, state: TrainState, problem: Problem, rows: Rows) -> Measurement:
+    """Of every row and arm."""
+
+    def of_row(problem: Problem, state: TrainState, row: Rows) -> Measurement:
+        key, data = streams(problem.seed, row.seeds).masks, problem.data.part(row.images)
+        of_arm = lambda state, recipe: _measure(plan, data, key, state, recipe)  # noqa: E731
+        return jax.vmap(of_arm)(state, row.recipes)
 
     return devices.over_rows(of_row, problem, state, rows)
 
 
-def measured(plan: Plan, data: Dataset, recipe: Recipe) -> list[str]:
-    """The names of all that is measured: the metrics, and what the probe finds in a network."""
-
-    def probed(probe: Probe, key: Key[Array, ""]) -> dict[str, Array]:
-        model = plan.architecture.build(key)
-        params, rest = nnx.state(model, nnx.Param, nnx.Not(nnx.Param))
-        return probe(Trained(plan.architecture, params, rest, recipe), data, key)
-
-    key = jax.random.key(0)
-    found = jax.eval_shape(partial(probed, plan.probe), key) if plan.probe is not None else {}
-    return [*Metrics._fields, *found]
-
-
 def _measure(
     plan: Plan, data: Dataset, key: Key[Array, ""], state: TrainState, recipe: Recipe
-) -> tuple[Metrics, dict[str, Array]]:
-    """Mean accuracy and negative log-likelihood of one arm, on both halves of the data."""
+) -> Measurement:
+    """Accuracy and negative log-likelihood of one arm, on both halves of the data."""
     state = _result(state, recipe)
     trained = Trained(plan.architecture, state.params, state.rest, recipe)
     probed = {} if plan.probe is None else plan.probe(trained, data, key)
     x = jnp.concatenate([data.x_train, data.x_test])
     y = jnp.concatenate([data.y_train, data.y_test])
-    found, images = scores(trained, x, y), len(data.y_train)
-    train, test = (
-        [values[part].mean() for values in found] for part in (slice(images), slice(images, None))
-    )
-    return Metrics(*train, *test), probed
+    found, size = scores(trained, x, y), len(data.y_train)
+    train, test = ([values[part] for values in found] for part in (slice(size), slice(size, None)))
+    images = dict(zip(Metrics._fields[2:], map(_of_images, test), strict=True))
+    images |= {name: value for name, value in probed.items() if value.ndim}
+    metrics = Metrics(*(values.mean() for values in (*train, *test)))
+    return Measurement(metrics, {name: value.mean() for name, value in probed.items()}, images)
+
+
+def _of_images(values: Array) -> Float[Array, " images"]:
+    """Of a text, the mean over its places."""
+    return values.reshape(len(values), -1).mean(1)
 
 
 def _result(state: TrainState, recipe: Recipe) -> TrainState:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from experiments.models import Drop
 from experiments.training import keys
+from experiments.training.draw import draw
 from experiments.training.fingerprints import digest, fingerprint
 from experiments.training.sweep import Task
 from experiments.training.task import Plan
@@ -36,30 +37,32 @@ class Inputs:
 def of_task(task: Task) -> Inputs:
     """Those of a case."""
     plan, (data, seed), rates = task.plan, task.problem, np.unique(task.recipes.rates)
-    drawn = digests(plan, len(data.y_train), np.asarray(seed), task.layout.seeds, rates)
-    return Inputs(digest(*map(np.asarray, data)), **drawn)
+    seeds = task.layout.all_seeds
+    images = draw(plan, task.problem, seeds)
+    return Inputs(digest(*map(np.asarray, data)), **digests(plan, seed, seeds, images, rates))
 
 
 def digests(
-    plan: Plan, images: int, seed: np.ndarray, seeds: int, rates: np.ndarray
+    plan: Plan, seed: Any, seeds: np.ndarray, images: np.ndarray, rates: np.ndarray
 ) -> dict[str, str]:
-    """A digest each of keys, batches and masks."""
-    drawn = _drawn(plan, images, jnp.asarray(seed), jnp.arange(seeds), jnp.asarray(rates))
-    return {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
+    """A digest each of keys, batches (as images of the pool) and masks."""
+    drawn = _drawn(plan, *map(jnp.asarray, (seed, seeds, images, rates)))
+    return {name: digest(np.asarray(array)) for name, array in drawn.items()}
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@partial(jax.jit, static_argnums=0)
 def _drawn(
     plan: Plan,
-    images: int,
     seed: UInt32[Array, ""],
     seeds: Int[Array, " seeds"],
+    images: Int[Array, "seeds images"],
     rates: Float[Array, " rates"],
 ) -> dict[str, UInt32[Array, "..."]]:
-    def of_seed(index: Int[Array, ""]) -> dict[str, Array]:
+    def of_seed(of: tuple[Int[Array, ""], Int[Array, " images"]]) -> dict[str, Array]:
+        index, images = of
         key = keys.seed_key(seed, index)
         streams, first = keys.streams(seed, index), jnp.int32(0)
-        batches = keys.batches(plan, images - plan.held_out, streams, first)
+        batches = images[keys.batches(plan, streams, first)]
         masks = partial(_masks, plan, keys.mask_key(streams, first, first))
         return {
             "keys": jax.random.key_data(key),
@@ -67,7 +70,7 @@ def _drawn(
             "masks": lax.map(masks, rates),
         }
 
-    return lax.map(of_seed, seeds)
+    return lax.map(of_seed, (seeds, images))
 
 
 def _masks(plan: Plan, key: Array, rate: Float[Array, ""]) -> UInt32[Array, " draws"]:

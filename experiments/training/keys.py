@@ -36,10 +36,9 @@ def streams(seed: Any, index: Any) -> Streams:
     return Streams(*jax.random.split(seed_key(seed, index), 4))
 
 
-def batches(
-    plan: Plan, images: int, streams: Streams, epoch: Int[Array, ""]
-) -> Int[Array, "steps batch"]:
-    """Which images an epoch takes, shuffled, in whole batches."""
+def batches(plan: Plan, streams: Streams, epoch: Int[Array, ""]) -> Int[Array, "steps batch"]:
+    """Which of its own images an epoch takes, shuffled, in whole batches."""
+    images = plan.train_size - plan.held_out
     order = jax.random.permutation(jax.random.fold_in(streams.batches, epoch), images)
     return order[: plan.steps_per_epoch * plan.batch_size].reshape(-1, plan.batch_size)
 

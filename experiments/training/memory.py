@@ -5,6 +5,7 @@ faster, as long as every device has a row. So a part of the memory will do.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -36,17 +37,21 @@ def limits(plan: Plan) -> tuple[int, int]:
     return total(max(1, half // resting)), least(max(1, half // (local * working)))
 
 
-def fitted(plan: Plan, seeds: int, arms: int, cut: Layout | int | None = None) -> Layout:
-    """The work cut up: as it was, in chunks of a size, or as memory has it."""
+def fitted(plan: Plan, of: tuple[int, int], arms: int, cut: Layout | int | None = None) -> Layout:
+    """The work of some seeds cut up: as it was, in chunks of a size, or as memory has it."""
+    first, seeds = of[0], of[1] - of[0]
     steps, fix = plan.steps_per_epoch * plan.epochs, "Lower --epochs, or raise --batch-size."
     expect(steps < 2**31, "fewer than 2**31 steps", f"{steps:,}", fix)
     expect(seeds * arms <= NETWORKS, f"at most {NETWORKS:,} networks", f"{seeds * arms:,}")
     devices = jax.device_count()
     pairs, group = limits(plan)
     if not isinstance(cut, Layout):
-        cut = choose(seeds, arms, devices, cut or pairs, group)
-    fitting, found = (cut.arms, cut.seeds) == (arms, seeds), f"{cut.arms} arms of {cut.seeds} seeds"
-    expect(fitting, f"a layout of {arms} arms of {seeds} seeds", found)
+        cut = replace(choose(seeds, arms, devices, cut or pairs, group), first=first)
+    wanted, found = (
+        f"{arms} arms of {seeds} seeds from {first}"
+        for arms, seeds, first in ((arms, seeds, first), (cut.arms, cut.seeds, cut.first))
+    )
+    expect(wanted == found, f"a layout of {wanted}", found)
     return cut.on(devices)
 
 

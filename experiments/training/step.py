@@ -76,7 +76,7 @@ def train(
     def of_row(shared: tuple[Problem, Array, Array], state: TrainState, rows: Rows) -> TrainState:
         problem, first, stop = shared
         own = streams(problem.seed, rows.seeds)
-        epoch = partial(_epoch, plan, problem, own, rows.recipes)
+        epoch = partial(_epoch, plan, problem.data, own, rows)
         return lax.fori_loop(first, stop, epoch, state)
 
     return devices.over_rows(of_row, (problem, first, stop), state, rows)
@@ -88,26 +88,27 @@ def _steps(plan: Plan) -> int:
 
 def _epoch(
     plan: Plan,
-    problem: Problem,
+    data: Dataset,
     streams: Streams,
-    recipe: Recipe,
+    row: Rows,
     epoch: Int[Array, ""],
     state: TrainState,
 ) -> TrainState:
     """One pass over the shuffled training images."""
-    x, y = problem.data.x_train, problem.data.y_train
+    x, y, images = data.x_train, data.y_train, jnp.asarray(row.images)
     pictures = jax.random.fold_in(streams.images, epoch)
 
     def step(state: TrainState, batch: tuple[Array, Array]) -> tuple[TrainState, None]:
-        index, chosen = batch
+        index, chosen = batch[0], images[batch[1]]
         progress = (epoch * plan.steps_per_epoch + index) / _steps(plan)
         keys = mask_key(streams, epoch, index), jax.random.fold_in(pictures, index)
         of_arm = partial(_step, plan, x[chosen], y[chosen], progress, *keys)
-        return jax.vmap(of_arm)(state, recipe), None
+        return jax.vmap(of_arm)(state, row.recipes), None
 
-    order = batches(plan, len(y) - plan.held_out, streams, epoch)
+    order = batches(plan, streams, epoch)
     new = lax.scan(step, state, (jnp.arange(plan.steps_per_epoch), order))[0]
-    return jax.vmap(partial(_stop, plan, problem.data))(recipe, state, new)
+    held_out = data.part(images[plan.train_size - plan.held_out :])
+    return jax.vmap(partial(_stop, plan, held_out))(row.recipes, state, new)
 
 
 def _step(
@@ -138,15 +139,13 @@ def _step(
 
 
 def _stop(
-    plan: Plan, data: Dataset, recipe: Recipe, old: TrainState, new: TrainState
+    plan: Plan, held_out: Dataset, recipe: Recipe, old: TrainState, new: TrainState
 ) -> TrainState:
     """Keeps the best network, and an arm that has run out of patience as it is."""
     if not isinstance(old.best, Best):
         return new
-    held_out = slice(-plan.held_out, None)
     trained = Trained(plan.architecture, new.params, new.rest, recipe)
-    x, y = jnp.asarray(data.x_train)[held_out], jnp.asarray(data.y_train)[held_out]
-    loss = scores(trained, x, y)[1].mean()
+    loss = scores(trained, *map(jnp.asarray, held_out[:2]))[1].mean()
     best = Best(new.params, new.rest, loss, jnp.int32(0))
     kept = old.best._replace(since=old.best.since + 1)
     new = new._replace(best=where(loss < kept.loss, best, kept))

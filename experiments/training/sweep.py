@@ -3,6 +3,7 @@
 import time
 from bisect import bisect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -11,6 +12,8 @@ from jaxtyping import UInt32
 
 from experiments.training import devices, evaluate, step
 from experiments.training.chunks import Layout
+from experiments.training.draw import draw
+from experiments.training.evaluate import Measurement
 from experiments.training.fingerprints import fingerprints
 from experiments.training.recipe import Recipe
 from experiments.training.task import Metrics, Plan, Problem, Rows, TrainState
@@ -35,14 +38,9 @@ class Task(NamedTuple):
 class Block(NamedTuple):
     """How the networks of a chunk, or of them all, stand at the end of a block."""
 
-    metrics: Metrics
+    measured: Measurement
+    """What test images have values of their own is kept of the last block alone."""
     states: UInt32[np.ndarray, "rows arms"]
-    probed: Mapping[str, np.ndarray] = {}
-
-    @property
-    def measured(self) -> dict[str, np.ndarray]:
-        """The metrics, and what the probe found, by their names."""
-        return {**self.metrics._asdict(), **self.probed}
 
 
 class History(NamedTuple):
@@ -54,7 +52,7 @@ class History(NamedTuple):
     @property
     def metrics(self) -> list[Metrics]:
         """Those of each block."""
-        return [block.metrics for block in self.blocks]
+        return [block.measured.metrics for block in self.blocks]
 
 
 Histories = Mapping[str, History]
@@ -98,15 +96,15 @@ def run(
 ) -> History:
     """Trains everything; `case` says in words which of the run's it is."""
     count, blocks = task.layout.chunks, len(task.plan.ends)
-    kept, names = checkpoints or Checkpoints(), measured(task)
+    kept, shapes = checkpoints or Checkpoints(), measured(task)
 
     def chunk(index: int) -> History:
         def train() -> Arrays:
-            return named(_trained(task, index, names, tick, kept))
+            return named(_trained(task, index, shapes, tick, kept))
 
         arrays = kept.part(f"chunk {index + 1} of {count}{case}", train)
         tick((index + 1) * blocks, 0)
-        return unnamed(_blank(task, names, blocks), arrays)
+        return unnamed(_blank(task, shapes, blocks), arrays)
 
     return join(task.layout, [chunk(index) for index in range(count)])
 
@@ -121,17 +119,27 @@ def unnamed(like: T, arrays: Mapping[str, Any]) -> T:
     return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in sorted(arrays)])
 
 
-def measured(task: Task) -> list[str]:
-    """The names of all that is measured."""
-    recipe = jax.tree.map(lambda leaf: leaf[0], task.recipes)
-    return evaluate.measured(task.plan, task.problem.data, recipe)
+def measured(task: Task) -> Measurement:
+    """The shapes of what is measured of a chunk."""
+    rows = _rows(task, 0)
+
+    def found(rows: Rows) -> Measurement:
+        weights = jax.vmap(partial(step.fresh, task.plan, task.problem.seed))(rows.seeds)
+        state = step.start(task.plan, rows, weights)
+        return evaluate.measure(task.plan, state, task.problem, rows)
+
+    return jax.eval_shape(found, rows)
 
 
 def rows_of(task: Task, chunk: int) -> Rows:
     """What the networks of a chunk differ in, on the devices."""
+    return devices.over_devices(_rows(task, chunk))
+
+
+def _rows(task: Task, chunk: int) -> Rows:
     seeds, arms = task.layout.pairs(chunk)
     recipes = jax.tree.map(lambda leaf: leaf[arms], task.recipes)
-    return devices.over_devices(Rows(seeds.astype(np.int32), recipes))
+    return Rows(seeds.astype(np.int32), recipes, draw(task.plan, task.problem, seeds))
 
 
 def join(layout: Layout, chunks: list[History]) -> History:
@@ -145,41 +153,42 @@ def join(layout: Layout, chunks: list[History]) -> History:
     return History(fresh, [joined(*parts) for parts in blocks])
 
 
-def _trained(task: Task, index: int, names: list[str], tick: Tick, kept: Checkpoints) -> History:
+def _trained(task: Task, index: int, shapes: Measurement, tick: Tick, kept: Checkpoints) -> History:
     problem, rows = devices.on_every_device(task.problem), rows_of(task, index)
-    position, pace = _begun(task, index, names, rows, kept), Pace()
+    position, pace = _begun(task, index, shapes, rows, kept), Pace()
     ends, history = task.plan.ends, position.history
     for stop in ends[len(history.blocks) :]:
         first = position.epoch
         while position.epoch < stop:
             kept.offer(position, task.plan.epochs)
             position = pace.step(task.plan, position, problem, rows, stop)
-        history.blocks.append(_block(task.plan, position.state, problem, rows))
+        last = stop == ends[-1]
+        history.blocks.append(_block(task.plan, position.state, problem, rows, last))
         done = index * len(ends) + len(history.blocks)
         tick(done, (stop - first) * task.layout.in_chunk(index))
     return history
 
 
-def _begun(task: Task, index: int, names: list[str], rows: Rows, kept: Checkpoints) -> Position:
+def _begun(task: Task, index: int, shapes: Measurement, rows: Rows, kept: Checkpoints) -> Position:
     """Where it stood when it was left, or fresh networks."""
     seeds, _ = task.layout.pairs(index)
     weights = devices.over_devices(step.weights(task.plan, task.problem, seeds))
     state = step.start(task.plan, rows, weights)
 
     def like(epoch: int) -> Position:
-        return Position(epoch, state, _blank(task, names, bisect(task.plan.ends, epoch)))
+        return Position(epoch, state, _blank(task, shapes, bisect(task.plan.ends, epoch)))
 
     fresh = History(devices.gathered(fingerprints(state)), [])
     return kept.restore(like) or Position(0, state, fresh)
 
 
-def _blank(task: Task, names: list[str], blocks: int) -> History:
+def _blank(task: Task, shapes: Measurement, blocks: int) -> History:
     """The shapes of a chunk's history after so many blocks."""
-    rows = (task.layout.chunk, task.layout.group)
-    numbers, states = np.zeros(rows, np.float32), np.zeros(rows, np.uint32)
-    known = len(Metrics._fields)
-    block = Block(Metrics(*[numbers] * known), states, dict.fromkeys(names[known:], numbers))
-    return History(states, [block] * blocks)
+    states = np.zeros((task.layout.chunk, task.layout.group), np.uint32)
+    last = Block(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes), states)
+    whole = blocks == len(task.plan.ends)
+    others = [_without_images(last)] * (blocks - whole)
+    return History(states, [*others, last] if whole else others)
 
 
 class Pace:
@@ -202,6 +211,10 @@ class Pace:
         return position._replace(epoch=stop, state=state)
 
 
-def _block(plan: Plan, state: TrainState, problem: Problem, rows: Rows) -> Block:
-    metrics, probed = evaluate.measure(plan, state, problem, rows)
-    return devices.gathered(Block(metrics, fingerprints(state), probed))
+def _block(plan: Plan, state: TrainState, problem: Problem, rows: Rows, last: bool) -> Block:
+    block = Block(evaluate.measure(plan, state, problem, rows), fingerprints(state))
+    return devices.gathered(block if last else _without_images(block))
+
+
+def _without_images(block: Block) -> Block:
+    return block._replace(measured=block.measured._replace(images={}))

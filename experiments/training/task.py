@@ -32,6 +32,8 @@ class Trained(NamedTuple):
 
 
 Probe = Callable[[Trained, Dataset, Key[Array, ""]], dict[str, Array]]
+"""It is given the network's own training images; what it finds is a number, or one for each test
+image."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Plan:
     """What fixes the compiled program."""
 
     architecture: Architecture
+    train_size: int
+    """Images that a seed trains on, or holds out."""
     batch_size: int
     steps_per_epoch: int
     epochs: int
     blocks: int = BLOCKS
     """Into how many parts training is cut at most; metrics are taken at the end of each."""
     held_out: int = 0
-    """Training images, the last ones, kept to stop early by; with none, no arm does."""
+    """Of its images the last ones, kept to stop early by; with none, no arm does."""
     image: tuple[int, int, int] | None = None
     """Shape of an image, if images are augmented."""
     probe: Probe | None = None
@@ -70,6 +74,8 @@ class Rows(NamedTuple):
     seeds: Int[Array | np.ndarray, " rows"]
     recipes: Recipe
     """Each leaf begins with rows and arms."""
+    images: Int[Array | np.ndarray, "rows images"]
+    """Which of the pool a row trains on."""
 
 
 class Best(NamedTuple):

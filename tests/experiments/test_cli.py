@@ -9,6 +9,7 @@ from matplotlib.image import imread
 
 from experiments import cli
 from experiments.training import sweep
+from experiments.training.evaluate import Measurement
 from experiments.training.task import Metrics
 from tests.experiments.tiny import ARGUMENTS, RATES
 
@@ -93,8 +94,9 @@ def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_pa
 def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
     arms, ends = 1 + 7 * 2, 3
     metrics = Metrics(*np.linspace(0.5, 0.9, 4 * arms).reshape(4, 1, arms))
-    states = np.zeros((1, arms), np.uint32)
-    history = sweep.History(states, [sweep.Block(metrics, states)] * ends)
+    states, images = np.zeros((1, arms), np.uint32), np.zeros((1, arms, 9))
+    found = Measurement(metrics, images={"test_accuracy": images, "test_nll": images})
+    history = sweep.History(states, [sweep.Block(found, states)] * ends)
     monkeypatch.setattr(sweep, "run", lambda *_: history)
     assert run("--seeds", "1", "--output", str(tmp_path)) == 0
     printed = capsys.readouterr().out

@@ -43,12 +43,13 @@ def config(
 
 def task(settings: Compare, cut: Layout | int | None = None) -> Task:
     """Of a comparison what is compiled."""
-    return results.task(design(settings).cases[CASE], settings.protocol, cut)
+    seeds = (0, settings.arms.seeds)
+    return results.task(design(settings).cases[CASE], settings.protocol, seeds, cut)
 
 
 @functools.cache
 def digits():
-    return load("digits", 60, 90)
+    return load("digits", 60, 90, "fixed")
 
 
 @functools.cache

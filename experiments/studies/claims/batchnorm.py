@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Key
 from experiments.data.images import Dataset
 from experiments.models import Drop, Residual
 from experiments.models.images import Norm
-from experiments.studies.design import Arm, Case, Contrast, Design, accuracy, more
+from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
 from experiments.studies.networks import images, shape
 from experiments.studies.settings import Settings
 from experiments.training.evaluate import MEASURED_AT_ONCE
@@ -34,6 +34,7 @@ from experiments.training.task import Trained
 CLAIM = "dropout before batch norm hurts"
 DEFAULTS = Settings(train_size=300, epochs=60)
 RATIO = "variance_ratio"
+MARGIN = 0.02
 ARMS = {
     "none": Arm(),
     "before norm": Arm({"before_norm*": 0.5}),
@@ -46,11 +47,11 @@ def design(settings: Settings) -> Design:
     """One residual network."""
     data = images(settings)
     none, before, last = (accuracy("resnet", arm) for arm in ("none", "before norm", "last"))
-    shift = {("resnet", "none", RATIO): 1.0, ("resnet", "before norm", RATIO): -1.0}
+    shift = (Term("resnet", arm, RATIO) for arm in ("none", "before norm"))
     contrasts = [
         more("none over before norm", none, before),
         more("behind the last norm over before norm", last, before),
-        Contrast("variance shift: ratio of none over that of before norm", shift),
+        more("variance shift: ratio of none over that of before norm", *shift, margin=MARGIN),
     ]
     network = Residual(shape(data), data.classes)
     case = Case(network, data, ARMS, {"probe": variance_ratio})

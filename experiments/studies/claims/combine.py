@@ -41,7 +41,7 @@ def design(settings: Settings) -> Design:
     parts = {name: [names for names in chosen if name in names] for name in OTHERS}
     parts = {"alone": [()], **parts, "all": [tuple(OTHERS)], "on average": chosen}
     contrasts = [_gain(f"dropout's gain, {part}", within) for part, within in parts.items()]
-    plan = {"held_out": len(data.y_train) // 5, "image": shape(data)}
+    plan = {"held_out": settings.size_of(data) // 5, "image": shape(data)}
     return Design({"mlp": Case(perceptron(data), data, arms, plan)}, contrasts)
 
 

@@ -13,7 +13,7 @@ training loss than none (by 0.13 ± 0.05), so it does not fit better. In the lar
 gains 0.28 ± 0.11 points on none; dropout all the time has a mean 0.07 higher still.
 """
 
-from experiments.studies.design import Arm, Case, Design, accuracy, more
+from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
 from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 
@@ -21,6 +21,7 @@ CLAIM = "early dropout helps networks that underfit, late dropout those that ove
 DEFAULTS = Settings(epochs=60, seeds=32)
 RATES = {"small": 0.1, "large": 0.5}
 LOSS = "train NLL"
+MARGIN = 0.02  # nats
 
 
 def design(settings: Settings) -> Design:
@@ -33,8 +34,9 @@ def design(settings: Settings) -> Design:
     contrasts = [
         more(
             "small: training loss of none over early",
-            ("small", "none", LOSS),
-            ("small", "early", LOSS),
+            Term("small", "none", LOSS),
+            Term("small", "early", LOSS),
+            margin=MARGIN,
         ),
         more("large: late over none", accuracy("large", "late"), accuracy("large", "none")),
     ]

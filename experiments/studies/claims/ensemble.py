@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from experiments.data.images import Dataset
-from experiments.studies.design import Arm, Case, Design, accuracy, more, same
+from experiments.studies.design import Arm, Case, Design, Term, accuracy, more, same
 from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 from experiments.training.task import Trained
@@ -39,11 +39,13 @@ def design(settings: Settings) -> Design:
     arms = {rate: Arm({"post*": float(rate)}) for rate in RATES}
     contrasts = []
     for rate in RATES:
-        whole, loss = accuracy("mlp", rate), ("mlp", rate, "test NLL")
-        many, one = ("mlp", rate, "accuracy of 256"), ("mlp", rate, "accuracy of 1")
+        whole, loss = accuracy("mlp", rate), Term("mlp", rate, "test NLL")
+        many, one = Term("mlp", rate, "accuracy of 256"), Term("mlp", rate, "accuracy of 1")
         contrasts += [
             same(f"{rate}: accuracy of one pass against 256 masks", whole, many, 0.5),
-            same(f"{rate}: its loss against 256 masks", loss, ("mlp", rate, "NLL of 256"), 0.02),
+            same(
+                f"{rate}: its loss against 256 masks", loss, Term("mlp", rate, "NLL of 256"), 0.02
+            ),
             more(f"{rate}: one pass over one subnetwork", whole, one),
         ]
     plan = {"blocks": 1, "probe": averages}
@@ -53,7 +55,7 @@ def design(settings: Settings) -> Design:
 def averages(
     trained: Trained, data: Dataset, key: Key[Array, ""], counts: Sequence[int] = COUNTS
 ) -> dict[str, Array]:
-    """Accuracy and loss of the mean probabilities over so many masks."""
+    """Of each test image accuracy and loss by the mean probabilities over so many masks."""
     x, y = jnp.asarray(data.x_test), jnp.asarray(data.y_test)
 
     def add(total: Float[Array, "test classes"], index: Array) -> tuple[Array, None]:
@@ -64,7 +66,7 @@ def averages(
         total, _ = lax.scan(add, total, jnp.arange(begin, count))
         begin = count
         log_p = jnp.log(total / count)
-        nll = optax.softmax_cross_entropy_with_integer_labels(log_p, y).mean()
-        found[f"accuracy of {count}"] = 100 * (total.argmax(-1) == y).mean()
+        nll = optax.softmax_cross_entropy_with_integer_labels(log_p, y)
+        found[f"accuracy of {count}"] = 100.0 * (total.argmax(-1) == y)
         found[f"NLL of {count}"] = nll
     return found

@@ -17,7 +17,7 @@ from jaxtyping import Array, Key
 
 from experiments.data.images import Dataset
 from experiments.studies.claims.ensemble import averages
-from experiments.studies.design import Arm, Case, Design, accuracy, more, same
+from experiments.studies.design import Arm, Case, Design, Term, accuracy, more, same
 from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 from experiments.training.task import Trained
@@ -40,7 +40,7 @@ def design(settings: Settings) -> Design:
     contrasts = []
     for rate in RATES:
         off, classical = accuracy("inverted", rate), accuracy("classical", rate)
-        on, averaged = ("inverted", rate, ON), ("inverted", rate, AVERAGED)
+        on, averaged = Term("inverted", rate, ON), Term("inverted", rate, AVERAGED)
         contrasts += [
             more(f"{rate}: off over left on", off, on),
             same(f"{rate}: off against 64 masks averaged", off, averaged, 0.5),

@@ -11,7 +11,7 @@ Came out (16 seeds): supported. 0.3 gains 0.54 ± 0.15 points on none; 0.9 is 6.
 0.5, and fits its own training images 6.4 ± 0.5 points worse than no dropout.
 """
 
-from experiments.studies.design import Arm, Case, Design, accuracy, more
+from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
 from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 
@@ -28,6 +28,6 @@ def design(settings: Settings) -> Design:
     contrasts = [
         more("0.3 over none", accuracy("mlp", "0.3"), accuracy("mlp", "none")),
         more("0.5 over 0.9", accuracy("mlp", "0.5"), accuracy("mlp", "0.9")),
-        more("fit of none over that of 0.9", ("mlp", "none", FIT), ("mlp", "0.9", FIT)),
+        more("fit of none over that of 0.9", Term("mlp", "none", FIT), Term("mlp", "0.9", FIT)),
     ]
     return Design({"mlp": Case(perceptron(data), data, arms)}, contrasts)

@@ -42,7 +42,7 @@ def sites(placement: Placement, depth: int) -> tuple[str, ...]:
 
 def design(config: Compare) -> Design:
     """Nothing is claimed of the arms."""
-    data = load(config.data.dataset, config.data.train_size, config.data.test_size)
+    data = load(*vars(config.data).values())
     network = perceptron(data, config.network.widths, activation=config.network.activation)
     decay = {"weight_decay": config.training.weight_decay}
     arms = {

@@ -21,7 +21,7 @@ RATE_COLOURS = ("#a6cee3", "#5aa2cf", "#2c6fb0", "#7b3294", "#c51b7d", "#e66101"
 def accuracy(grid: Sequence[Point], result: Result, caption: str) -> Picture:
     """Test accuracy against rate, a line a placement: the whole range, and what is near none."""
     figure, (whole, near) = panels(2, 2, 6, 5.3)
-    spread = interval(result.final["test accuracy"])
+    spread = interval(result.final["test accuracy"], images=result.images["test accuracy"].T)
     for axes in (whole, near):
         _accuracy(axes, grid, spread)
     whole.set(title="the whole range", ylabel="test accuracy (%)", ylim=(0, 102))
@@ -30,7 +30,7 @@ def accuracy(grid: Sequence[Point], result: Result, caption: str) -> Picture:
     return picture(
         "test accuracy against the rate, a line for each placement",
         figure,
-        f"{caption} Bars and the grey band: 95 % intervals of the mean over seeds. Points of one "
+        f"{caption} Bars and the grey band: 95 % intervals. Points of one "
         "rate stand side by side, so that equal ones do not hide each other.",
     )
 

@@ -13,6 +13,7 @@ from experiments.studies.compare import figures, tables
 from experiments.studies.compare.design import CASE, Point, grid
 from experiments.studies.compare.settings import Compare
 from experiments.studies.compare.tables import Summary
+from experiments.studies.report import sized
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
 from experiments.training.task import Metrics
@@ -24,7 +25,7 @@ def report(config: Compare, data: Dataset, results: Mapping[str, Result]) -> Rep
     """All of it, from what came out."""
     result, seeds, what = results[CASE], config.arms.seeds, describe(config, data)
     points = grid(config.arms.placements, config.arms.rates)
-    summaries = tables.summarise(points, result.final)
+    summaries = tables.summarise(points, result)
     arms, words = tables.every(summaries, legend(seeds)), verdict(summaries, seeds)
     short, command = in_short(summaries[0]), in_shell("compare", config)
     return Report(
@@ -61,8 +62,9 @@ def describe(config: Compare, data: Dataset) -> str:
     sizes = "-".join(map(str, [data.inputs, *config.network.widths, data.classes]))
     training = config.training
     return (
-        f"{config.data.dataset}: {len(data.y_train):,} training and {len(data.y_test):,} test "
-        f"images (one fixed split). Network {sizes}, {config.network.activation}; "
+        f"{config.data.dataset}: "
+        f"{sized(data, config.data.train_size, split=config.data.split)}. "
+        f"Network {sizes}, {config.network.activation}; "
         f"{training.epochs} epochs of adamw, batches of {training.batch_size}, learning rate "
         f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
         f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
@@ -74,17 +76,18 @@ def legend(seeds: int) -> str:
     if seeds < 2:
         return "One seed: no interval can be given (n/a), and nothing is concluded. Try --seeds 8."
     return (
-        f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval (Student's t). "
+        f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval, for new seeds "
+        "and new test images given the pool of training images (gap: for new seeds alone). "
         "Accuracies are in %, gap (train minus test) and difference in percentage "
         "points, NLL (negative log-likelihood) in nats an image. «vs. none» is paired: the arms of "
-        "a seed share initial weights, batches and masks, and seeds differ in all three."
+        "a seed share training images, initial weights, batches and masks; seeds differ in all."
     )
 
 
 def in_short(best: Summary) -> str:
     """The arm that is better than none, if that is settled."""
     (placement, rate), settled = best.point, best.difference.excludes_zero
-    return f"{placement}, {rate:g}" if settled else Verdict.UNDECIDED.value
+    return f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
 
 
 def verdict(summaries: Sequence[Summary], seeds: int) -> str:

@@ -28,4 +28,5 @@ def prepare(config: Compare, cut: Cut = None) -> Runnable[Histories]:
     """A study like any other, but for what it says."""
     grid, words = design(config), command_line("compare", config)
     reported = partial(report, config, grid.cases[CASE].data)
-    return runnable(words, config, grid, cut, reported, point=0.01)
+    ends = [config.arms.seeds]
+    return runnable(words, config, config.protocol, ends, grid, cut, reported, point=0.01)

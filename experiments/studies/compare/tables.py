@@ -9,7 +9,6 @@ import numpy as np
 from experiments.report.intervals import Interval, interval
 from experiments.report.table import Cell, Table
 from experiments.studies.compare.design import Point
-from experiments.studies.design import Measured
 from experiments.studies.results import Result
 from experiments.training.task import Metrics
 
@@ -27,18 +26,25 @@ class Summary(NamedTuple):
     difference: Interval
 
 
-def summarise(points: Sequence[Point], final: Measured) -> list[Summary]:
+def summarise(points: Sequence[Point], result: Result) -> list[Summary]:
     """A summary of each arm, best test accuracy first; the first arm is the reference.
 
-    The arms of a seed share weights, batches and masks, so differences are taken seed by seed:
-    what the seeds have in common drops out, and the interval gets narrower.
+    The arms of a seed share training images, weights, batches and masks, and all the test images,
+    so differences are taken seed by seed and image by image: what these have in common drops out,
+    and the interval gets narrower. The gap has an interval for new seeds alone.
     """
-    test, gap = final["test accuracy"], final["train accuracy"] - final["test accuracy"]
-    measures = (test, gap, final["test NLL"], test - test[:, :1])
-    summaries = [
-        Summary(point, *(interval(values[:, arm]) for values in measures))
-        for arm, point in enumerate(points)
-    ]
+    final, images = result.final, result.images
+    (test, hits), (nll, losses) = (
+        (final[name], images[name].T) for name in ("test accuracy", "test NLL")
+    )
+    gap = final["train accuracy"] - test
+    measures = ((test, hits), (gap, None), (nll, losses), (test - test[:, :1], hits - hits[:, :1]))
+
+    def of_arm(arm: int) -> Iterator[Interval]:
+        for seeds, images in measures:
+            yield interval(seeds[:, arm], images=None if images is None else images[:, arm])
+
+    summaries = [Summary(point, *of_arm(arm)) for arm, point in enumerate(points)]
     return sorted(summaries, key=lambda summary: -summary.accuracy.mean)
 
 

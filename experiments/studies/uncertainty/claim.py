@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from experiments.report.intervals import LEVEL, Interval
 from experiments.report.verdict import Verdict
-from experiments.studies.claim import Finding, finding, level, verdict
+from experiments.studies.claim import Finding, Sample, finding, level, verdict
 from experiments.studies.design import Term, less, more
 from experiments.studies.uncertainty.measure import TITLES, ByArm
 
@@ -30,12 +28,12 @@ def better(
 ) -> list[Finding]:
     """Whether MC dropout is, seed by seed: higher in some measures, lower in others."""
 
-    def values(term: Term) -> np.ndarray:
+    def values(term: Term) -> Sample:
         arm, passes, measure = term
-        return table[arm, int(passes)][measure]
+        return Sample(table[arm, int(passes)][measure])
 
     def of_measure(name: str) -> Finding:
-        terms = ("MC dropout", f"{samples}", name), (other[0], f"{other[1]}", name)
+        terms = Term("MC dropout", f"{samples}", name), Term(other[0], f"{other[1]}", name)
         contrast = (more if name in HIGHER else less)(TITLES[name], *terms)
         return finding(contrast, values, level)
 

@@ -32,7 +32,7 @@ def report(title: str, config: Uncertainty, digits: Digits, results: Results) ->
     """All of it, from what came out."""
     used, protocol = config.used, caption(config.used, digits)
     findings = claim.primary(results.table, used.samples)
-    decided = Verdict.UNDECIDED if config.smoke else verdict(findings)
+    decided = Verdict.OPEN if config.smoke else verdict(findings)
     words, command = claim.in_words(findings), in_shell("run uncertainty", config)
     measures = tables.measures(results.table, used.samples, used.members)
     screen = replace(measures, title="How sure, and how rightly?")

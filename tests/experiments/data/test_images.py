@@ -21,21 +21,33 @@ def saved(folder, **changes):
     return str(folder / "set.npz")
 
 
-def test_digits_are_split_once_and_stratified():
-    first, second = load("digits", 500, 2000), load("digits", 500, 2000)
+@pytest.mark.parametrize(("name", "shape", "pool", "tests"), [
+    ("digits", 64, 1204, 593), ("mnist5k", 784, 3350, 1650),
+])  # fmt: skip
+def test_test_images_are_chosen_once_each_class_in_its_share(name, shape, pool, tests):
+    first, second = load(name, 500, 2000), load(name, 60, 2000)  # whatever is drawn of the pool
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert first.x_train.shape == (500, 64)
-    assert first.x_test.shape == (1297, 64)
+    assert first.x_train.shape == (pool, shape)
+    assert first.x_test.shape == (tests, shape)
     assert first.x_train.dtype == np.float32
     assert (first.x_train.min(), first.x_train.max()) == (0, 1)
-    counts = np.bincount(first.y_train)
+    shares = np.bincount(first.y_test) / np.bincount(first.y_train)
+    np.testing.assert_allclose(shares, tests / pool, atol=0.02)
+
+
+def test_a_fixed_split_is_one_choice_and_all_else_tests():
+    fixed = load("digits", 500, 2000, "fixed")
+    assert fixed.x_train.shape == (500, 64)
+    assert fixed.x_test.shape == (1297, 64)
+    counts = np.bincount(fixed.y_train)
     assert counts.min() >= 48
     assert counts.max() <= 52
 
 
-def test_no_image_is_for_training_and_for_testing():
-    parts = load("digits", 500, 2000)
+@pytest.mark.parametrize("split", ["drawn", "fixed"])
+def test_no_image_is_for_training_and_for_testing(split):
+    parts = load("digits", 500, 2000, split)
     assert not {row.tobytes() for row in parts.x_train} & {row.tobytes() for row in parts.x_test}
 
 
@@ -46,7 +58,7 @@ def test_the_test_part_can_be_limited():
 
 
 def test_a_file_is_flattened_scaled_and_cut(tmp_path):
-    part = load(saved(tmp_path), 30, 2000)
+    part = load(saved(tmp_path), 30, 2000, "fixed")
     assert part.x_train.shape == (30, 4)
     assert part.x_test.shape == (30, 4)
     np.testing.assert_array_equal(np.bincount(part.y_train), [10, 10, 10])
@@ -121,25 +133,24 @@ def test_a_single_array_is_no_npz_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing.npz", "."])
 def test_a_path_that_leads_to_no_file(tmp_path, name):
-    with pytest.raises(InputError, match=r"No such file|digits, mnist, fashion"):
+    with pytest.raises(InputError, match=r"No such file|digits, mnist5k, mnist"):
         load(str(tmp_path / name), 30, 2000)
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"digits, mnist, fashion_mnist.*'cifar'"):
+    with pytest.raises(InputError, match=r"digits, mnist5k, mnist, fashion_mnist.*'cifar'"):
         load("cifar", 500, 2000)
 
 
-@pytest.mark.parametrize(("size", "message"), [(1798, "at most 1797"), (1797, "below 1797")])
-def test_more_images_than_there_are(size, message):
-    with pytest.raises(InputError, match=message):
-        load("digits", size, 2000)
+def test_a_fixed_split_leaves_some_to_test():
+    with pytest.raises(InputError, match="below 1797"):
+        load("digits", 1797, 2000, "fixed")
 
 
 @pytest.mark.parametrize("size", [9, 1790])
 def test_too_few_images_for_a_share_of_every_class(size):
     with pytest.raises(InputError, match="its share"):
-        load("digits", size, 2000)
+        load("digits", size, 2000, "fixed")
 
 
 def test_openml_sets_come_through_scikit_learn(monkeypatch):
@@ -149,7 +160,7 @@ def test_openml_sets_come_through_scikit_learn(monkeypatch):
         return np.repeat(labels[:, None], 3, 1) * 25.5, labels.astype(str)
 
     monkeypatch.setattr(data, "fetch_openml", fetch)
-    part = load("mnist", 500, 2000)
+    part = load("mnist", 500, 2000, "fixed")
     assert part.x_train.shape == (500, 3)
     assert len(part.y_test) == 100
     np.testing.assert_allclose(part.x_train[:, 0] * 10, part.y_train, rtol=1e-6)

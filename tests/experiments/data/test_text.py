@@ -17,7 +17,7 @@ def saved(folder, content=WORDS, name="set.txt"):
 
 
 def test_the_shipped_text_needs_no_network():
-    data, alphabet = text.load("sklearn", 32, 300, 100)
+    data, alphabet = text.load("sklearn", 32, 300, 100, "fixed")
     assert data.x_train.shape == data.y_train.shape == (300, 32)
     assert data.x_test.shape == data.y_test.shape == (100, 32)
     assert {array.dtype for array in data} == {np.dtype(np.int32)}
@@ -33,15 +33,15 @@ def test_the_label_of_a_character_is_the_next_one(tmp_path):
 
 def test_windows_lie_side_by_side_training_first_and_tests_last(tmp_path):
     numbers, _ = text.encode(WORDS)  # 960 characters: 120 windows of 8
-    data, _ = text.load(saved(tmp_path), 7, 50, 20)
+    data, _ = text.load(saved(tmp_path), 7, 50, 20, "fixed")
     train, test = (np.c_[x, y[:, -1:]].ravel() for x, y in (data[:2], data[2:]))
     np.testing.assert_array_equal(train, numbers[:400])
     np.testing.assert_array_equal(test, numbers[-160:])
 
 
-def test_tests_take_what_is_left_where_that_is_less(tmp_path):
-    data, _ = text.load(saved(tmp_path), 7, 110, 20)
-    assert len(data.y_test) == 10
+def test_tests_are_a_third_at_most_and_all_else_is_the_pool(tmp_path):
+    data, _ = text.load(saved(tmp_path), 7, 50, 100)
+    assert (len(data.y_train), len(data.y_test)) == (81, 39)
 
 
 def test_characters_are_numbered_in_order_and_rare_ones_are_one():
@@ -50,10 +50,9 @@ def test_characters_are_numbered_in_order_and_rare_ones_are_one():
     assert numbers.tolist() == [2] * 9 + [0] * 4 + [1] * 5 + [0] * 5 + [3] * 6
 
 
-@pytest.mark.parametrize("size", [120, 1000])
-def test_more_windows_than_there_are_is_refused(tmp_path, size):
-    with pytest.raises(InputError, match=f"below 120, the windows of 8 .* got {size}"):
-        text.load(saved(tmp_path), 7, size, 20)
+def test_a_text_too_short_to_test_is_refused(tmp_path):
+    with pytest.raises(InputError, match="a text of 4 windows of 31 characters; got 3"):
+        text.load(saved(tmp_path, "abcd " * 20), 30, 2, 20)
 
 
 @pytest.mark.parametrize("content", ["", "abcdefg"])

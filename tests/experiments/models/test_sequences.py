@@ -269,7 +269,9 @@ def test_training_learns_and_all_sites_are_arms_of_one_program(name):
     )
     layout = Layout(1, 1 + len(own), 1 + len(own), 1).on(jax.device_count())
     problem = Problem(data, np.array(0, np.uint32))
-    metrics = run(Task(Plan(architecture, 20, 3, epochs, epochs), problem, arms, layout)).metrics
+    metrics = run(
+        Task(Plan(architecture, 60, 20, 3, epochs, epochs), problem, arms, layout)
+    ).metrics
     losses = np.stack([block.train_nll[0] for block in metrics])
     assert (losses[-1] < losses[0]).all()
     assert len({*losses[-1].tolist()}) == 1 + len(own)

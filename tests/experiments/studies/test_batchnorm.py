@@ -28,16 +28,14 @@ def probe(trained, data, key):
 @functools.cache
 def history():
     arms = [recipe.recipe(ARCHITECTURE.sites, ARMS[arm], learning_rate=0.03) for arm in ARMS]
-    plan = Plan(ARCHITECTURE, 10, 6, 10, blocks=2, probe=probe)
+    plan = Plan(ARCHITECTURE, 60, 10, 6, 10, blocks=2, probe=probe)
     problem = Problem(tiny.digits(), np.array(0, np.uint32))
     return sweep.run(sweep.Task(plan, problem, recipe.stack(arms), Layout(2, 3, 3, 8)))
 
 
 def of(arm, block=-1):
     """What came out for both seeds, metrics and probe."""
-    metrics, _, probed = history().blocks[block]
-    index = list(ARMS).index(arm)
-    tables = {**metrics._asdict(), **probed}
+    tables, index = history().blocks[block].measured.numbers, list(ARMS).index(arm)
     return {name: table[:, index] for name, table in tables.items()}
 
 

@@ -10,27 +10,29 @@ from flax import nnx
 
 from experiments.errors import InputError
 from experiments.models import Drop, Perceptron
-from experiments.report.intervals import Interval
+from experiments.report.intervals import Spread
 from experiments.report.verdict import Verdict
 from experiments.runs.execute import train
 from experiments.studies import DESIGNS, claim, results
-from experiments.studies.claim import Finding
+from experiments.studies.claim import Finding, Sample
 from experiments.studies.claims import combine, convergence, ensemble
 from experiments.studies.design import (
     Arm,
     Case,
     Contrast,
     Design,
+    Term,
     accuracy,
     interaction,
     more,
     same,
+    together,
 )
 from experiments.studies.networks import images, perceptron, shape
 from experiments.studies.settings import Settings
 from experiments.training import sweep
 from experiments.training.recipe import recipe
-from experiments.training.task import Metrics, Trained
+from experiments.training.task import Trained
 from tests.experiments import tiny
 
 SMOKE = Settings(smoke=True).used
@@ -40,33 +42,113 @@ ONE, OTHER = accuracy("a", "x"), accuracy("a", "y")
 
 @pytest.mark.parametrize(("mean", "half", "low", "high", "verdict"), [
     (1, 0.5, 0, np.inf, Verdict.SUPPORTED),
-    (1, 1.5, 0, np.inf, Verdict.UNDECIDED),
+    (1, 1.5, 0, np.inf, Verdict.OPEN),
     (-1, 0.5, 0, np.inf, Verdict.REFUTED),
-    (0, 0, 0, np.inf, Verdict.REFUTED),  # no difference at all is no gain
-    (1, np.nan, 0, np.inf, Verdict.UNDECIDED),  # one seed
-    (0.1, 0.2, -0.5, 0.5, Verdict.SUPPORTED),
-    (0.4, 0.2, -0.5, 0.5, Verdict.UNDECIDED),
+    (0, 0, 0, np.inf, Verdict.NO_DIFFERENCE),
+    (0.2, 0.05, 0, np.inf, Verdict.NO_DIFFERENCE),  # though 0 is excluded
+    (0.2, 0.15, 0, np.inf, Verdict.SUPPORTED),  # it may matter, and is there
+    (0.2, 0.25, 0, np.inf, Verdict.OPEN),
+    (-0.2, 0.05, 0, np.inf, Verdict.NO_DIFFERENCE),
+    (-0.4, 0.2, 0, np.inf, Verdict.REFUTED),
+    (1, np.nan, 0, np.inf, Verdict.OPEN),  # one seed
+    (0.1, 0.1, -0.5, 0.5, Verdict.SUPPORTED),  # claimed to be the same: the margin is no matter
+    (0.4, 0.2, -0.5, 0.5, Verdict.OPEN),
     (0.8, 0.2, -0.5, 0.5, Verdict.REFUTED),
     (-0.8, 0.2, -0.5, 0.5, Verdict.REFUTED),
+    (-1, 0.5, -np.inf, 0, Verdict.SUPPORTED),
+    (1, 0.5, -np.inf, 0, Verdict.REFUTED),
 ])  # fmt: skip
 def test_a_part_is_judged_by_where_its_whole_interval_lies(mean, half, low, high, verdict):
-    contrast = Contrast("part", {}, low, high)
-    assert Finding(contrast, Interval(np.array(mean), np.array(half))).verdict is verdict
+    assert claim.outcome(Contrast("part", {}, low, high), 0.3, mean, half) is verdict
+
+
+PART = Contrast("", {})
+
+
+def found(mean, contrast=PART, seeds=2.0, images=0.0, margin=0.3):
+    """Of 8 seeds and 500 images, between which there is so much variance."""
+    spread = Spread(np.array(seeds / 8), np.array(images / 500), 8, 500)
+    return Finding(contrast, mean, spread, 0.95, margin)
 
 
 def test_one_refuted_part_refutes_and_one_open_part_leaves_open():
     def whole(*means):
-        found = [Finding(Contrast("", {}), Interval(np.array(m), np.array(1.0))) for m in means]
-        return claim.verdict(found)
+        return claim.verdict([found(mean) for mean in means])
 
     assert whole(2, 2) is Verdict.SUPPORTED
-    assert whole(2, 0) is Verdict.UNDECIDED
+    assert whole(2, 0) is Verdict.OPEN
     assert whole(2, 0, -2) is Verdict.REFUTED
+    same = found(0.0, seeds=0.0)
+    assert claim.verdict([found(2), same]) is Verdict.REFUTED  # none, where one was claimed
+
+
+def test_data_sets_have_a_word_in_common_or_are_mixed():
+    def whole(one, other):
+        sets = {"a": one, "b": other}
+        return claim.verdict([found(m, Contrast("", {}, dataset=d)) for d, m in sets.items()])
+
+    assert whole(2, 2) is Verdict.SUPPORTED
+    assert whole(-2, -3) is Verdict.REFUTED
+    assert whole(2, -2) is whole(2, 0) is Verdict.MIXED
+
+
+@pytest.mark.parametrize(("mean", "seeds", "images"), [(0.9, 4.0, 0.0), (0.05, 1.0, 1.0)])
+def test_an_open_part_says_how_many_seeds_would_decide_it(mean, seeds, images):
+    part = found(mean, seeds=seeds, images=images)
+    enough = part.seeds_needed or 0
+    assert part.verdict is Verdict.OPEN
+    assert part.needs == f"about {enough} seeds would decide it"
+
+    def of(count):
+        spread = part.spread._replace(over_seeds=np.array(seeds / count), seeds=count)
+        return part._replace(spread=spread).verdict
+
+    assert of(enough) is not Verdict.OPEN
+    assert of(enough - 1) is Verdict.OPEN
+
+
+def test_where_images_are_short_it_says_how_many_there_should_be():
+    part = found(0.4, images=100.0)
+    many = part.images_needed or 0
+    assert part.seeds_needed is None
+    assert part.needs.startswith(f"images are short: about {many:,} for 500")
+    spread = Spread(np.array(0.0), np.array(100.0 / many), 10**6, many)
+    assert part._replace(spread=spread).verdict is Verdict.SUPPORTED
+    assert part._replace(mean=0.3, margin=0.3, spread=part.spread).images_needed is not None
+    assert found(0.0, margin=0.0).needs == "no number of seeds would decide it"
+    assert found(2).needs == ""
+
+
+def test_the_first_outcome_counts_the_images_and_seeds_of_all_terms():
+    seeds, images = np.array([1.0, 2, 3]), np.array([2.0, 2, 1, 3])
+    samples = {ONE: Sample(seeds, images), OTHER: Sample(np.ones(3), np.ones(4))}
+    part = claim.finding(more("", ONE, OTHER), samples.__getitem__, 0.95, 0.3)
+    assert part.mean == 1
+    np.testing.assert_allclose(part.spread[:2], (1 / 3, (2 / 3) / 4))
+    samples[OTHER] = Sample(np.ones(3))
+    assert claim.finding(more("", ONE, OTHER), samples.__getitem__, 0.95).spread.images == 0
 
 
 def test_intervals_hold_together():
     assert claim.level(1) == pytest.approx(0.95)
     assert claim.level(5) == pytest.approx(0.99)
+    assert claim.level(5, looks=4) == pytest.approx(0.9975)
+
+
+def test_of_two_data_sets_one_design_is_made():
+    data = tiny.digits()
+    one = Design({"a": Case(perceptron(data), data, {"x": Arm(), "y": Arm()})}, [
+        more("gain", ONE, OTHER, margin=0.1)
+    ])  # fmt: skip
+    assert together({"digits": one}) is one
+    both = together({"digits": one, "mnist5k": one})
+    assert [*both.cases] == ["digits: a", "mnist5k: a"]
+    assert [(c.words, c.dataset, c.margin) for c in both.contrasts] == [
+        ("digits: gain", "digits", 0.1), ("mnist5k: gain", "mnist5k", 0.1)
+    ]  # fmt: skip
+    assert [*both.contrasts[1].weights] == [
+        Term("mnist5k: a", arm, "test accuracy") for arm in ("x", "y")
+    ]
 
 
 def test_contrasts_are_what_their_names_say():
@@ -85,12 +167,14 @@ def test_every_study_names_sites_arms_and_measures_that_there_are(study):
     design = study.design(replace(study.DEFAULTS, smoke=True).used)
     measured = {}
     for name, case in design.cases.items():
-        task = results.task(case, SMOKE.protocol)
+        task = results.task(case, SMOKE.protocol, (0, 2))
         assert task.recipes.rates.shape == (len(case.arms), len(case.architecture.sites))
         assert len({arm.tobytes() for arm in np.stack(_leaves(task.recipes), 1)}) == len(case.arms)
         history = [dict.fromkeys(USUAL, np.ones((1, len(case.arms))))] * len(task.plan.ends)
-        probed = sweep.measured(task)[len(Metrics._fields) :]
-        measured[name] = USUAL | set(probed) | set(case.derive(task.plan.ends, history))
+        shapes = sweep.measured(task)
+        of_images = {leaf.shape[2:] for leaf in jax.tree.leaves(shapes.images)}
+        assert of_images == {(len(case.data.y_test),)}
+        measured[name] = USUAL | set(shapes.probed) | set(case.derive(task.plan.ends, history))
     for case, arm, name in (term for c in design.contrasts for term in c.weights):
         assert arm in design.cases[case].arms
         assert name in measured[case]
@@ -105,13 +189,17 @@ def _leaves(recipes):
 def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
     data = tiny.digits()
     arms = {"none": Arm(), "all": Arm({"post*": 1.0})}
-    fit = ("mlp", "none", "train accuracy"), ("mlp", "all", "train accuracy")
-    contrasts = [more("", *fit), more("", fit[1], fit[0]), same("", *fit, within=5)]
+    fits, all_dropped = (Term("mlp", arm, "train accuracy") for arm in ("none", "all"))
+    contrasts = [
+        more("", fits, all_dropped),
+        more("", all_dropped, fits),
+        same("", fits, all_dropped, within=5),
+    ]
     design = Design({"mlp": Case(perceptron(data, (12, 8)), data, arms)}, contrasts)
     settings = Settings(train_size=60, epochs=20, batch_size=20, seeds=4)
-    tasks = results.tasks(design, settings.protocol)
-    histories = train(tasks, sweep.Checkpoints())
-    found = claim.findings(design, results.results(design, tasks, histories))
+    looks = results.looks(design, settings.protocol, settings.looks)
+    histories = train(looks, lambda _: False, sweep.Checkpoints())
+    found = claim.findings(design, results.results(design, looks, histories), settings.margin)
     expected = [Verdict.SUPPORTED, Verdict.REFUTED, Verdict.REFUTED]
     assert [finding.verdict for finding in found] == expected
 
@@ -147,7 +235,7 @@ def test_averages_over_masks_are_the_network_itself_at_rate_0_and_else_means_of_
     def averages(rate, counts):
         trained = Trained(network, params, rest, recipe(network.sites, {"post*": rate}))
         found = ensemble.averages(trained, data, jax.random.key(2), counts)
-        return {name: float(value) for name, value in found.items()}
+        return {name: float(value.mean()) for name, value in found.items()}
 
     logits = network.bind(params, rest)(jnp.asarray(data.x_test), Drop(network.sites))
     hits = 100 * (np.asarray(logits).argmax(-1) == data.y_test).mean()

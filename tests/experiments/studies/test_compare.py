@@ -14,7 +14,9 @@ from experiments.studies.compare import tables
 from experiments.studies.compare.design import CASE, Point, design, grid, sites
 from experiments.studies.compare.report import report
 from experiments.studies.compare.settings import PLACEMENTS, Compare
+from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
+from experiments.training.evaluate import Measurement
 from experiments.training.sweep import Block, History
 from experiments.training.task import Metrics
 from tests.experiments import tiny
@@ -62,9 +64,13 @@ def test_an_arm_is_a_row_of_rates_over_the_sites():
     assert set(task.recipes.weight_decay.tolist()) == {0.5}
 
 
-def measured(test_accuracy):
-    train = 100 * np.ones_like(test_accuracy)
-    return {"train accuracy": train, "test accuracy": 100 * test_accuracy, "test NLL": train}
+def measured(test_accuracy, images=None):
+    """Seeds by arms; by default every image is as hard as the others."""
+    train, test = 100 * np.ones_like(test_accuracy), 100 * test_accuracy
+    images = np.tile(test.mean(0)[:, None], 9) if images is None else images
+    final = {"train accuracy": train, "test accuracy": test, "test NLL": train}
+    of_images = {"test accuracy": images, "test NLL": np.zeros_like(images)}
+    return Result([1], [], [], final, of_images)
 
 
 def test_differences_are_paired():
@@ -82,6 +88,18 @@ def test_differences_are_paired():
     assert best.difference.half == pytest.approx((high - low) / 2)
 
 
+def test_differences_are_paired_image_by_image_too():
+    seeds = np.array([[0.5, 0.6, 0.7], [0.5, 0.6, 0.7]])  # no seed differs
+    hard, random = np.arange(50.0), np.random.default_rng(0)
+    images = np.stack([hard, hard + 10, hard + 20 + random.normal(size=50)])
+    best = tables.summarise(POINTS, measured(seeds, images))[0]
+    difference = images[2] - images[0]
+    low, high = stats.t.interval(0.95, 49, 0, difference.std(ddof=1) / 50**0.5)
+    assert best.difference.half == pytest.approx((high - low) / 2)
+    assert best.accuracy.half > 4
+    assert best.gap.half == pytest.approx(0)
+
+
 def test_the_best_come_first_with_a_star_and_the_gap_is_train_minus_test():
     summaries = tables.summarise(POINTS, measured(np.array([[0.7, 0.9, 0.9], [0.7, 0.9, 0.9]])))
     assert [summary.point.placement for summary in summaries] == ["input", "logits", "none"]
@@ -95,10 +113,13 @@ def test_the_best_come_first_with_a_star_and_the_gap_is_train_minus_test():
 def said(config, *metrics):
     """The report of a comparison whose blocks came out so."""
     whole, arms = design(config), len(grid(config.arms.placements, config.arms.rates))
-    states = np.zeros((2, arms), np.uint32)
-    history = History(states, [Block(one, states) for one in metrics])
-    tasks = results.tasks(whole, config.protocol)
-    return report(config, whole.cases[CASE].data, results.results(whole, tasks, {CASE: history}))
+    states, images = np.zeros((2, arms), np.uint32), np.zeros((2, arms, 9), np.float32)
+    of_images = {"test_accuracy": images, "test_nll": images}
+    history = History(
+        states, [Block(Measurement(one, images=of_images), states) for one in metrics]
+    )
+    looks = results.looks(whole, config.protocol, [2])
+    return report(config, whole.cases[CASE].data, results.results(whole, looks, {CASE: history}))
 
 
 def test_the_page_holds_verdict_table_and_command():

@@ -30,7 +30,7 @@ def test_a_run_folder_explains_itself(run):
     assert {row["arm"] for row in rows} >= {"none", "input and hidden"}
     concluded = json.loads((run / "verdict.json").read_text())
     assert concluded["study"] == "where"
-    assert concluded["verdict"] == "not decided at this size"
+    assert concluded["verdict"] == "open"
     page = (run / "report.html").read_text()
     assert concluded["claim"][1:] in page
     assert "run where --smoke" in page
@@ -44,7 +44,7 @@ def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
     markdown = (tmp_path / "atlas" / "atlas.md").read_text()
     assert markdown.splitlines()[2].startswith("| `where` | dropout on only")
     page = (tmp_path / "atlas" / "report.html").read_text()
-    assert "1 runs: 1 not decided at this size." in page
+    assert "1 runs: 1 open." in page
     link = page.split('<a href="')[1].split('"')[0]
     assert (tmp_path / "atlas" / link).resolve() == (run / "report.html").resolve()
 

@@ -30,7 +30,7 @@ def smoke(tmp_path_factory):
 
 def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
     folder, status = smoke
-    assert status == Verdict.UNDECIDED.status == 3
+    assert status == Verdict.OPEN.status == 3
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{name}.png" for name in
                 ("reliability", "entropies", "rejection", "samples", "regression")}  # fmt: skip
@@ -144,11 +144,11 @@ BETTER = {"ece": -0.1, "nll": -0.1, "unseen_auroc": 0.1, "corrupted_auroc": 0.1}
 
 @pytest.mark.parametrize(("shifts", "expected"), [
     (BETTER, Verdict.SUPPORTED),
-    ({**BETTER, "nll": 0.0}, Verdict.UNDECIDED),
+    ({**BETTER, "nll": 0.0}, Verdict.OPEN),
     ({**BETTER, "nll": 0.1}, Verdict.REFUTED),
     ({**BETTER, "unseen_auroc": -0.1}, Verdict.REFUTED),
-    ({}, Verdict.UNDECIDED),
-    ({**BETTER, "ece": np.nan}, Verdict.UNDECIDED),
+    ({}, Verdict.OPEN),
+    ({**BETTER, "ece": np.nan}, Verdict.OPEN),
 ])  # fmt: skip
 def test_the_verdict_follows_from_the_intervals(shifts, expected):
     assert verdict(claim.primary(table(**shifts), 512)) is expected
@@ -163,8 +163,8 @@ def test_the_words_say_which_half_holds():
 
 
 @pytest.mark.parametrize(("verdicts", "status"), [
-    ([], 3), ([Verdict.AGREE], 0), ([Verdict.AGREE, Verdict.UNDECIDED], 3),
-    ([Verdict.UNDECIDED, Verdict.REFUTED], 1), ([Verdict.SUPPORTED, Verdict.AGREE], 0),
+    ([], 3), ([Verdict.AGREE], 0), ([Verdict.AGREE, Verdict.OPEN], 3),
+    ([Verdict.OPEN, Verdict.REFUTED], 1), ([Verdict.SUPPORTED, Verdict.AGREE], 0),
     ([Verdict.DISAGREE, Verdict.SUPPORTED], 1),
 ])  # fmt: skip
 def test_the_status_of_several(verdicts, status):

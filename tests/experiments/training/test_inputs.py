@@ -13,9 +13,9 @@ from tests.experiments import tiny
 def digests(**changes):
     plan = tiny.task(tiny.config()).plan
     arguments = {
-        "images": 60,
         "seed": np.uint32(0),
-        "seeds": 2,
+        "seeds": np.arange(2),
+        "images": np.tile(np.arange(60), (2, 1)),
         "rates": np.array([0.3, 0.7], "f4"),
     }
     return inputs.digests(plan, **(arguments | changes))
@@ -28,7 +28,7 @@ def test_each_digest_changes_with_what_it_is_of():
     assert all(seed[name] != before[name] for name in before)
     rates = digests(rates=np.array([0.3, 0.8], "f4"))
     assert [name for name in before if rates[name] != before[name]] == ["masks"]
-    images = digests(images=61)
+    images = digests(images=np.tile(np.arange(60)[::-1], (2, 1)))
     assert [name for name in before if images[name] != before[name]] == ["batches"]
 
 

@@ -24,7 +24,7 @@ def compare(folder, *arguments):
 
 
 def plan(*sizes, batch_size=50):
-    return Plan(Perceptron(sizes, "relu"), batch_size, 10, 100)
+    return Plan(Perceptron(sizes, "relu"), 10 * batch_size, batch_size, 10, 100)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ CHANGES = {
     "begin": 1.0,
     "end": 0.5,
 }
-HELD_OUT, EPOCHS, PATIENCE, RATES = 20, 6, (0, 1, 2, 3), (1.0, 0.03)
+SIZE, HELD_OUT, EPOCHS, PATIENCE, RATES = 60, 20, 6, (0, 1, 2, 3), (1.0, 0.03)
 NETWORK = Perceptron((64, 8, 10), "tanh")
 
 
@@ -61,7 +61,7 @@ def spoilt():
 
 
 def trained(arms, data):
-    plan = Plan(NETWORK, 20, 2, EPOCHS, EPOCHS, HELD_OUT, (8, 8, 1), held_out_loss)
+    plan = Plan(NETWORK, SIZE, 20, 2, EPOCHS, EPOCHS, HELD_OUT, (8, 8, 1), held_out_loss)
     layout = Layout(1, len(arms), len(arms), 1).on(jax.device_count())
     return run(Task(plan, Problem(data, np.array(0, np.uint32)), stack(arms), layout))
 
@@ -82,8 +82,8 @@ def table(which, name="test_nll"):
     """Epochs by arms."""
     blocks = histories()[which][0].blocks
     if name == "held out":
-        return np.stack([block.probed[name][0] for block in blocks])
-    return np.stack([getattr(block.metrics, name)[0] for block in blocks])
+        return np.stack([block.measured.probed[name][0] for block in blocks])
+    return np.stack([getattr(block.measured.metrics, name)[0] for block in blocks])
 
 
 def test_one_compiled_program_trains_whatever_the_numbers():
