@@ -62,21 +62,22 @@ def _attend_jvp(
     The tangents are wide, so that backward sums over blocks in float32, and rounds once.
     """
     (data, given), moved = primals, jax.tree.map(widen, tangents[0])
-    output = attend(plan, data, given)
+    output, biases = attend(plan, data, given), (data.bias, moved.bias)
+    queries = _numbered(data.query, moved.query, output.normaliser)
 
-    def of_queries(row: tuple[Any, ...]) -> Attended:
-        number, query, d_query, values, normaliser = row
-        begin, biases = (
-            (jnp.zeros_like(values), jnp.zeros_like(normaliser)),
-            (data.bias, moved.bias),
-        )
-        add = partial(_add_tangent, plan, given, biases, number, query, d_query, normaliser)
-        blocks = _numbered(data.keys, data.values, moved.keys, moved.values)
-        (sums, total), _ = lax.scan(jax.checkpoint(add, prevent_cse=False), begin, blocks)
+    def of_keys(sofar: Any, keyed: tuple[Array, ...]) -> tuple[Any, None]:
+        of_block = partial(_tangent, plan, given, biases, keyed)
+        added = lax.map(jax.checkpoint(of_block, prevent_cse=False), queries)
+        return jax.tree.map(jnp.add, sofar, added), None
+
+    def whole(row: tuple[Array, Array, Attended]) -> Attended:
+        number, values, (sums, total) = row
         sums = sums * Block(plan, given, (number, jnp.int32(0))).scale(sums)
         return Attended(sums - values * total[..., None], total)
 
-    return output, lax.map(of_queries, _numbered(data.query, moved.query, *output))
+    blocks = _numbered(data.keys, data.values, moved.keys, moved.values)
+    found, _ = lax.scan(of_keys, jax.tree.map(jnp.zeros_like, output), blocks)
+    return output, lax.map(whole, (queries[0], output.values, found))
 
 
 def _add(
@@ -98,32 +99,29 @@ def _add(
     return _if_seen(block, add, sofar), None
 
 
-def _add_tangent(
+def _tangent(
     plan: Plan,
     given: Given,
     biases: tuple[Array | None, Array | None],
-    i: Array,
-    query: Array,
-    d_query: Array,
-    normaliser: Array,
-    sofar: Any,
-    keyed: Any,
-) -> tuple[Any, None]:
-    """Adds a block of keys to the tangents of the sum of values and of the normaliser."""
-    j, keys, values, d_keys, d_values = keyed
+    keyed: tuple[Array, ...],
+    row: tuple[Array, ...],
+) -> Attended:
+    """What a block adds to the tangents of the sum of values and of the normaliser."""
+    (j, keys, values, d_keys, d_values), (i, query, d_query, normaliser) = keyed, row
     block, (bias, d_bias) = Block(plan, given, (i, j)), biases
 
-    def add(sofar: tuple[Array, Array]) -> tuple[Array, Array]:
-        sums, total = sofar
+    def added(_: Attended) -> Attended:
         weights = jnp.exp(_logits(block, query, keys, bias) - normaliser[..., None])
         moved = _products(plan, d_query, keys) + _products(plan, query, d_keys)
         if d_bias is not None:
             moved = moved + grouped(block.cut(d_bias), moved).astype(moved.dtype)
         moved = weights * moved
-        added = _weigh(block, moved, values) + _weigh(block, weights, d_values)
-        return sums + added, total + moved.sum(-1)
+        sums = _weigh(block, moved, values) + _weigh(block, weights, d_values)
+        return Attended(sums, moved.sum(-1))
 
-    return _if_seen(block, add, sofar), None
+    none = jnp.zeros_like(normaliser)
+    sums = jnp.broadcast_to(none[..., None], (*none.shape, values.shape[-1]))
+    return _if_seen(block, added, Attended(sums, none))
 
 
 def _logits(

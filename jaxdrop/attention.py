@@ -21,8 +21,8 @@ from jaxdrop.lanes import LANES, Layout, explicit_sharding
 from jaxdrop.masks import draw
 from jaxdrop.probability import keep_probability, realised, threshold, widen
 
-SIDE, LEAST = 256, 64
-"""Queries and keys of a block at most, and where many heads make it large."""
+QUERIES, KEYS, LEAST = 512, 256, 64
+"""Of a block at most, and where many heads make it large: of twice as many queries as keys."""
 WEIGHTS = 2**20
 """Weights that a block should hold at most: on a CPU they should stay near."""
 
@@ -192,8 +192,8 @@ def _block_sizes(
 ) -> tuple[int, int]:
     """Even blocks of whole groups of lanes; of all queries where those are sharded."""
     batch, heads, queries, keys = shape
-    side = math.isqrt(WEIGHTS // max(1, batch * heads))
-    usual = (min(max(side, LEAST), SIDE),) * 2
+    side = max(math.isqrt(WEIGHTS // (2 * max(1, batch * heads))), LEAST)
+    usual = min(2 * side, QUERIES), min(side, KEYS)
     most = _check_pair("block_sizes", given or usual, 1, "queries and keys")
     if sharding is not None and sharding.spec[1] is not None:
         most = queries, most[1]
