@@ -16,6 +16,9 @@ from experiments.studies.design import Protocol
 OF_THE_RUN = ("output", "overwrite", "checkpoint_every")
 """Where it goes, and how it is kept, has no part in what comes out."""
 
+BOTH = ("digits", "mnist5k")
+"""For studies in which the size of an image matters."""
+
 
 @dataclass(frozen=True)
 class Common:

@@ -5,7 +5,7 @@ generalises better. The usual advice of tutorials, which put it behind every den
 
 Arms: none, input 0.2, last hidden layer 0.5, all hidden layers 0.5, input 0.2 and hidden 0.5.
 
-Minutes: 1 on two cores.
+Minutes: 1 on two cores with digits alone.
 
 Came out (32 seeds): supported. All hidden layers gain 0.71 ± 0.12 points on the input alone, but
 only 0.11 ± 0.09 on the last layer alone.
@@ -13,10 +13,10 @@ only 0.11 ± 0.09 on the last layer alone.
 
 from experiments.studies.design import Arm, Case, Design, accuracy, more
 from experiments.studies.networks import images, perceptron
-from experiments.studies.settings import Settings
+from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout on only the input or only the last layer is not enough"
-DEFAULTS = Settings(epochs=100, seeds=32)
+DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=32)
 ARMS = {
     "none": Arm(),
     "input": Arm({"input": 0.2}),
