@@ -7,6 +7,7 @@ One word for one thing:
   arm         one recipe of training       metrics     what an evaluation returns
   contrast    a part of the claim          checkpoint  saved progress
   verdict     supported, refuted, open …   run         a folder: results, figures, manifest
+  pool        what seeds draw images from  look        after some seeds: is it decided?
 The rooms, each importing only what stands below: cli · studies, bench · runs · report · training ·
 models, data · errors.
 """
