@@ -103,7 +103,7 @@ def together(designs: Mapping[str, Design]) -> Design:
     contrasts = [
         contrast._replace(
             words=f"{name}: {contrast.words}",
-            weights={(f"{name}: {t.case}", *t[1:]): w for t, w in contrast.weights.items()},
+            weights={t._replace(case=f"{name}: {t.case}"): w for t, w in contrast.weights.items()},
             dataset=name,
         )
         for name, design in designs.items()

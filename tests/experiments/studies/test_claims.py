@@ -146,6 +146,7 @@ def test_of_two_data_sets_one_design_is_made():
     assert [(c.words, c.dataset, c.margin) for c in both.contrasts] == [
         ("digits: gain", "digits", 0.1), ("mnist5k: gain", "mnist5k", 0.1)
     ]  # fmt: skip
+    assert {term.unit for contrast in both.contrasts for term in contrast.weights} == {"points"}
     assert [*both.contrasts[1].weights] == [
         Term("mnist5k: a", arm, "test accuracy") for arm in ("x", "y")
     ]

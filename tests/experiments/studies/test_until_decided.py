@@ -14,7 +14,7 @@ from experiments.studies.claim import Finding
 from experiments.studies.design import Contrast
 from experiments.studies.settings import Settings
 
-SMALL = "--train-size 60 --test-size 90 --epochs 2 --batch-size 20 --seeds 2".split()
+SMALL = "--dataset digits --train-size 60 --test-size 90 --epochs 2 --batch-size 20 --seeds 2".split()
 MARGIN, LOOKS, PARTS = 0.3, (3, 6, 12, 24), 4
 
 
@@ -26,7 +26,7 @@ def test_looks_come_after_twice_as_many_seeds():
 
 def ran(folder, *more):
     assert cli.main(["run", "where", *SMALL, *more, "--output", str(folder)]) in (0, 1, 3)
-    return list(csv.DictReader((folder / "results.csv").open()))
+    return list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
 
 
 def test_seeds_are_added_until_no_more_would_help(tmp_path, capsys):
