@@ -8,5 +8,5 @@ One word for one thing:
   contrast    a part of the claim          checkpoint  saved progress
   verdict     supported, refuted, open …   run         a folder: results, figures, manifest
 The rooms, each importing only what stands below: cli · studies, bench · runs · report · training ·
-models, data · errors.
+models, data · errors, words.
 """
