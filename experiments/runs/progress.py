@@ -56,9 +56,10 @@ class Progress:
     @property
     def left(self) -> float | None:
         """Seconds, by the pace so far and for what is compiled yet; none while it is not known."""
-        work = self.done - self._left_out
-        pace = work / (time.monotonic() - self._begun) if work > 0 else 0.0
-        return (self._total - self.done) / pace + self.to_come if pace > 0 else None
+        work, seconds = self.done - self._left_out, time.monotonic() - self._begun
+        if work <= 0 or seconds <= 0:
+            return None
+        return seconds * (self._total - self.done) / work + self.to_come
 
     @property
     def remaining(self) -> str:

@@ -1,6 +1,5 @@
 """`python -m experiments list` and `run`: every study, by its name."""
 
-import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -131,7 +130,7 @@ def _command(name: str) -> Any:
 
     study = STUDIES[name]
     kind, claim = type(study.defaults), f"{study.claim[0].upper()}{study.claim[1:]}"
-    command.__doc__ = f"{claim}?\n\n{inspect.getdoc(kind)} Minutes: {study.minutes}."
+    command.__doc__ = f"{claim}?\n\nMinutes: {study.minutes}."
     command.__annotations__ = {"config": Unnamed[kind]}
     command.__defaults__ = (study.defaults,)
     return command

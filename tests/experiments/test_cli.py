@@ -230,6 +230,7 @@ def test_every_study_says_how_long_it_takes(name):
 def test_a_smoke_run_goes_into_a_folder_of_its_own(monkeypatch, capsys, tmp_path):
     folders = []
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command.Asked, "prepare", lambda *_: None)
     monkeypatch.setattr(command, "execute", lambda _, folder, *rest: folders.append(folder) or OPEN)
     monkeypatch.setattr(command, "STUDIES", {"where": STUDIES["where"]})
     assert cli.main(["run", "where", "--smoke"]) == 0

@@ -41,12 +41,12 @@ def test_time_left_is_known_once_something_is_done_and_leaves_out_what_only_come
 
 
 def test_how_long_it_will_take_is_said_once_and_only_if_that_is_long(clock, capsys):
-    for done, said in ((10, "It will take about 9 seconds"), (1, "It will take about 99 seconds")):
-        clock[0], working = 0, Progress(100)
-        clock[0] = 1
+    for done, said in ((10, "It will take about 9 seconds"), (2, "It will take about 49 seconds")):
+        working = Progress(100)
+        clock[0] += 1
         working.at("a", done)
         working.at("a", done + 1)
-        assert capsys.readouterr().err.count(said) == (done == 1)
+        assert capsys.readouterr().err.count(said) == (done == 2)
 
 
 def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
