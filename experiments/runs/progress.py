@@ -91,8 +91,8 @@ def _bar(progress: Progress, console: Console) -> Iterator[None]:
         task = bar.add_task(progress.what, total=1.0, remaining="")
 
         def move() -> None:
-            fields = {"description": progress.what, "remaining": progress.remaining}
-            bar.update(task, completed=progress.share, **fields)
+            what, left = progress.what, progress.remaining
+            bar.update(task, completed=progress.share, description=what, remaining=left)
 
         progress.moved = move
         yield
