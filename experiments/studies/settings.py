@@ -37,7 +37,7 @@ class Common:
     end exits with 0."""
 
     smallest: ClassVar[Mapping[str, Any]] = {}
-    """What `smoke` stands for."""
+    """What `smoke` stands for; a study may have smaller networks, or fewer, too."""
 
     def __post_init__(self) -> None:
         """Checks the numbers that all have."""
