@@ -172,6 +172,11 @@ def test_the_status_of_several(verdicts, status):
     assert together(verdicts, strict=True) == status
 
 
+def test_the_status_of_several_counts_checks_alone_unless_it_is_strict():
+    assert together([Verdict.REFUTED, Verdict.UNDECIDED], strict=False) == 0
+    assert together([Verdict.REFUTED, Verdict.DISAGREE], strict=False) == 1
+
+
 def test_tied_masks_make_a_function_of_a_key():
     params = [(jnp.ones((2, 16)), jnp.zeros(16)), (jnp.ones((16, 1)), jnp.zeros(1))]
     x, key, rate = jnp.ones((5, 2)), jax.random.key(0), jnp.float32(0.5)
