@@ -105,6 +105,6 @@ def test_training_tells_of_every_epoch_and_ends_at_the_whole(monkeypatch, capsys
     seen, at = [], Progress.at
     monkeypatch.setattr(Progress, "at", lambda self, *a: seen.append(a[1]) or at(self, *a))
     task = tiny.task(tiny.config())
-    train({"mlp": task}, sweep.Checkpoints())
+    train([{"mlp": task}], lambda _: True, sweep.Checkpoints())
     assert {3 * done / whole(task) for done in seen} == {0, 1, 2, 3}
     assert "without compilation. Peak memory" in capsys.readouterr().err
