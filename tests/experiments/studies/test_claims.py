@@ -182,6 +182,15 @@ def test_every_study_names_sites_arms_and_measures_that_there_are(study):
     assert "Came out" in study.__doc__
 
 
+@pytest.mark.parametrize("study", DESIGNS, ids=lambda study: study.__name__.split(".")[-1])
+def test_the_smallest_version_of_a_study_has_the_arms_and_sites_that_it_names(study):
+    design = study.design(replace(study.DEFAULTS, smoke=True).used)
+    for case in design.cases.values():
+        assert len(case.recipes()) == len(case.arms)
+    for case, arm, _ in (term for contrast in design.contrasts for term in contrast.weights):
+        assert arm in design.cases[case].arms
+
+
 def _leaves(recipes):
     return [column for leaf in recipes for column in np.asarray(leaf).reshape(len(leaf), -1).T]
 
