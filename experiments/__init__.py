@@ -9,5 +9,5 @@ One word for one thing:
   verdict     supported, refuted, open …   run         a folder: results, figures, manifest
   pool        what seeds draw images from  look        after some seeds: is it decided?
 The rooms, each importing only what stands below: cli · studies, bench · runs · report · training ·
-models, data · errors.
+models, data · errors, words.
 """

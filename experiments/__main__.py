@@ -1,4 +1,4 @@
-"""`python -m experiments`: the status is 0 done, 1 no, 2 bad input, 130 interrupted."""
+"""`python -m experiments`: status 0 is done, 1 a check says no, 2 bad input, 130 interrupted."""
 
 import os
 import sys

@@ -24,13 +24,14 @@ from experiments.studies.compare.run import compare, prepare
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
+from experiments.words import Unnamed
 
 OPTIONS = (tyro.conf.OmitArgPrefixes,)
 app = tyro.extras.SubcommandApp()
 
 
 @app.command(name="compare")
-def _compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
+def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None:
     """Where should dropout stand? Trains one network for every placement, rate and seed.
 
     All of them train in one compiled program, and share initial weights, batches and masks seed by
@@ -40,7 +41,7 @@ def _compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
 
 
 @app.command(name="bench")
-def _bench(config: Bench, folder: Output) -> None:
+def _bench(config: Unnamed[Bench], folder: Unnamed[Output]) -> None:
     """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
 
     Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
@@ -70,10 +71,12 @@ def _report(
 ) -> None:
     """One page over many runs: a claim, its verdict and what came out, a line each.
 
+    Whatever concludes nothing is skipped, and named: smoke runs, unfinished ones, other folders.
+
     Args:
-        runs: Folders of finished runs.
-        output: Folder of the page, and of the same table as Markdown.
-        overwrite: Replace the page that the folder holds.
+        runs: Folders, such as runs/*.
+        output: Folder of the page, and of the same table as Markdown; such a page is replaced.
+        overwrite: Replace a run that the folder holds.
     """
     collect(runs, output, overwrite)
 
@@ -83,6 +86,7 @@ def _resume(
     run: tyro.conf.Positional[Path],
     cluster: Cluster,
     checkpoint_every: float = CHECKPOINT_EVERY,
+    strict: bool = False,
 ) -> int:
     """Brings an interrupted run to its end, with the results it would have had anyway.
 
@@ -92,9 +96,10 @@ def _resume(
         run: Folder of the run.
         cluster: Several processes.
         checkpoint_every: Seconds between checkpoints; they are written meanwhile.
+        strict: Exit with 1 if the claim is refuted, and with 3 if it stays open.
     """
     check_seconds(checkpoint_every)
-    return resume(run, checkpoint_every, cluster, _prepare)
+    return resume(run, checkpoint_every, cluster, _prepare, strict)
 
 
 @app.command(name="verify")

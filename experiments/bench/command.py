@@ -12,11 +12,12 @@ from experiments.runs import folder
 
 def bench(options: Bench, output: Output) -> None:
     """Times the candidates, prints the tables, writes the run folder."""
-    folder.check_folder(output.output, output.overwrite)
+    path = output.folder(options.smoke)
+    folder.check_folder(path, output.overwrite)
     results = run(options, Console(file=sys.stderr))
     console = Console(highlight=False)
     for table in report.tables(results["sections"]):
         console.print(report.screen(table))
     console.print(record.caption(results))
-    record.write(output.output, results)
-    print(f"Written to {output.output}")
+    record.write(path, results)
+    print(f"Written to {path}")

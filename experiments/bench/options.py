@@ -14,6 +14,7 @@ from experiments.bench.large_steps import Step
 from experiments.bench.programs import Dtype, Kind
 from experiments.bench.targets import Target
 from experiments.errors import InputError, expect
+from experiments.words import Unset
 
 Section = Literal[
     "dropout",
@@ -39,9 +40,9 @@ class Bench:
     """What to time: the dropout alone, a training step, compilation, the import, eager calls; or
     `attention`, with the memory that it takes; or `compiled`: what is compiled for the targets,
     which need not be there, and not run."""
-    shapes: tuple[str, ...] | None = None
+    shapes: Unset[tuple[str, ...]] = None
     """Shapes of the data; by default five, of which `compiled` has some of its own."""
-    dtypes: tuple[Dtype, ...] | None = None
+    dtypes: Unset[tuple[Dtype, ...]] = None
     """Data types; by default float32 and bfloat16, and for `compiled` bfloat16."""
     kinds: tuple[Kind, ...] = get_args(Kind)
     """The dropout alone, or together with its gradient."""
@@ -61,7 +62,7 @@ class Bench:
     """What `compiled` compiles for."""
     steps: tuple[Step, ...] = get_args(Step)
     """The training steps that `compiled` compiles beside the dropout alone."""
-    device: Device | None = None
+    device: Unset[Device] = None
     """Where to run; by default where JAX runs."""
     smoke: bool = False
     """Only try it out, in seconds: one small shape, batch and model, two samples each."""
@@ -111,10 +112,14 @@ class Bench:
 class Output:
     """Where the results go."""
 
-    output: Path = Path("runs", "bench")
-    """Folder of the run."""
+    output: Unset[Path] = None
+    """Folder of the run; by default runs/bench, with --smoke runs/bench-smoke."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
+
+    def folder(self, smoke: bool) -> Path:
+        """That one."""
+        return self.output or Path("runs", "bench-smoke" if smoke else "bench")
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

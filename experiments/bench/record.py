@@ -8,6 +8,7 @@ from experiments.bench import plot, report
 from experiments.report.files import as_json
 from experiments.runs import folder
 from experiments.runs.manifest import sha256
+from experiments.words import counted
 
 COMPILED = (
     "Compiled, not run. kcycles: XLA's estimates for the kernels of a TPU, summed, in thousands; "
@@ -24,7 +25,8 @@ def caption(results: Mapping[str, Any]) -> str:
     """What was run, and how its tables are read."""
     sections = results["sections"]
     parts = [timed(results)] if {*sections} - {"compiled"} else []
-    return " ".join(parts + ([COMPILED] if "compiled" in sections else []))
+    smoke = ["SMOKE, which is no measurement."] if results["config"].get("smoke") else []
+    return " ".join(smoke + parts + ([COMPILED] if "compiled" in sections else []))
 
 
 def timed(results: Mapping[str, Any]) -> str:
@@ -32,11 +34,11 @@ def timed(results: Mapping[str, Any]) -> str:
     config, where = results["config"], results["environment"]
     return (
         f"jax {where['versions']['jax']} on {where['device']} ({where['processor']}). Medians of "
-        f"{config['repeats']} samples, candidates in turn; rate {config['rate']} (training step "
-        "and compilation: 0.5). fwd: forward; both: forward + backward; ±%: distance between "
-        "the quartiles, in percent of the median; ÷copy: time over that of x * 2; ×peer: how many "
-        "times faster than the fastest JAX peer; tax: time added to the step without dropout, "
-        "round by round."
+        f"{counted(config['repeats'], 'sample')}, candidates in turn; rate {config['rate']} "
+        "(training step and compilation: 0.5). fwd: forward; both: forward + backward; ±%: "
+        "distance between the quartiles, in percent of the median; ÷copy: time over that of "
+        "x * 2; ×peer: how many times faster than the fastest JAX peer; tax: time added to the "
+        "step without dropout, round by round."
     )
 
 

@@ -8,17 +8,18 @@ from typing import Any, get_args
 
 import jax
 from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from experiments.bench import attention, compiled, eager, large_steps, sections
 from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
 from experiments.bench.compiled import Comparison
 from experiments.bench.options import Bench, Section, find_device
 from experiments.bench.programs import Case
+from experiments.bench.progress import shown
 from experiments.bench.sections import Row, Tick
 from experiments.bench.targets import require
 from experiments.errors import expect
 from experiments.runs.environment import environment
+from experiments.words import counted
 
 PEERS = ("flax", "dm-haiku", "equinox", "keras", "torch")
 PACKAGES = ("jaxdrop", "jax", "jaxlib", "numpy", *PEERS, "libtpu", "jax-cuda12-plugin")
@@ -115,16 +116,12 @@ def comparisons(options: Bench) -> Iterator[Comparison]:
 
 
 def work(todo: list[Job], console: Console) -> dict[str, list[Row]]:
-    """Runs the jobs under a progress bar, drawn between the samples: never while one is timed."""
+    """Runs the jobs, and tells of them between the samples."""
     rows: dict[str, list[Row]] = {}
-    columns = SpinnerColumn(), TextColumn("{task.description}"), MofNCompleteColumn()
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, auto_refresh=False, transient=True
-    ) as progress:
-        task = progress.add_task("", total=sum(job.ticks for job in todo))
+    with shown(sum(job.ticks for job in todo), console) as tell:
         for job in todo:
-            progress.update(task, description=job.title, refresh=True)
-            done = job.rows(lambda: progress.update(task, advance=1, refresh=True))
+            tell(job.title, 0)
+            done = job.rows(partial(tell, job.title, 1))
             rows.setdefault(job.section, []).extend(done)
     return rows
 
@@ -153,7 +150,7 @@ def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:
         return sections.compile_rows(applies, options.sites, repeats, tick)
 
     ticks = len(applies) * repeats
-    return Job("compile-time", f"compilation, {options.sites} sites", ticks, rows)
+    return Job("compile-time", f"compilation, {counted(options.sites, 'site')}", ticks, rows)
 
 
 def _eager_job(what: str, calls: Mapping[str, Callable[[], Any]], options: Bench) -> Job:

@@ -1,12 +1,14 @@
 """Data from outside: an npz file is read without pickle, and nothing in it is taken on trust."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
 from experiments.errors import InputError, expect
 
+OBJECTS = "Object arrays"  # as numpy's refusal begins
 NAMES = ("x_train", "y_train", "x_test", "y_test")
 Numbers = Shaped[np.ndarray, "..."]
 
@@ -14,11 +16,18 @@ Numbers = Shaped[np.ndarray, "..."]
 def read(path: Path) -> list[Numbers]:
     """Reads and checks the four arrays; images of uint8 are scaled to [0, 1]."""
     arrays = _load(path)
+    try:
+        _check(arrays)
+    except InputError as error:
+        raise InputError(f"{error} The file is {path}.") from None
+    return [_scaled(arrays[name]) if name[0] == "x" else arrays[name] for name in NAMES]
+
+
+def _check(arrays: dict[str, Numbers]) -> None:
     for part in ("train", "test"):
         _check_images(f"x_{part}", arrays[f"x_{part}"])
         _check_labels(f"y_{part}", arrays[f"y_{part}"], len(arrays[f"x_{part}"]))
     _check_agreement(arrays)
-    return [_scaled(arrays[name]) if name[0] == "x" else arrays[name] for name in NAMES]
 
 
 def _load(path: Path) -> dict[str, Numbers]:
@@ -29,16 +38,32 @@ def _load(path: Path) -> dict[str, Numbers]:
             expect(not isinstance(file, np.ndarray), f"{path} to be an .npz file", "a single array")
             missing = ", ".join(name for name in NAMES if name not in file.files)
             expect(not missing, f"the arrays {', '.join(NAMES)} in {path}", f"no {missing}")
-            return {name: file[name] for name in NAMES}
+            return {name: _array(path, file, name) for name in NAMES}
     except InputError:
         raise
-    except (
-        Exception
-    ) as error:  # zip alone has a dozen kinds: encrypted, unknown, cut off, too large
-        raise InputError(
-            f"Expected {path} to be an .npz file of plain arrays; got: {error}. "
-            "Write one with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)."
-        ) from None
+    except OSError as error:
+        raise InputError(f"Expected to read {path}; got: {error.strerror or error}.") from None
+    except Exception as error:  # zip alone has a dozen kinds: encrypted, unknown, cut off
+        raise _damaged(f"{path} to be an .npz file", error) from None
+
+
+def _array(path: Path, file: Any, name: str) -> Numbers:
+    try:
+        return file[name]
+    except Exception as error:
+        fix = "Are its rows of one length? numpy.stack makes an array of them."
+        expect(OBJECTS not in str(error), f"numbers in {name} of {path}", "Python objects", fix)
+        raise _damaged(f"{name} in {path} to be a plain array", error) from None
+
+
+def _damaged(expected: str, error: Exception) -> InputError:
+    """Of text numpy says that it is a pickle, and how to load it."""
+    got = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    got = "something else" if "pickle" in got else got
+    return InputError(
+        f"Expected {expected}; got: {got}. "
+        "Write one with numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)."
+    )
 
 
 def _check_images(name: str, images: Numbers) -> None:
@@ -52,10 +77,12 @@ def _check_images(name: str, images: Numbers) -> None:
 
 
 def _check_labels(name: str, labels: Numbers, images: int) -> None:
+    shaped = labels.shape == (images,)
+    one_hot = labels.ndim == 2 and len(labels) == images
+    fix = "One-hot labels become numbers by .argmax(1)." if one_hot else ""
+    expect(shaped, f"{name} of shape ({images},), a label an image", f"shape {labels.shape}", fix)
     integer = np.issubdtype(labels.dtype, np.integer)
     expect(integer, f"labels of an integer type in {name}", labels.dtype)
-    shaped = labels.shape == (images,)
-    expect(shaped, f"{name} of shape ({images},), a label an image", f"shape {labels.shape}")
     expect(labels.min() >= 0, f"labels from 0 up in {name}", labels.min())
 
 

@@ -52,4 +52,5 @@ def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise InputError(f"Expected text in UTF-8 in {path}; got: {error}.") from None
+        got = getattr(error, "strerror", None) or error
+        raise InputError(f"Expected text in UTF-8 in {path}; got: {got}.") from None

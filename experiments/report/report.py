@@ -46,7 +46,8 @@ class Report:
     def figures(self) -> Files:
         """The pictures, and the page that shows them."""
         drawn, claim = self.draw(), self.conclusion.claim
-        title = f"{claim[0].upper()}{claim[1:].removesuffix('?')}?"
+        smoke = "SMOKE, which is no result: " if getattr(self.settings, "smoke", False) else ""
+        title = f"{smoke}{claim[0].upper()}{claim[1:].removesuffix('?')}?"
         shown, command = list(drawn.values()), self.conclusion.command
         page = Page(title, self.sentence, self.tables, shown, self.facts, command)
         files = {name: picture.png for name, picture in drawn.items() if name}

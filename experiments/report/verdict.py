@@ -27,16 +27,20 @@ class Verdict(Enum):
     UNPUBLISHED = "nothing published to compare with"
 
     @property
-    def status(self) -> int:
-        """0 it holds, 1 it does not, 3 that cannot be told."""
-        if self in (Verdict.AGREE, Verdict.SUPPORTED):
+    def checks(self) -> bool:
+        """Whether it is on published figures, not on a claim."""
+        return self in (Verdict.AGREE, Verdict.DISAGREE, Verdict.UNPUBLISHED)
+
+    def status(self, strict: bool = False) -> int:
+        """0 for a run that is done; of a check, or if `strict`, 1 for no and 3 for what is open."""
+        if self in (Verdict.AGREE, Verdict.SUPPORTED) or not (strict or self.checks):
             return 0
         return 3 if self in (Verdict.OPEN, Verdict.MIXED, Verdict.UNPUBLISHED) else 1
 
 
-def together(verdicts: Iterable[Verdict]) -> int:
-    """The status of several: 1 if any says no; else 3 if any is open, or if there are none."""
-    statuses = {verdict.status for verdict in verdicts}
+def together(verdicts: Iterable[Verdict], strict: bool) -> int:
+    """The status of several: 1 if any has it, else 3 if any has it, or if there are none."""
+    statuses = {verdict.status(strict) for verdict in verdicts}
     return next((status for status in (1, 3) if status in statuses), 0 if statuses else 3)
 
 

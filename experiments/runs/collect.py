@@ -1,8 +1,9 @@
 """Finished runs: what each concludes, and all of them on one page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -10,33 +11,53 @@ from experiments.errors import InputError, expect
 from experiments.report import index
 from experiments.report.verdict import FILE, Conclusion
 from experiments.runs import manifest
-from experiments.runs.folder import MANIFEST, check_folder, write
+from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder, how_to_resume, write
 
 
 @dataclass(frozen=True)
-class Digests:
+class Listed:
     """What the manifest of any run has, of whatever command."""
 
     sha256: dict[str, str]
+    config: dict[str, Any] = field(default_factory=dict)
 
 
 def collect(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     """Reads the runs, prints the table, writes the page and the table as Markdown."""
     expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
-    check_folder(output, overwrite)
-    entries = [(folder, concluded(folder)) for folder in folders if folder != output]
+    check_folder(output, overwrite or _is_page(output))
+    reasons = {folder: _reason(folder) for folder in folders}
+    for folder, reason in reasons.items():
+        if reason:
+            print(f"Skipped {folder}: {reason}.")
+    entries = [(folder, concluded(folder)) for folder, reason in reasons.items() if not reason]
+    expect(len(entries) > 0, "a run that concludes something", "none", "Try run all.")
     Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
-    files = index.files(entries, output, folders)
-    command, digests = ["report", *map(str, folders)], manifest.sha256(files)
-    write(output, files, {"command": command, "sha256": digests})
+    files, runs = index.files(entries, output), [str(folder) for folder, _ in entries]
+    write(output, files, {"command": ["report", *runs], "sha256": manifest.sha256(files)})
     print(f"Written to {output}")
+
+
+def _reason(folder: Path) -> str:
+    """Why a folder is left out, if it is."""
+    if not (folder / MANIFEST).is_file():
+        begun = (folder / UNFINISHED).is_file()
+        return f"unfinished ({how_to_resume(folder)})" if begun else "no run"
+    found = manifest.read_json(Listed, folder / MANIFEST)
+    if FILE not in found.sha256:
+        return "it concludes nothing"
+    return "a smoke run, which is no result" if found.config.get("smoke") else ""
+
+
+def _is_page(folder: Path) -> bool:
+    """Whether it holds a page of this command's."""
+    there = (folder / MANIFEST).is_file()
+    return there and index.TABLE in manifest.read_json(Listed, folder / MANIFEST).sha256
 
 
 def concluded(run: Path) -> Conclusion:
     """What a finished run concludes; its files are as its manifest says."""
-    if not (run / MANIFEST).is_file():
-        raise InputError(f"Expected {run} to hold a finished run; got no {MANIFEST}.")
-    digests = manifest.read_json(Digests, run / MANIFEST).sha256
+    digests = manifest.read_json(Listed, run / MANIFEST).sha256
     manifest.check_names(run, digests)
     if name := manifest.first_file_that_differs(run, digests):
         raise InputError(f"Expected {run} to be as its manifest says; got another {name}.")

@@ -14,6 +14,8 @@ from typing import Any
 
 import jax
 
+from experiments.words import counted
+
 PACKAGES = "jaxdrop jax jaxlib flax optax numpy scipy scikit-learn matplotlib".split()
 VARIABLES = (
     "JAX_ENABLE_X64",
@@ -63,7 +65,7 @@ def environment(packages: Sequence[str] = PACKAGES, device: Any = None) -> Envir
         f"{devices[0].platform}: {devices[0].device_kind}",
         len(devices),
         jax.process_count(),
-        f"{processor()}, {os.cpu_count()} cores",
+        f"{processor()}, {counted(os.cpu_count() or 1, 'core')}",
         platform.platform(),
         {"python": platform.python_version()} | {name: _version(name) for name in packages},
         settings(),

@@ -1,8 +1,7 @@
-"""What a command hands over is trained, under one progress bar, and becomes a run folder."""
+"""What a command hands over is trained, and becomes a run folder."""
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,8 +10,6 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import jax
-from rich.console import Console
-from rich.progress import Progress
 
 from experiments.errors import InputError
 from experiments.report.report import Report
@@ -21,9 +18,12 @@ from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import begin, check_free, how_to_resume, locked, write
 from experiments.runs.interrupts import Interrupted, heard
 from experiments.runs.manifest import Case, Head, Outcome, complete, outcome_of
+from experiments.runs.progress import shown
+from experiments.runs.watch import Watch, speed, whole
 from experiments.training import devices, memory, sweep
 from experiments.training.inputs import of_task
 from experiments.training.sweep import Histories, History, Task
+from experiments.words import counted
 
 T = TypeVar("T")
 Tasks = Mapping[str, Task]
@@ -99,42 +99,27 @@ def train(
 
 
 def _train(tasks: Tasks, checkpoints: sweep.Checkpoints, of_look: str) -> dict[str, History]:
-    """Case after case; the progress bar hangs on the ends of blocks."""
-    begun, examples, histories, before = time.monotonic(), Counter[str](), {}, 0
-    with Progress(console=Console(file=sys.stderr), disable=not devices.leads()) as progress:
-        bar = progress.add_task("", total=sum(map(_blocks, tasks.values())))
-
-        def tick(title: str, before: int, done: int, epochs: int) -> None:
-            plan = tasks[title].plan
-            examples[title] += epochs * plan.steps_per_epoch * plan.batch_size
-            progress.update(bar, completed=before + done)
-
+    """Case after case."""
+    begun, histories, watches = time.monotonic(), {}, []
+    with shown(sum(map(whole, tasks.values()))) as progress:
         for number, (title, task) in enumerate(tasks.items(), 1):
-            what = f"{task.layout.arms} arms × {task.layout.seeds} seeds"
-            progress.update(bar, description=f"Training {title}: {what}")
+            watches.append(Watch(title, task, progress, len(tasks) - number))
             case = f" of case {number} of {len(tasks)}" if len(tasks) > 1 else ""
-            tell = partial(tick, title, before)
-            histories[title] = sweep.run(task, tell, checkpoints, case + of_look)
-            before += _blocks(task)
-    devices.say(_speed(tasks, examples.total(), time.monotonic() - begun), sys.stderr)
+            histories[title] = sweep.run(task, watches[-1], checkpoints, case + of_look)
+    devices.say(_told(tasks, speed(watches), time.monotonic() - begun), sys.stderr)
     return histories
-
-
-def _blocks(task: Task) -> int:
-    return task.layout.chunks * len(task.plan.ends)
 
 
 def _outcomes(histories: Histories) -> dict[str, Outcome]:
     return {title: outcome_of(history) for title, history in histories.items()}
 
 
-def _speed(tasks: Tasks, examples: int, seconds: float) -> str:
-    layouts, count = [task.layout for task in tasks.values()], jax.device_count()
+def _told(tasks: Tasks, speed: str, seconds: float) -> str:
+    layouts = [task.layout for task in tasks.values()]
     chunks, most = sum(cut.chunks for cut in layouts), max(cut.chunk * cut.group for cut in layouts)
     return (
-        f"Trained in {seconds:.1f} s, compilation included, in {chunks:,} "
-        f"chunk{'s' if chunks > 1 else ''} of at most {most:,} networks: "
-        f"{examples / seconds / count:,.0f} examples/s on each of {count} devices. "
+        f"Trained in {seconds:.1f} s, compilation included, in {counted(chunks, 'chunk')} of at "
+        f"most {counted(most, 'network')}: {speed}. "
         f"Peak memory {memory.peak() / memory.GIB:.2f} GiB."
     )
 

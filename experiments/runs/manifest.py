@@ -107,7 +107,8 @@ def read_json(kind: type[T], path: Path) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {error}.") from None
+        got = getattr(error, "strerror", None) or error
+        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {got}.") from None
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:

@@ -21,14 +21,14 @@ Prepare = Callable[[Sequence[str], Mapping[str, Layout]], Runnable[Any]]
 """From the words of a command to what it runs, cut up as it was; the command line hands it on."""
 
 
-def resume(run: Path, every: float, cluster: Cluster, prepare: Prepare) -> int:
+def resume(run: Path, every: float, cluster: Cluster, prepare: Prepare, strict: bool) -> int:
     """Goes on where the last checkpoint is, and has the status that the run would have had."""
     cluster.join()
     verdict = bring_to_end(run, every, prepare)
     if verdict is None:
         return 0
     devices.say(f"verdict: {verdict.value}")
-    return verdict.status
+    return verdict.status(strict)
 
 
 def bring_to_end(run: Path, every: float, prepare: Prepare) -> Verdict | None:

@@ -25,7 +25,7 @@ from experiments.studies.claims import (
     where,
 )
 from experiments.studies.run import name_of, prepare
-from experiments.studies.study import Study
+from experiments.studies.study import Study, minutes
 from experiments.studies.uci.run import UCI
 from experiments.studies.uncertainty.run import UNCERTAINTY
 
@@ -52,7 +52,9 @@ DESIGNS = (
     transformer,
 )
 DESIGNED = {
-    name_of(module): Study(module.CLAIM, module.DEFAULTS, partial(prepare, module))
+    name_of(module): Study(
+        module.CLAIM, module.DEFAULTS, partial(prepare, module), minutes=minutes(module.__doc__)
+    )
     for module in DESIGNS
 }
 STUDIES = DESIGNED | {"uncertainty": UNCERTAINTY, "uci": UCI}

@@ -1,12 +1,12 @@
 """`python -m experiments list` and `run`: every study, by its name."""
 
-import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +21,8 @@ from experiments.runs.resume import bring_to_end
 from experiments.studies import STUDIES
 from experiments.studies.settings import Common, command_line
 from experiments.studies.study import Layouts
+from experiments.training import devices
+from experiments.words import Unnamed, Unset
 
 
 def list_studies() -> None:
@@ -39,16 +41,18 @@ def list_studies() -> None:
 class All:
     """Runs every study whose data are there."""
 
-    data_dir: Path | None = None
-    """Folder of the data, for studies that need one."""
+    data_dir: Unset[Path] = None
+    """Folder of the data, for studies that need one; by default each study's own."""
     smoke: bool = False
     """The smallest version of each."""
     output: Path = Path("runs")
-    """Folder for the runs: each study has one of its own in it."""
+    """Folder for the runs: each study has one of its own in it, as by itself."""
     overwrite: bool = False
     """Replace the runs that it holds."""
     resume: bool = False
     """Keep the runs that it holds, and bring those that are unfinished to their end."""
+    strict: bool = False
+    """Exit with 1 if a claim is refuted, and with 3 if one stays open."""
 
     def __post_init__(self) -> None:
         """Checks that it is one of both."""
@@ -65,7 +69,7 @@ class Asked(NamedTuple):
     @property
     def folder(self) -> Path:
         """Where the run goes."""
-        return self.settings.output or Path("runs", self.name)
+        return self.settings.output or folder(Path("runs"), self.name, self.settings.smoke)
 
     @property
     def words(self) -> list[str]:
@@ -74,26 +78,40 @@ class Asked(NamedTuple):
         return command_line(f"run {self.name}", self.settings, defaults)
 
     def prepare(self, layouts: Layouts) -> Runnable[Any]:
-        """What is to be trained."""
+        """What is to be trained; a smoke run is over before good programs would be compiled."""
+        if self.settings.smoke:
+            jax.config.update("jax_disable_most_optimizations", True)
         return STUDIES[self.name].prepare(self.settings, layouts)
 
     def run(self) -> Verdict:
         """Trains, prints and writes; whether the claim holds."""
         check_folder(self.folder, self.settings.overwrite)
+        self._tell()
         every = getattr(self.settings, "checkpoint_every", CHECKPOINT_EVERY)
         verdict = execute(self.prepare({}), self.folder, self.settings.overwrite, every)
         assert verdict is not None, "every study claims something"
         return verdict
 
+    def _tell(self) -> None:
+        """About how long it will take; what it is asked for may be more than what is usual."""
+        usual = f"usually takes, in minutes, {STUDIES[self.name].minutes}"
+        takes = "takes seconds with --smoke" if self.settings.smoke else usual
+        devices.say(f"{self.name} {takes}.", sys.stderr)
+
+
+def folder(runs: Path, name: str, smoke: bool) -> Path:
+    """Of a study's run among others; one that concludes nothing stands beside those that do."""
+    return runs / (f"{name}-smoke" if smoke else name)
+
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one study or all; the status is 0 if the claim holds, 1 if not, 3 if that is open."""
+    """Runs one study or all; the status is that of the verdicts."""
     asked = parse(arguments)
     if isinstance(asked, All):
         return _run_all(asked)
     verdict = asked.run()
     print(f"verdict: {verdict.value}")
-    return verdict.status
+    return verdict.status(asked.settings.strict)
 
 
 def parse(arguments: Sequence[str]) -> Asked | All:
@@ -110,15 +128,15 @@ def _command(name: str) -> Any:
     def command(config: Any) -> Asked:
         return Asked(name, config)
 
-    defaults = STUDIES[name].defaults
-    kind = type(defaults)
-    command.__doc__ = inspect.getdoc(kind)
-    command.__annotations__ = {"config": tyro.conf.OmitArgPrefixes[kind]}
-    command.__defaults__ = (defaults,)
+    study = STUDIES[name]
+    kind, claim = type(study.defaults), f"{study.claim[0].upper()}{study.claim[1:]}"
+    command.__doc__ = f"{claim}?\n\nMinutes: {study.minutes}."
+    command.__annotations__ = {"config": Unnamed[kind]}
+    command.__defaults__ = (study.defaults,)
     return command
 
 
-def _all(config: All) -> All:
+def _all(config: Unnamed[All]) -> All:
     """Runs every study whose data are there."""
     return config
 
@@ -129,12 +147,13 @@ def _run_all(config: All) -> int:
     said = [f"{name} {verdict.value}" for name, verdict in ran.items()]
     said += [f"{name} skipped" for name, verdict in verdicts.items() if verdict is None]
     print(f"verdict: {', '.join(said)}" if ran else "verdict: none, for no study has its data")
-    return together(ran.values())
+    return together(ran.values(), config.strict)
 
 
 def _run_one(name: str, config: All) -> Verdict | None:
     study = STUDIES[name]
-    given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": config.output / name}
+    output = folder(config.output, name, config.smoke)
+    given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": output}
     known = {field.name for field in fields(study.defaults)}
     if config.data_dir is not None and "data_dir" in known:
         given["data_dir"] = config.data_dir

@@ -12,6 +12,7 @@ from experiments.studies import claim, figures, tables
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 from experiments.studies.settings import Settings, in_shell
+from experiments.words import counted
 
 WIDTH = 100  # columns that the tables take
 
@@ -53,7 +54,7 @@ def report(name: str, study: Any, settings: Settings, design: Design,
             "contrasts.png": figures.contrasts(findings, protocol),
             "arms.png": figures.arms(design, results, protocol),
             "curves.png": figures.curves(design, results, protocol),
-            "": gallery(settings.seed),
+            **({} if settings.smoke else {"": gallery(settings.seed)}),
         },
         facts={"protocol": protocol, **networks},
         screens=[arms.screen(), replace(parts, title=f"{study.CLAIM}?").screen()],
@@ -68,7 +69,8 @@ def caption(settings: Settings, design: Design, results: Mapping[str, Result]) -
     looks = f" (looks after {', '.join(map(str, settings.looks))})" * settings.until_decided
     sets = (f"{name}: {_sized(name, settings, design)}" for name in settings.dataset)
     return (
-        f"{'; '.join(sets)}. {settings.epochs} epochs of adamw, batches of {settings.batch_size}, "
+        f"{'; '.join(sets)}. {counted(settings.epochs, 'epoch')} of adamw, batches of "
+        f"{settings.batch_size}, "
         f"learning rate {settings.learning_rate:g} falling to 0 unless an arm says otherwise. "
         f"Seeds: {seeds}{looks}, from {settings.seed}. Intervals speak of new seeds and new test "
         "images, given these pools."

@@ -17,6 +17,7 @@ from experiments.studies.settings import Settings, command_line
 from experiments.training.chunks import Layout
 from experiments.training.devices import say
 from experiments.training.sweep import Histories
+from experiments.words import counted
 
 Results = Mapping[str, Result]
 
@@ -46,7 +47,8 @@ def _enough(design: Design, settings: Settings, results: Results) -> bool:
     found = findings(design, results, settings.margin, len(settings.looks))
     opened = [one for one in found if one.verdict is Verdict.OPEN]
     seeds = found[0].spread.seeds
-    say(f"After {seeds} seeds {len(opened)} of {len(found)} parts of the claim are open.")
+    after = f"After {counted(seeds, 'seed')}"
+    say(f"{after} {len(opened)} of {len(found)} parts of the claim are open.")
     return all(one.seeds_needed is None for one in opened)
 
 

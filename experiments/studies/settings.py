@@ -12,9 +12,10 @@ from experiments.data.images import Dataset, Split
 from experiments.errors import expect
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.studies.design import Protocol
+from experiments.words import Unset, counted
 
-OF_THE_RUN = ("output", "overwrite", "checkpoint_every")
-"""Where it goes, and how it is kept, has no part in what comes out."""
+OF_THE_RUN = ("output", "overwrite", "strict", "checkpoint_every")
+"""Where it goes, how it is kept and what its status says have no part in what comes out."""
 
 BOTH = ("digits", "mnist5k")
 """For studies in which the size of an image matters."""
@@ -30,13 +31,16 @@ class Common:
     """Where all randomness comes from."""
     smoke: bool = False
     """The smallest version: seconds, and nothing is concluded."""
-    output: Path | None = None
-    """Folder of the run; by default runs/STUDY."""
+    output: Unset[Path] = None
+    """Folder of the run; by default runs/STUDY, with --smoke runs/STUDY-smoke."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
+    strict: bool = False
+    """Exit with 1 if the claim is refuted, and with 3 if it stays open; else a run that came to its
+    end exits with 0."""
 
     smallest: ClassVar[Mapping[str, Any]] = {}
-    """What `smoke` stands for."""
+    """What `smoke` stands for; a study may have smaller networks, or fewer, too."""
 
     def __post_init__(self) -> None:
         """Checks the numbers that all have."""
@@ -82,7 +86,7 @@ class Settings(Common):
     """Examples in a step."""
     learning_rate: float = 3e-3
     """Learning rate of the first step; it falls to 0 along a half cosine."""
-    chunk: int | None = None
+    chunk: Unset[int] = None
     """Networks trained at once, which bounds the memory; by default chosen by an estimate."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
@@ -103,7 +107,7 @@ class Settings(Common):
         enough = most >= self.seeds or not self.until_decided
         expect(enough, f"--most-seeds of at least the {self.seeds} --seeds", most, fix)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
-        most = f"a --batch-size of at most the {size} training examples"
+        most = f"a --batch-size of at most the {counted(size, 'training example')}"
         expect(self.batch_size <= size, most, self.batch_size, fix)
 
     @property

@@ -1,5 +1,6 @@
 """What all studies have in common."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,8 @@ from experiments.training.chunks import Layout
 
 Layouts = Mapping[str, Layout]
 """How the cases of a run were cut up, by their titles."""
+
+UNTIMED = "not yet timed"
 
 
 class Study(NamedTuple):
@@ -20,6 +23,14 @@ class Study(NamedTuple):
     """Cuts the work up as it was, or else as memory has it."""
     lacks: Callable[[Any], str] = lambda _: ""
     """In words; nothing if none are."""
+    minutes: str = UNTIMED
+    """How many it takes, in words, and on what."""
+
+
+def minutes(documentation: str | None) -> str:
+    """What a study's module says of them."""
+    said = re.search(r"^Minutes: (.+)\.$", documentation or "", re.MULTILINE)
+    return said[1] if said else UNTIMED
 
 
 def whole(prepare: Callable[[Any], Runnable[Any]]) -> Callable[[Any, Layouts], Runnable[Any]]:

@@ -19,6 +19,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.errors import InputError, expect
+from experiments.words import Unset
 
 ROWS = PartitionSpec("rows")
 ALL = PartitionSpec()
@@ -137,11 +138,11 @@ class Cluster:
 
     distributed: bool = False
     """Spread over the processes of a cluster that JAX knows by itself: SLURM, Kubernetes, TPU."""
-    coordinator: str | None = None
+    coordinator: Unset[str] = None
     """Address (host:port) of process 0, where JAX does not know it by itself."""
-    processes: int | None = None
+    processes: Unset[int] = None
     """How many there are; with --coordinator."""
-    process_id: int | None = None
+    process_id: Unset[int] = None
     """Which one this is, from 0 up; with --coordinator."""
 
     def __post_init__(self) -> None:

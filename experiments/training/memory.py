@@ -15,6 +15,7 @@ from experiments.training.chunks import Layout, choose
 from experiments.training.devices import least, total
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Plan
+from experiments.words import counted
 
 GIB = 2**30
 MOST = 4 * GIB
@@ -48,7 +49,7 @@ def fitted(plan: Plan, of: tuple[int, int], arms: int, cut: Layout | int | None 
     if not isinstance(cut, Layout):
         cut = replace(choose(seeds, arms, devices, cut or pairs, group), first=first)
     wanted, found = (
-        f"{arms} arms of {seeds} seeds from {first}"
+        f"{counted(arms, 'arm')} of {counted(seeds, 'seed')} from {first}"
         for arms, seeds, first in ((arms, seeds, first), (cut.arms, cut.seeds, cut.first))
     )
     expect(wanted == found, f"a layout of {wanted}", found)

@@ -19,9 +19,6 @@ from experiments.training.recipe import Recipe
 from experiments.training.task import Metrics, Plan, Problem, Rows, TrainState
 
 Arrays = Mapping[str, np.ndarray]
-Tick = Callable[[int, int], None]
-"""Told at the end of a block: how many are done of all chunks, and what it took: networks × epochs.
-"""
 T = TypeVar("T")
 CALL = 3.0  # seconds; each call costs a copy of the state
 
@@ -59,6 +56,20 @@ Histories = Mapping[str, History]
 """Of the cases of a run, by their titles."""
 
 
+class Moment(NamedTuple):
+    """The end of a call: where training stands, and what the call was."""
+
+    chunk: int
+    epoch: int
+    trained: int = 0
+    """Epochs; none if it measured."""
+    seconds: float = 0.0
+    """None if the chunk was kept from before."""
+
+
+Tick = Callable[[Moment], None]
+
+
 class Position(NamedTuple):
     """Where training stands in a chunk."""
 
@@ -90,7 +101,7 @@ class Checkpoints:
 
 def run(
     task: Task,
-    tick: Tick = lambda *_: None,
+    tick: Tick = lambda _: None,
     checkpoints: Checkpoints | None = None,
     case: str = "",
 ) -> History:
@@ -103,7 +114,7 @@ def run(
             return named(_trained(task, index, shapes, tick, kept))
 
         arrays = kept.part(f"chunk {index + 1} of {count}{case}", train)
-        tick((index + 1) * blocks, 0)
+        tick(Moment(index, task.plan.epochs))
         return unnamed(_blank(task, shapes, blocks), arrays)
 
     return join(task.layout, [chunk(index) for index in range(count)])
@@ -158,14 +169,15 @@ def _trained(task: Task, index: int, shapes: Measurement, tick: Tick, kept: Chec
     position, pace = _begun(task, index, shapes, rows, kept), Pace()
     ends, history = task.plan.ends, position.history
     for stop in ends[len(history.blocks) :]:
-        first = position.epoch
         while position.epoch < stop:
             kept.offer(position, task.plan.epochs)
+            first, begun = position.epoch, time.monotonic()
             position = pace.step(task.plan, position, problem, rows, stop)
-        last = stop == ends[-1]
+            took = time.monotonic() - begun
+            tick(Moment(index, position.epoch, position.epoch - first, took))
+        begun, last = time.monotonic(), stop == ends[-1]
         history.blocks.append(_block(task.plan, position.state, problem, rows, last))
-        done = index * len(ends) + len(history.blocks)
-        tick(done, (stop - first) * task.layout.in_chunk(index))
+        tick(Moment(index, position.epoch, 0, time.monotonic() - begun))
     return history
 
 

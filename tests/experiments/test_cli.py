@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 import runpy
 
 import jax
@@ -8,6 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from experiments import cli
+from experiments.report.verdict import Verdict
+from experiments.studies import STUDIES, command
 from experiments.training import sweep
 from experiments.training.evaluate import Measurement
 from experiments.training.task import Metrics
@@ -189,3 +192,72 @@ def test_help_names_every_option(capsys):
     options = "dataset widths activation placements rates seeds epochs learning-rate batch-size"
     for option in [*options.split(), "weight-decay", "train-size", "seed", "output", "overwrite"]:
         assert f"--{option}" in shown
+
+
+def helped(capsys, *command):
+    """What the help of a command shows, its frames and line breaks aside."""
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--help"])
+    shown = capsys.readouterr().out
+    return " ".join(re.sub("[─│╭╮╰╯]", " ", shown).split())
+
+
+COMMANDS = [["compare"], ["bench"], ["report"], ["resume"], ["verify"], ["run"], ["run", "all"]]
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, *(["run", name] for name in STUDIES)], ids=" ".join)
+def test_help_shows_nothing_of_the_code(capsys, words):
+    shown = helped(capsys, *words)
+    assert "default: None" not in shown
+    assert "config" not in shown
+
+
+def test_help_of_run_shows_every_claim_and_that_of_a_study_how_long_it_takes(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = helped(capsys, "run")
+    for study in STUDIES.values():
+        assert study.claim[1:] in shown
+    shown = helped(capsys, "run", "alpha")
+    assert f"{STUDIES['alpha'].claim[1:]}?" in shown
+    assert "Minutes: 2 on two cores." in shown
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_says_how_long_it_takes(name):
+    assert "two cores" in STUDIES[name].minutes
+
+
+def test_a_smoke_run_goes_into_a_folder_of_its_own(monkeypatch, capsys, tmp_path):
+    folders = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command.Asked, "prepare", lambda *_: None)
+    monkeypatch.setattr(command, "execute", lambda _, folder, *rest: folders.append(folder) or OPEN)
+    monkeypatch.setattr(command, "STUDIES", {"where": STUDIES["where"]})
+    assert cli.main(["run", "where", "--smoke"]) == 0
+    assert "takes seconds with --smoke" in capsys.readouterr().err
+    assert cli.main(["run", "where"]) == 0
+    said = capsys.readouterr()
+    assert "where usually takes, in minutes, 1 on two cores." in said.err
+    assert said.out.splitlines()[-1] == f"verdict: {OPEN.value}"
+    assert cli.main(["run", "all", "--smoke", "--output", "mine"]) == 0
+    assert [str(folder) for folder in folders] == [
+        "runs/where-smoke",
+        "runs/where",
+        "mine/where-smoke",
+    ]
+
+
+OPEN = Verdict.OPEN
+
+
+@pytest.mark.parametrize(("verdict", "plain", "strict"), [
+    (Verdict.SUPPORTED, 0, 0), (Verdict.REFUTED, 0, 1), (OPEN, 0, 3),
+    (Verdict.AGREE, 0, 0), (Verdict.DISAGREE, 1, 1), (Verdict.UNPUBLISHED, 3, 3),
+])  # fmt: skip
+def test_a_run_that_is_done_exits_with_0_but_for_checks_and_if_it_is_strict(
+    monkeypatch, tmp_path, verdict, plain, strict
+):
+    monkeypatch.setattr(command, "execute", lambda *_: verdict)
+    monkeypatch.setattr(command.Asked, "prepare", lambda *_: None)
+    where = ["run", "where", "--output", str(tmp_path / "run")]
+    assert (cli.main(where), cli.main([*where, "--strict"])) == (plain, strict)

@@ -1,4 +1,4 @@
-"""The arrows: cli -> studies, bench -> runs -> report -> training -> models, data -> errors."""
+"""cli -> studies, bench -> runs -> report -> training -> models, data -> errors, words."""
 
 import shutil
 from functools import cache
@@ -13,7 +13,7 @@ from tests.jaxdrop.test_imports import Graph, import_graph
 
 PACKAGE = Path(experiments.__file__).parent
 STOREYS = (
-    ("errors",),
+    ("errors", "words"),
     ("models", "data"),
     ("training",),
     ("report",),

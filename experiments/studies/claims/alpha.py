@@ -26,11 +26,11 @@ DEPTH = (128,) * 4
 
 def design(settings: Settings) -> Design:
     """A case for each activation and kind."""
-    data = images(settings)
+    data, widths = images(settings), DEPTH[:1] if settings.smoke else DEPTH
     arms = {"none": Arm()} | {str(rate): Arm({"post*": rate}) for rate in RATES}
     cases = {
         f"{activation}, {kind}": Case(
-            perceptron(data, DEPTH, activation=activation, kind=kind), data, arms
+            perceptron(data, widths, activation=activation, kind=kind), data, arms
         )
         for activation in ("selu", "relu")
         for kind in ("dropout", "alpha")

@@ -25,12 +25,13 @@ NARROW, WIDE = 16, 256
 def design(settings: Settings) -> Design:
     """A case for each width and number of images."""
     size = settings.size_of(images(settings))
-    sizes = (max(size // 4, 20), size)
+    sizes = (size,) if settings.smoke else (max(size // 4, 20), size)
     subsets = {size: images(settings, size) for size in sizes}
+    widths = (NARROW, WIDE) if settings.smoke else (NARROW, 64, WIDE)
     cases = {
         _name(width, size): Case(perceptron(data, (width, width)), data, ARMS, {"train_size": size})
         for size, data in subsets.items()
-        for width in (NARROW, 64, WIDE)
+        for width in widths
     }
     return Design(cases, [contrast for size in sizes for contrast in _contrasts(size)])
 

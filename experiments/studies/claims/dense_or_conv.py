@@ -31,10 +31,11 @@ ARMS = (
 
 def design(settings: Settings) -> Design:
     """A case for each style."""
-    data = images(settings)
+    data, few = images(settings), ((1, 16),)
+    vgg, alexnet = (few, few) if settings.smoke else (((1, 16), (1, 32)), ((1, 16), (2, 32)))
     styles = {
-        "vgg": Vgg(shape(data), data.classes),
-        "alexnet": Vgg(shape(data), data.classes, ((1, 16), (2, 32)), kernel=5),
+        "vgg": Vgg(shape(data), data.classes, vgg),
+        "alexnet": Vgg(shape(data), data.classes, alexnet, kernel=5),
     }
     cases = {name: Case(network, data, ARMS) for name, network in styles.items()}
     return Design(cases, [contrast for name in cases for contrast in _contrasts(name)])

@@ -24,7 +24,8 @@ DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=100, seeds=16)
 def design(settings: Settings) -> Design:
     """A case for each head, and one with the norm alone."""
     data = images(settings)
-    of_image = {"image": shape(data), "classes": data.classes, "pool": True}
+    features = (16,) if settings.smoke else (16, 32)
+    of_image = {"image": shape(data), "classes": data.classes, "features": features, "pool": True}
     networks = {
         "dense": (Convolutional(**of_image, hidden=(128,)), "dense1"),
         "dense and norm": (Convolutional(**of_image, hidden=(128,), norm=True), "dense1"),

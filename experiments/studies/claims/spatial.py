@@ -27,7 +27,8 @@ RATE = 0.2
 def design(settings: Settings) -> Design:
     """A case without pooling and one with it."""
     data = images(settings)
-    of_image = {"image": shape(data), "classes": data.classes}
+    features = (16,) if settings.smoke else (16, 32)
+    of_image = {"image": shape(data), "classes": data.classes, "features": features}
     plain, pooled = Convolutional(**of_image), Convolutional(**of_image, pool=True)
     cases = {
         "no pooling": Case(plain, data, {"none": Arm()} | _kinds("", "conv")),

@@ -27,8 +27,9 @@ LAST = (0.2, 0.5)
 def design(settings: Settings) -> Design:
     """One residual network."""
     data, arms = images(settings), {"none": Arm()}
+    features = FEATURES[::2] if settings.smoke else FEATURES
     for last in LAST:
-        row = [float(rate) for rate in rates.linear_depth(len(FEATURES), last)]
+        row = [float(rate) for rate in rates.linear_depth(len(features), last)]
         for kind in ("element", "path"):
             sites = {f"branch{block}.{kind}": rate for block, rate in enumerate(row, 1)}
             arms[f"{kind} to {last}"] = Arm(sites)
@@ -38,5 +39,5 @@ def design(settings: Settings) -> Design:
         none = accuracy("resnet", "none")
         contrasts.append(more(f"branches over elements, to {last}", path, element))
         contrasts.append(more(f"branches over none, to {last}", path, none))
-    network = Residual(shape(data), data.classes, FEATURES)
+    network = Residual(shape(data), data.classes, features)
     return Design({"resnet": Case(network, data, arms)}, contrasts)

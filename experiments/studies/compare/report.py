@@ -17,6 +17,7 @@ from experiments.studies.report import sized
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
 from experiments.training.task import Metrics
+from experiments.words import counted
 
 TITLE = "Where should dropout stand?"
 
@@ -65,7 +66,8 @@ def describe(config: Compare, data: Dataset) -> str:
         f"{config.data.dataset}: "
         f"{sized(data, config.data.train_size, split=config.data.split)}. "
         f"Network {sizes}, {config.network.activation}; "
-        f"{training.epochs} epochs of adamw, batches of {training.batch_size}, learning rate "
+        f"{counted(training.epochs, 'epoch')} of adamw, batches of {training.batch_size}, learning "
+        f"rate "
         f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
         f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
     )

@@ -18,6 +18,7 @@ from experiments.models import Activation
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.studies.design import Protocol
 from experiments.studies.settings import expect_least
+from experiments.words import Unset, counted
 
 Placement = Literal[
     "none",
@@ -91,11 +92,11 @@ class Arms:
 class Folder:
     """Where the results go."""
 
-    output: Path | None = None
+    output: Unset[Path] = None
     """Folder of the run; by default runs/compare-DATASET-ACTIVATION."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
-    chunk: int | None = None
+    chunk: Unset[int] = None
     """Networks trained at once, which bounds the memory; by default chosen by an estimate."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
@@ -142,7 +143,7 @@ class Compare:
         expect(0 < rate < math.inf, "a --learning-rate above 0", rate, "Try 0.003.")
         expect(0 <= decay < math.inf, "a --weight-decay of 0 or more", decay, "0 turns it off.")
         batch, images = self.training.batch_size, self.data.train_size
-        most = f"a --batch-size of at most the {images} training images"
+        most = f"a --batch-size of at most the {counted(images, 'training image')}"
         expect(batch <= images, most, batch, "Make it smaller, or raise --train-size.")
 
     @property

@@ -6,6 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
+import tyro
+
 from experiments.errors import expect
 from experiments.runs.folder import plain
 from experiments.studies.settings import Common, expect_least, flag
@@ -18,6 +20,7 @@ from experiments.studies.uci.protocol import (
     Hyperparameters,
     Name,
 )
+from experiments.words import Unset
 
 DATA_DIR = Path("data", "uci")
 UNPUBLISHED = Hyperparameters(math.nan, math.nan, 1e-4)  # before the search
@@ -33,11 +36,11 @@ class Uci(Common):
     """Which sets; `all` adds power-plant to the four small ones."""
     protocol: Name = "original"
     """original: 400 epochs; 10x: 4,000; 2layers: 20,000 and a second hidden layer."""
-    rate: float | None = None
+    rate: Unset[float] = None
     """Probability to drop, instead of the published one."""
-    precision: float | None = None
+    precision: Unset[float] = None
     """Inverse variance of the noise in the target's unit, instead of the published one."""
-    weight_reg: float | None = None
+    weight_reg: Unset[float] = None
     """Weight of the regulariser, instead of the published one."""
     search: bool = False
     """Search rate and precision inside each training split, instead of taking published ones."""
@@ -45,13 +48,15 @@ class Uci(Common):
     """Trainings of each split."""
     samples: int = 10_000
     """Monte-Carlo samples."""
-    epochs: int | None = None
+    epochs: Unset[int] = None
     """Passes over the training data, instead of the protocol's."""
     arms: tuple[Arm, ...] = ()
     """What is run beside it, without a part in the verdict: dropout off; rate and precision
     searched inside each training split; rates that are learned (concrete dropout). Minutes."""
     smoke: bool = False
     """The smallest set alone, with 1,000 samples: some seconds, and a verdict nevertheless."""
+    strict: tyro.conf.Suppress[bool] = False
+    """It is a check, whose status says what came out in any case."""
 
     smallest: ClassVar = {"sets": SMALL[:1], "samples": 1_000}
 

@@ -10,6 +10,7 @@ from experiments.studies.uci import figures, published, tables
 from experiments.studies.uci.config import Uci
 from experiments.studies.uci.protocol import PROTOCOLS, TOLERANCES
 from experiments.studies.uci.published import Sets
+from experiments.words import counted
 
 WIDTH = 120  # columns that the tables take
 PLAIN = {"right": False, "no_wrap": True, "padding": (0, 1, 0, 1)}
@@ -50,8 +51,8 @@ def caption(config: Uci) -> str:
     protocol = PROTOCOLS[config.protocol]
     hidden = " and ".join(map(str, protocol.hidden))
     return (
-        f"Protocol {config.protocol}: {config.length} epochs of Adam, batches of "
-        f"{protocol.batch_size}, hidden layers of {hidden} units; {config.seeds} seed(s) a split, "
-        f"{config.drawn:,} samples. ± is the standard error over splits; differences are paired "
-        "by split."
+        f"Protocol {config.protocol}: {counted(config.length, 'epoch')} of Adam, batches of "
+        f"{protocol.batch_size}, hidden layers of {hidden} units; "
+        f"{counted(config.seeds, 'seed')} a split, {config.drawn:,} samples. ± is the standard "
+        "error over splits; differences are paired by split."
     )

@@ -19,8 +19,9 @@ from functools import partial
 
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
+from experiments.runs.progress import shown
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, whole
+from experiments.studies.study import Study, minutes, whole
 from experiments.studies.uci import data, published, train
 from experiments.studies.uci.arms import ARMS, search
 from experiments.studies.uci.config import Uci
@@ -31,6 +32,7 @@ from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 from experiments.training.keys import seed_keys
 from experiments.training.sweep import Checkpoints
+from experiments.words import counted
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
 
@@ -85,7 +87,18 @@ def _train(
         }
         return Results(known[name], ours, beside)
 
-    return {name: of_set(name, problem) for name, problem in problems.items()}
+    sizes, found = [problem.work for problem in problems.values()], {}
+    with shown(sum(sizes)) as progress:
+        for number, (name, problem) in enumerate(problems.items()):
+            progress.at(f"Training on {name}: {_networks(config, problem)}", sum(sizes[:number]))
+            found[name] = of_set(name, problem)
+    return found
 
 
-UCI = Study(CLAIM, Uci(), whole(prepare), lacks)
+def _networks(config: Uci, problem: Problem) -> str:
+    splits, seeds = problem.keys.shape
+    arms = counted(1 + len(config.arms), "arm")
+    return f"{arms} × {counted(splits, 'split')} × {counted(seeds, 'seed')}"
+
+
+UCI = Study(CLAIM, Uci(), whole(prepare), lacks, minutes(__doc__))

@@ -36,6 +36,11 @@ class Problem(NamedTuple):
         return jax.vmap(lambda key: jax.random.split(key, count), out_axes=1)(self.seeds)
 
     @property
+    def work(self) -> int:
+        """Examples that all networks are trained on, again and again."""
+        return self.keys.size * self.splits.y_train.shape[1] * self.protocol.epochs
+
+    @property
     def plan(self) -> Plan:
         """What is compiled."""
         _, examples, features = self.splits.x_train.shape

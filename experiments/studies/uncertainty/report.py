@@ -14,6 +14,7 @@ from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
 from experiments.studies.uncertainty.measure import ByArm, Passes
 from experiments.studies.uncertainty.regression import Curves, growth
+from experiments.words import counted
 
 WIDTH = 118  # columns that the table takes
 SHOWN = (0, 1, 3, 4, 5)  # columns that fit beside each other; the page has all
@@ -72,6 +73,7 @@ def caption(config: Uncertainty, digits: Digits) -> str:
         f"Digits without the classes {', '.join(map(str, config.unseen))}: {len(digits.y_train)} "
         f"to train, {len(digits.y_test)} to test, as many corrupted (noise, a hidden quarter, "
         f"turned by 90°), {len(digits.x_unseen)} unseen. Network {sizes}, dropout {config.rate:g} "
-        f"behind each hidden layer, {config.epochs} epochs of Adam; {config.seeds} seeds, "
+        f"behind each hidden layer, {counted(config.epochs, 'epoch')} of Adam; "
+        f"{config.seeds} seeds, "
         f"{config.samples} samples, ensembles of {config.members}."
     )

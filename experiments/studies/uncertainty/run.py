@@ -29,8 +29,9 @@ from jaxtyping import Array, Key
 from experiments.models.layers import Layers
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
+from experiments.runs.progress import Progress, shown
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, whole
+from experiments.studies.study import Study, minutes, whole
 from experiments.studies.uncertainty import data, measure, network, regression
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
@@ -63,9 +64,18 @@ def prepare(config: Uncertainty) -> Runnable[Results]:
 
 def _train(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
     """Trains all networks, then takes each seed's passes apart."""
+    with shown(config.seeds + 2) as progress:
+        return _results(config, digits, checkpoints, progress)
+
+
+def _results(
+    config: Uncertainty, digits: Digits, checkpoints: Checkpoints, progress: Progress
+) -> Results:
+    progress.at(f"Training {config.seeds} × {config.members} networks", 0)
     networks, keys = _networks(config, digits, checkpoints), seed_keys(config.seed, config.seeds)
     scores, means, information = [], [], []
     for seed, key in enumerate(keys):
+        progress.at(f"Sampling, seed {seed + 1} of {config.seeds}", 1 + seed, anew=seed < 2)
         members = slice(seed * config.members, (seed + 1) * config.members)
         own = jax.tree.map(lambda leaf, members=members: leaf[members], networks)
         passes = measure.passes(own, digits, config.rate, key, config.samples)
@@ -73,6 +83,7 @@ def _train(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Res
         means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
         information.append(measure.information(passes["MC dropout"]))
         checkpoints.pause()
+    progress.at("Training the regression", 1 + config.seeds)
     curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
     return Results(measure.stack(scores), means, information, curves)
 
@@ -103,4 +114,4 @@ def _plan(config: Uncertainty, digits: Digits) -> Plan:
     return Plan(network.init, network.cross_entropy, sizes, batch, len(digits.y_train) // batch)
 
 
-UNCERTAINTY = Study(CLAIM, Uncertainty(), whole(prepare))
+UNCERTAINTY = Study(CLAIM, Uncertainty(), whole(prepare), minutes=minutes(__doc__))

@@ -81,21 +81,29 @@ BAD_ARRAYS = {
     "nan": ({"x_train": np.full((60, 4), np.nan)}, "x_train; got 240 that are NaN"),
     "too large": ({"x_train": np.full((60, 4), 1e300)}, "finite float32 numbers in x_train"),
     "float labels": ({"y_train": LABELS.astype(float)}, "integer type in y_train; got float64"),
-    "one-hot labels": ({"y_train": np.eye(3, dtype=int)[LABELS]}, r"y_train of shape \(60,\)"),
+    "one-hot labels": (
+        {"y_train": np.eye(3)[LABELS]},
+        r"y_train of shape \(60,\).*argmax.*set\.npz",
+    ),
     "too few labels": ({"y_test": LABELS[:29]}, r"y_test of shape \(30,\).*\(29,\)"),
     "negative labels": ({"y_train": LABELS - 1}, "labels from 0 up in y_train; got -1"),
     "one class": ({"y_train": LABELS * 0}, "two classes or more in y_train; got 1"),
     "a gap": ({"y_train": LABELS * 2}, "every label from 0 to 4 in y_train; got 3"),
     "unknown label": ({"y_test": LABELS[:30] + 1}, "y_test only labels of y_train; got .3"),
     "other images": ({"x_test": np.ones((30, 5))}, r"shape \(2, 2\) in x_test"),
-    "pickled": ({"x_train": np.array([{}] * 60)}, "plain arrays"),
+    "pickled": ({"x_train": np.array([{}] * 60)}, r"numbers in x_train of .*set\.npz"),
+    "ragged": (
+        {"y_test": np.array([[1], [1, 2]], object)},
+        r"numbers in y_test of .*set\.npz; got Python objects\. Are its rows of one length",
+    ),
 }
 
 
 @pytest.mark.parametrize(("changes", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
 def test_a_malformed_file_is_refused_and_the_array_named(tmp_path, changes, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refused:
         load(saved(tmp_path, **changes), 30, 2000)
+    assert "pickle" not in str(refused.value)
 
 
 BAD_FILES = {
@@ -110,8 +118,9 @@ BAD_FILES = {
 def test_what_is_no_npz_file_is_refused(tmp_path, content):
     path = tmp_path / "set.npz"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"set\.npz to be an \.npz file"):
+    with pytest.raises(InputError, match=r"set\.npz to be an \.npz file") as refused:
         load(str(path), 30, 2000)
+    assert "allow_pickle" not in str(refused.value)
 
 
 def test_damage_inside_an_npz_file_is_refused(tmp_path):
@@ -120,7 +129,7 @@ def test_damage_inside_an_npz_file_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[60:90] = bytes(30)
     path.write_bytes(content)
-    with pytest.raises(InputError, match="plain arrays"):
+    with pytest.raises(InputError, match="a plain array"):
         load(str(path), 30, 2000)
 
 
@@ -133,8 +142,9 @@ def test_a_single_array_is_no_npz_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["nothing.npz", "."])
 def test_a_path_that_leads_to_no_file(tmp_path, name):
-    with pytest.raises(InputError, match=r"No such file|digits, mnist5k, mnist"):
+    with pytest.raises(InputError, match=r"No such file|digits, mnist5k, mnist") as refused:
         load(str(tmp_path / name), 30, 2000)
+    assert "Errno" not in str(refused.value)
 
 
 def test_an_unknown_name_lists_the_known_ones():

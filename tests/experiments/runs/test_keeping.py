@@ -95,9 +95,9 @@ def test_a_study_is_resumed_in_the_case_it_was_in(
             run(tmp_path)
     trained, again = [], step.train
     monkeypatch.setattr(step, "train", lambda *a: trained.append(1) or again(*a))
-    status = cli.main(["resume", str(tmp_path)])
+    status = cli.main(["resume", str(tmp_path), "--strict"])
     verdict = capsys.readouterr().out.splitlines()[-1].removeprefix("verdict: ")
-    assert status == Verdict(verdict).status
+    assert status == Verdict(verdict).status(strict=True)
     assert len(trained) == 2 * EPOCHS - calls
     assert contents(tmp_path) == whole
 

@@ -165,7 +165,7 @@ def test_contrasts_are_what_their_names_say():
 
 @pytest.mark.parametrize("study", DESIGNS, ids=lambda study: study.__name__.split(".")[-1])
 def test_every_study_names_sites_arms_and_measures_that_there_are(study):
-    design = study.design(replace(study.DEFAULTS, smoke=True).used)
+    design = study.design(replace(study.DEFAULTS, **Settings.smallest))
     measured = {}
     for name, case in design.cases.items():
         task = results.task(case, SMOKE.protocol, (0, 2))
@@ -181,6 +181,15 @@ def test_every_study_names_sites_arms_and_measures_that_there_are(study):
         assert name in measured[case]
     assert study.__doc__.splitlines()[0].endswith("?")
     assert "Came out" in study.__doc__
+
+
+@pytest.mark.parametrize("study", DESIGNS, ids=lambda study: study.__name__.split(".")[-1])
+def test_the_smallest_version_of_a_study_has_the_arms_and_sites_that_it_names(study):
+    design = study.design(replace(study.DEFAULTS, smoke=True).used)
+    for case in design.cases.values():
+        assert len(case.recipes()) == len(case.arms)
+    for case, arm, _ in (term for contrast in design.contrasts for term in contrast.weights):
+        assert arm in design.cases[case].arms
 
 
 def _leaves(recipes):

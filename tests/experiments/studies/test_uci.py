@@ -355,7 +355,8 @@ def test_run_all_skips_by_name_what_lacks_its_data(tmp_path, capsys, monkeypatch
     studies = {name: STUDIES[name] for name in ("uncertainty", "uci")}
     monkeypatch.setattr(command, "STUDIES", studies)
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["run", "all", "--smoke", "--data-dir", str(tmp_path)]) == status
+    every = ["run", "all", "--smoke", "--data-dir", str(tmp_path)]
+    assert (cli.main(every), cli.main([*every, "--strict"])) == (0, status)
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("uci: skipped, no yacht") for line in lines)
     assert lines[-1] == f"verdict: uncertainty {verdict.value}, uci skipped"

@@ -1,0 +1,110 @@
+"""How far a command is: lines where there is no terminal, and the time left by an honest pace."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from experiments.runs import progress
+from experiments.runs.execute import train
+from experiments.runs.progress import Progress, shown
+from experiments.runs.watch import Watch, speed, whole
+from experiments.training import sweep
+from experiments.training.sweep import Moment
+from tests.experiments import tiny
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Seconds that pass when a test says so."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_time_left_is_known_once_something_is_done_and_leaves_out_what_only_comes_first(clock):
+    working = Progress(100)
+    assert working.left is None
+    clock[0] = 20
+    working.leave_out(20, 10)
+    working.at("a", 10)
+    assert working.left is None
+    clock[0] = 30
+    working.at("a", 20)
+    assert working.left == pytest.approx(80)
+    assert working.line == "a: 20% done, 80 seconds left"
+    working.to_come = 7
+    assert working.left == pytest.approx(87)
+    working.at("b", 20, anew=True)
+    assert working.line == "b: 20% done, time left not known yet"
+
+
+def test_how_long_it_will_take_is_said_once_and_only_if_that_is_long(clock, capsys):
+    for done, said in ((10, "It will take about 9 seconds"), (2, "It will take about 49 seconds")):
+        working = Progress(100)
+        clock[0] += 1
+        working.at("a", done)
+        working.at("a", done + 1)
+        assert capsys.readouterr().err.count(said) == (done == 2)
+
+
+def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "EVERY", 0.01)
+    with shown(4) as working:
+        working.at("Training [mlp]", 1, anew=True)
+        time.sleep(0.1)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert {*lines} == {"Training [mlp]: 25% done, time left not known yet"}
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    screen = io.StringIO()
+    options = {"file": screen, "force_terminal": True, "width": 120, "_environ": {"TERM": "xterm"}}
+    monkeypatch.setattr(progress, "Console", lambda file: Console(**options))
+    with shown(4) as working:
+        working.at("Training mlp", 1, anew=True)
+    assert "Training mlp" in screen.getvalue()
+    assert "25%" in screen.getvalue()
+
+
+def watched(task, moments, others=0):
+    working = Progress(3 * whole(task))
+    watch = Watch("mlp", task, working, others)
+    for moment in moments:
+        watch(moment)
+    return watch, working
+
+
+def test_neither_speed_nor_time_left_counts_compilation_or_what_was_kept(clock):
+    task = tiny.task(tiny.config())
+    epoch, networks = 60, task.layout.rows * task.layout.group
+    first = [Moment(0, 2, 1, 50.0), Moment(0, 2, 0, 30.0)]  # of 3 epochs one was kept
+    assert speed([watched(task, first)[0]]) == "too few epochs to tell a speed"
+    clock[0] = 0
+    watch, working = watched(task, first, others=2)
+    assert (working.left, working.to_come) == (None, 160)
+    clock[0] = 84
+    watch(Moment(0, 3, 1, 4.0))
+    assert working.done == whole(task) == 3 * epoch * networks
+    assert (watch.examples, watch.seconds) == (epoch * networks, 4.0)
+    assert working.left == pytest.approx(2 * 3 * 4 + 160)
+
+
+def test_a_line_says_the_arms_the_chunk_and_the_epoch():
+    task = tiny.task(tiny.config(), 8)
+    _, working = watched(task, [Moment(1, 2, 1, 1.0)])
+    chunks = task.layout.chunks
+    assert chunks > 1
+    assert working.what == f"Training mlp: 15 arms × 2 seeds, chunk 2 of {chunks}, epoch 2 of 3"
+
+
+def test_training_tells_of_every_epoch_and_ends_at_the_whole(monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "CALL", 0)
+    seen, at = [], Progress.at
+    monkeypatch.setattr(Progress, "at", lambda self, *a: seen.append(a[1]) or at(self, *a))
+    task = tiny.task(tiny.config())
+    train([{"mlp": task}], lambda _: True, sweep.Checkpoints())
+    assert {3 * done / whole(task) for done in seen} == {0, 1, 2, 3}
+    assert "without compilation. Peak memory" in capsys.readouterr().err
