@@ -24,7 +24,7 @@ from experiments.studies.compare.run import compare, prepare
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
-from experiments.words import Unnamed
+from experiments.words import Unnamed, Unset
 
 OPTIONS = (tyro.conf.OmitArgPrefixes,)
 app = tyro.extras.SubcommandApp()
@@ -68,6 +68,7 @@ def _report(
     runs: tyro.conf.Positional[tuple[Path, ...]],
     output: Path = Path("runs", "atlas"),
     overwrite: bool = False,
+    markdown: Unset[Path] = None,
 ) -> None:
     """One page over many runs: a claim, its verdict and what came out, a line each.
 
@@ -77,8 +78,9 @@ def _report(
         runs: Folders, such as runs/*.
         output: Folder of the page, and of the same table as Markdown; such a page is replaced.
         overwrite: Replace a run that the folder holds.
+        markdown: File for the Markdown besides, such as experiments/RESULTS.md.
     """
-    collect(runs, output, overwrite)
+    collect(runs, output, overwrite, markdown)
 
 
 @app.command(name="resume")

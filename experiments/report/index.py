@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from experiments.report.verdict import Conclusion
 from experiments.words import counted
 
 TITLE = "Dropout: what is claimed, and what came out"
-TABLE = "atlas.md"
+MARKDOWN = "RESULTS.md"
 HEADER = ("study", "claim", "verdict", "what came out")
 NOTE = "Intervals of a study hold together at 95 %; each study's page says what was run."
 Runs = Sequence[tuple[Path, Conclusion]]
@@ -27,25 +27,39 @@ def table(runs: Runs, output: Path) -> Table:
         page = os.path.relpath(folder / "report.html", output)
         return Cell(study, href=Path(page).as_posix())
 
-    return _table(runs, link, "{}")
+    rows = [(link(path, it.study), it.claim, it.verdict, it.words) for path, it in runs]
+    return Table("", HEADER, rows, NOTE)
 
 
 def files(runs: Runs, output: Path) -> Files:
-    """The page of these runs, and the same table as Markdown."""
-    marked = _table(runs, lambda _, study: f"`{study}`", "**{}**")
+    """The page of these runs, and the same as Markdown."""
     counts = Counter(conclusion.verdict for _, conclusion in runs)
     found = ", ".join(f"{n} {word}" for word, n in counts.items())
     words = f"{counted(len(runs), 'run')}: {found}."
     arguments = [*(str(folder) for folder, _ in runs), "--output", str(output)]
     command = shlex.join(["python", "-m", "experiments", "report", *arguments])
-    shown = replace(table(runs, output), title="Verdicts")
-    page = Page(TITLE, words, [shown], command=command)
-    return {"report.html": render(page), TABLE: marked.markdown().encode()}
+    page = Page(TITLE, words, [replace(table(runs, output), title="Verdicts")], command=command)
+    return {"report.html": render(page), MARKDOWN: markdown(runs, words).encode()}
 
 
-def _table(runs: Runs, named: Callable[[Path, str], object], verdict: str) -> Table:
-    rows = [
-        (named(folder, found.study), found.claim, verdict.format(found.verdict), found.words)
-        for folder, found in runs
+def markdown(runs: Runs, words: str) -> str:
+    """A line for each run, with the number that tells most; all else can be unfolded."""
+    lines = [
+        (f"`{found.study}`", found.claim, f"**{found.verdict}**", *_in_one(found))
+        for _, found in runs
     ]
-    return Table("", HEADER, rows, NOTE)
+    whole = Table("", ("study", "claim", "verdict", "in one number", "data", "seeds"), lines)
+    head = f"# {TITLE}\n\n{words} Written by `python -m experiments report`. {NOTE}\n\n"
+    return "\n".join([head + whole.markdown(), *(_details(found) for _, found in runs)])
+
+
+def _in_one(found: Conclusion) -> tuple[str, ...]:
+    return found.number or "–", found.data or "–", str(found.seeds or "–")
+
+
+def _details(found: Conclusion) -> str:
+    parts = found.words.replace("; ", "\n- ")
+    return (
+        f"<details>\n<summary><code>{found.study}</code>: {found.verdict}</summary>\n\n"
+        f"- {parts}\n\n```sh\n{found.command}\n```\n\n</details>\n"
+    )

@@ -11,7 +11,7 @@ from experiments.errors import InputError, expect
 from experiments.report import index
 from experiments.report.verdict import FILE, Conclusion
 from experiments.runs import manifest
-from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder, how_to_resume, write
+from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder, how_to_resume, put, write
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class Listed:
     config: dict[str, Any] = field(default_factory=dict)
 
 
-def collect(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
-    """Reads the runs, prints the table, writes the page and the table as Markdown."""
+def collect(
+    folders: Sequence[Path], output: Path, overwrite: bool, markdown: Path | None = None
+) -> None:
+    """Reads the runs, prints the table, writes the page and the same as Markdown."""
     expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
     check_folder(output, overwrite or _is_page(output))
     reasons = {folder: _reason(folder) for folder in folders}
@@ -35,7 +37,19 @@ def collect(folders: Sequence[Path], output: Path, overwrite: bool) -> None:
     Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
     files, runs = index.files(entries, output), [str(folder) for folder, _ in entries]
     write(output, files, {"command": ["report", *runs], "sha256": manifest.sha256(files)})
+    if markdown is not None:
+        _publish(markdown, files[index.MARKDOWN])
     print(f"Written to {output}")
+
+
+def _publish(path: Path, content: bytes) -> None:
+    """Replaces no file but one of its own."""
+    try:
+        own = not path.exists() or path.read_bytes().startswith(content.splitlines()[0])
+        expect(own, f"--markdown to name a new file, or such a page ({path})", "another file")
+        put(path, content)
+    except OSError as error:
+        raise InputError(f"Expected to write {path}; got: {error.strerror}.") from None
 
 
 def _reason(folder: Path) -> str:
@@ -52,7 +66,7 @@ def _reason(folder: Path) -> str:
 def _is_page(folder: Path) -> bool:
     """Whether it holds a page of this command's."""
     there = (folder / MANIFEST).is_file()
-    return there and index.TABLE in manifest.read_json(Listed, folder / MANIFEST).sha256
+    return there and index.MARKDOWN in manifest.read_json(Listed, folder / MANIFEST).sha256
 
 
 def concluded(run: Path) -> Conclusion:

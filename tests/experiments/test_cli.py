@@ -86,7 +86,8 @@ def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_pa
     assert "★" in printed
     assert "identical, to the last bit" in printed
     assert "n = 2 seeds" in printed
-    assert "60 training and 90 test images" in " ".join(printed.split())
+    drawn = "60 training (drawn by each seed from 1,707) and 90 test examples"
+    assert drawn in " ".join(printed.split())
     table = [line for line in printed.splitlines() if " ± " in line and "points" not in line]
     assert not any("…" in line for line in table)
     accuracies = [float(line.split(" ± ")[0].split()[-1]) for line in table[:15]]
@@ -110,7 +111,7 @@ def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
 
 
 BAD = {
-    "data set": (["--dataset", "cifar"], "digits, mnist, fashion_mnist"),
+    "data set": (["--dataset", "cifar"], "digits, mnist5k, mnist, fashion_mnist"),
     "file": (["--dataset", "nothing.npz"], "nothing.npz"),
     "placement": (["--placements", "everywhere"], "'input-and-hidden'"),
     "only none": (["--placements", "none"], "besides none"),
@@ -129,7 +130,7 @@ BAD = {
     "infinite rate": (["--learning-rate", "inf"], "--learning-rate above 0"),
     "weight decay": (["--weight-decay", "-1"], "--weight-decay of 0 or more"),
     "large batch": (["--batch-size", "61"], "at most the 60 training images; got 61"),
-    "large train": (["--train-size", "1798"], "at most 1797"),
+    "all train": (["--split", "fixed", "--train-size", "1797"], "below 1797"),
     "activation": (["--activation", "swish"], "'gelu'"),
     "no number": (["--seeds", "many"], "many"),
     "output": (["--output", "/dev/null/run"], "/dev/null/run"),

@@ -13,7 +13,7 @@ CHANGES = {
     "where": {
         "seeds": 3,
         "smoke": True,
-        "dataset": "my file.npz",
+        "dataset": ("my file.npz", "digits"),
         "learning_rate": 0.1,
         "chunk": 7,
     },

@@ -57,12 +57,33 @@ def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
     run = as_result(run, tmp_path / "where")
     assert atlas_of(tmp_path, tmp_path / "atlas") == 0
     assert "where" in capsys.readouterr().out
-    markdown = (tmp_path / "atlas" / "atlas.md").read_text()
-    assert markdown.splitlines()[2].startswith("| `where` | dropout on only")
+    markdown = (tmp_path / "atlas" / "RESULTS.md").read_text()
+    lines = markdown.splitlines()
+    assert lines[0] == "# Dropout: what is claimed, and what came out"
+    assert lines[6].startswith("| `where` | dropout on only")
+    assert "| **open** | all hidden layers over the input alone: " in lines[6]
+    assert lines[6].endswith(" points | digits | 2 |")
+    assert "<details>\n<summary><code>where</code>: open</summary>" in markdown
     page = (tmp_path / "atlas" / "report.html").read_text()
     assert "1 run: 1 open." in page
     link = page.split('<a href="')[1].split('"')[0]
     assert (tmp_path / "atlas" / link).resolve() == (run / "report.html").resolve()
+
+
+def test_results_are_published_over_no_file_but_one_of_their_own(run, tmp_path, capsys):
+    run, mine = as_result(run, tmp_path / "where"), tmp_path / "README.md"
+    mine.write_text("# Mine")
+
+    def status(path):
+        words = ["report", str(run), "--output", str(tmp_path / "atlas"), "--markdown", str(path)]
+        return cli.main(words)
+
+    assert status(mine) == 2
+    assert mine.read_text() == "# Mine"
+    assert "a new file, or such a page" in " ".join(capsys.readouterr().err.split())
+    assert status(tmp_path / "RESULTS.md") == status(tmp_path / "RESULTS.md") == 0
+    written = (tmp_path / "atlas" / "RESULTS.md").read_text()
+    assert (tmp_path / "RESULTS.md").read_text() == written
 
 
 def test_an_atlas_skips_what_concludes_nothing_and_is_made_again(run, tmp_path, capsys):

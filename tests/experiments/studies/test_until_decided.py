@@ -14,7 +14,9 @@ from experiments.studies.claim import Finding
 from experiments.studies.design import Contrast
 from experiments.studies.settings import Settings
 
-SMALL = "--dataset digits --train-size 60 --test-size 90 --epochs 2 --batch-size 20 --seeds 2".split()
+SMALL = (
+    "--dataset digits --train-size 60 --test-size 90 --epochs 2 --batch-size 20 --seeds 2".split()
+)
 MARGIN, LOOKS, PARTS = 0.3, (3, 6, 12, 24), 4
 
 
