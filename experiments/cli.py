@@ -20,7 +20,7 @@ from experiments.runs.execute import Runnable
 from experiments.runs.resume import resume
 from experiments.runs.verify import verify
 from experiments.studies.command import Asked, list_studies, parse, run
-from experiments.studies.compare.run import compare, prepare
+from experiments.studies.compare.run import compare_into, prepare
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
@@ -37,7 +37,7 @@ def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None
     All of them train in one compiled program, and share initial weights, batches and masks seed by
     seed. Prints a table with intervals, and writes results, figures and a manifest to a folder.
     """
-    compare(config, folder, cluster)
+    compare_into(config, folder, cluster)
 
 
 @app.command(name="bench")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
-from typing import Any, get_args
+from typing import Any
 
 import jax
 from rich.console import Console
@@ -159,7 +159,7 @@ def _eager_job(what: str, calls: Mapping[str, Callable[[], Any]], options: Bench
 
 
 def _attention_job(comparison: attention.Comparison, options: Bench) -> Job:
-    ticks = len(get_args(attention.Attention)) * options.repeats
+    ticks = len(comparison.candidates) * options.repeats
     rows = partial(attention.rows, comparison, options.repeats)
     return Job("attention", comparison.title, ticks, rows)
 

@@ -5,11 +5,12 @@ images (training/draw.py), unless the split is fixed: then all seeds train on on
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Array, Int, Int32, Shaped
+from jaxtyping import Array, Int, Shaped
 from sklearn.datasets import fetch_openml, load_digits
 from sklearn.model_selection import train_test_split
 
@@ -24,16 +25,29 @@ TEST_SHARE = 0.33
 Split = Literal["drawn", "fixed"]
 
 
+class Form(NamedTuple):
+    """What a network wants of data; ours want rows of numbers, and labels of classes."""
+
+    whole: bool = False
+    """Inputs in the shape that a file holds, whole numbers as such."""
+    classes: bool = True
+    """Else the targets are real numbers."""
+
+
+ROWS = Form()
+
+
 class Dataset(NamedTuple):
     """Images as rows with labels from 0 up; or rows of characters, and those that follow them.
 
-    Those to train on are the pool, or what a seed has drawn from it.
+    Those to train on are the pool, or what a seed has drawn from it. In another form: inputs of any
+    shape, or targets that are real numbers.
     """
 
     x_train: Shaped[Array | np.ndarray, "train inputs"]
-    y_train: Int32[Array | np.ndarray, "train *places"]
+    y_train: Shaped[Array | np.ndarray, "train *places"]
     x_test: Shaped[Array | np.ndarray, "test inputs"]
-    y_test: Int32[Array | np.ndarray, "test *places"]
+    y_test: Shaped[Array | np.ndarray, "test *places"]
 
     def part(self, images: Int[Array | np.ndarray, " part"]) -> "Dataset":
         """With these to train on alone."""
@@ -49,30 +63,38 @@ class Dataset(NamedTuple):
         """How many labels there are."""
         return int(self.y_train.max()) + 1
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether the targets are labels, and no real numbers."""
+        return np.issubdtype(self.y_train.dtype, np.integer)
 
-def load(name: str, train_size: int, test_size: int, split: Split = "drawn") -> Dataset:
+
+def load(
+    name: str, train_size: int, test_size: int, split: Split = "drawn", form: Form = ROWS
+) -> Dataset:
     """Loads a data set; of the pool only `train_size` images are left if the split is fixed."""
     if name in EMBEDDED:
-        data = _embedded(*EMBEDDED[name](), train_size, test_size, split)
+        data = _embedded(EMBEDDED[name](), train_size, test_size, split, form)
     elif name in OPENML:
-        data = _openml(name)
+        data = _openml(name, form)
     else:
-        data = _file(name)
+        data = _file(name, form)
     train, _ = _choose(data.y_train, train_size if split == "fixed" else None, "--train-size")
     test, _ = _choose(data.y_test, test_size, "--test-size")
     return Dataset(data.x_train[train], data.y_train[train], data.x_test[test], data.y_test[test])
 
 
 def _choose(
-    labels: Int[Array | np.ndarray, " n"], size: int | None, flag: str
+    labels: Shaped[Array | np.ndarray, "n *places"], size: int | None, flag: str
 ) -> tuple[Int[np.ndarray, " size"], Int[np.ndarray, " rest"]]:
     """Which ones to take at most, each class in its share, and which ones to leave."""
     everything = np.arange(len(labels))
     if size is None or size >= len(labels):
         return everything, everything[:0]
+    strata = labels if np.issubdtype(labels.dtype, np.integer) else None
     try:
         split = train_test_split(
-            everything, train_size=size, stratify=labels, random_state=SPLIT_SEED
+            everything, train_size=size, stratify=strata, random_state=SPLIT_SEED
         )
     except ValueError as error:  # fewer images than classes, taken or left
         raise InputError(f"Expected a {flag} that gives every class its share: {error}") from None
@@ -80,19 +102,16 @@ def _choose(
 
 
 def _embedded(
-    images: Shaped[np.ndarray, "..."],
-    labels: Int[np.ndarray, " n"],
-    train_size: int,
-    test_size: int,
-    split: Split,
+    known: tuple[np.ndarray, np.ndarray], train_size: int, test_size: int, split: Split, form: Form
 ) -> Dataset:
     """The test images are chosen first; for a fixed split the training images are."""
+    images, labels = known
     if split == "fixed":
         train, test = _choose(labels, train_size, "--train-size")
         expect(len(test) > 0, f"a --train-size below {len(labels)}", train_size, "Some must test.")
     else:
         test, train = _choose(labels, min(test_size, int(TEST_SHARE * len(labels))), "--test-size")
-    return _dataset(images[train], labels[train], images[test], labels[test])
+    return dataset((images[train], labels[train], images[test], labels[test]), form)
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +133,7 @@ def _mnist5k() -> tuple[np.ndarray, np.ndarray]:
 EMBEDDED = {"digits": _digits, "mnist5k": _mnist5k}
 
 
-def _openml(name: str) -> Dataset:
+def _openml(name: str, form: Form) -> Dataset:
     """Downloads once: scikit-learn keeps a copy in its data home."""
     try:
         with warnings.catch_warnings():  # of retries: if they fail, the error says so
@@ -129,25 +148,32 @@ def _openml(name: str) -> Dataset:
         ) from None
     images, labels = images.astype(np.float32) / 255, labels.astype(int)
     n = OPENML_TRAIN
-    return _dataset(images[:n], labels[:n], images[n:], labels[n:])
+    return dataset((images[:n], labels[:n], images[n:], labels[n:]), form)
 
 
-def _file(name: str) -> Dataset:
+def _file(name: str, form: Form) -> Dataset:
     choices = ", ".join([*EMBEDDED, *OPENML])
     expect(
         name.endswith(".npz"),
         f"--dataset to be one of {choices}, or the path of an .npz file",
         repr(name),
     )
-    return _dataset(*npz.read(Path(name)))
+    return dataset(npz.read(Path(name), form.classes), form)
 
 
-def _dataset(*arrays: Shaped[np.ndarray, "..."]) -> Dataset:
-    """Flattens images, and gives everything the type that it is computed in."""
+def dataset(arrays: Sequence[Shaped[np.ndarray, "..."]], form: Form = ROWS) -> Dataset:
+    """Flattens images unless they are to stay whole; gives all the type it is computed in."""
     x_train, y_train, x_test, y_test = arrays
+    of_targets = np.int32 if form.classes else np.float32
     return Dataset(
-        x_train.reshape(len(x_train), -1).astype(np.float32),
-        y_train.astype(np.int32),
-        x_test.reshape(len(x_test), -1).astype(np.float32),
-        y_test.astype(np.int32),
+        _inputs(x_train, form.whole),
+        y_train.astype(of_targets),
+        _inputs(x_test, form.whole),
+        y_test.astype(of_targets),
     )
+
+
+def _inputs(x: Shaped[np.ndarray, "..."], whole: bool) -> Shaped[np.ndarray, "..."]:
+    if whole:
+        return x.astype(np.int32 if np.issubdtype(x.dtype, np.integer) else np.float32)
+    return x.reshape(len(x), -1).astype(np.float32)

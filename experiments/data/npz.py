@@ -1,5 +1,6 @@
 """Data from outside: an npz file is read without pickle, and nothing in it is taken on trust."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,25 @@ NAMES = ("x_train", "y_train", "x_test", "y_test")
 Numbers = Shaped[np.ndarray, "..."]
 
 
-def read(path: Path) -> list[Numbers]:
+def read(path: Path, classes: bool = True) -> list[Numbers]:
     """Reads and checks the four arrays; images of uint8 are scaled to [0, 1]."""
     arrays = _load(path)
     try:
-        _check(arrays)
+        return checked(arrays, classes)
     except InputError as error:
         raise InputError(f"{error} The file is {path}.") from None
-    return [_scaled(arrays[name]) if name[0] == "x" else arrays[name] for name in NAMES]
 
 
-def _check(arrays: dict[str, Numbers]) -> None:
+def checked(arrays: Mapping[str, Numbers], classes: bool = True) -> list[Numbers]:
+    """The four arrays, whose targets are labels of classes or else real numbers."""
     for part in ("train", "test"):
-        _check_images(f"x_{part}", arrays[f"x_{part}"])
-        _check_labels(f"y_{part}", arrays[f"y_{part}"], len(arrays[f"x_{part}"]))
-    _check_agreement(arrays)
+        inputs, targets = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        _check_numbers(f"x_{part}", inputs, "(images, ...)", inputs.ndim >= 2)
+        check = _check_labels if classes else _check_targets
+        check(f"y_{part}", targets, len(inputs))
+    _check_agreement(arrays, "x")
+    (_check_classes if classes else _check_agreement)(arrays, "y")
+    return [_scaled(arrays[name]) if name[0] == "x" else arrays[name] for name in NAMES]
 
 
 def _load(path: Path) -> dict[str, Numbers]:
@@ -66,14 +71,19 @@ def _damaged(expected: str, error: Exception) -> InputError:
     )
 
 
-def _check_images(name: str, images: Numbers) -> None:
-    numeric = np.issubdtype(images.dtype, np.integer) or np.issubdtype(images.dtype, np.floating)
-    expect(numeric, f"real numbers in {name}", images.dtype)
-    shaped = images.ndim >= 2 and images.size > 0
-    expect(shaped, f"{name} of shape (images, ...), not empty", f"shape {images.shape}")
+def _check_numbers(name: str, numbers: Numbers, shape: str, shaped: bool) -> None:
+    numeric = np.issubdtype(numbers.dtype, np.integer) or np.issubdtype(numbers.dtype, np.floating)
+    expect(numeric, f"real numbers in {name}", numbers.dtype)
+    whole = shaped and numbers.size > 0
+    expect(whole, f"{name} of shape {shape}, not empty", f"shape {numbers.shape}")
     with np.errstate(over="ignore"):
-        bad = int((~np.isfinite(images.astype(np.float32))).sum())
+        bad = int((~np.isfinite(numbers.astype(np.float32))).sum())
     expect(bad == 0, f"finite float32 numbers in {name}", f"{bad} that are NaN or infinite")
+
+
+def _check_targets(name: str, targets: Numbers, images: int) -> None:
+    shaped = targets.ndim in (1, 2) and len(targets) == images
+    _check_numbers(name, targets, f"({images},) or ({images}, outputs)", shaped)
 
 
 def _check_labels(name: str, labels: Numbers, images: int) -> None:
@@ -86,17 +96,21 @@ def _check_labels(name: str, labels: Numbers, images: int) -> None:
     expect(labels.min() >= 0, f"labels from 0 up in {name}", labels.min())
 
 
-def _check_agreement(arrays: dict[str, Numbers]) -> None:
-    train, test = arrays["x_train"].shape[1:], arrays["x_test"].shape[1:]
-    expect(train == test, f"images of shape {train} in x_test, as in x_train", f"{test}")
-    classes = np.unique(arrays["y_train"])
+def _check_agreement(arrays: Mapping[str, Numbers], of: str) -> None:
+    train, test = arrays[f"{of}_train"].shape[1:], arrays[f"{of}_test"].shape[1:]
+    what = {"x": "images", "y": "targets"}[of]
+    expect(train == test, f"{what} of shape {train} in {of}_test, as in {of}_train", f"{test}")
+
+
+def _check_classes(arrays: Mapping[str, Numbers], of: str) -> None:
+    classes = np.unique(arrays[f"{of}_train"])
     fix = "Number the classes 0, 1, 2, …"
     expect(len(classes) > 1, "two classes or more in y_train", len(classes), fix)
     gap = classes[-1] != len(classes) - 1
     expect(
         not gap, f"every label from 0 to {classes[-1]} in y_train", f"{len(classes)} of them", fix
     )
-    unknown = np.setdiff1d(arrays["y_test"], classes)
+    unknown = np.setdiff1d(arrays[f"{of}_test"], classes)
     expect(not unknown.size, "in y_test only labels of y_train", unknown[:5].tolist())
 
 

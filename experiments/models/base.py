@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 import jaxdrop
@@ -56,6 +57,17 @@ class Drop(NamedTuple):
         return jax.random.fold_in(self.key, draw)
 
 
+class _Shapes(Drop):
+    """Drops nothing, and notes the shape of what each draw is for."""
+
+    found: dict[int, tuple[int, ...]]
+
+    def __call__(self, site: str, x: Array, *_: Any, draw: Any = None, **options: Any) -> Array:
+        number: Any = self.draw(site) if draw is None or isinstance(draw, Tracer) else draw
+        self.found.setdefault(number, x.shape)
+        return x
+
+
 @dataclass(frozen=True)
 class Architecture:
     """How to build a model: hashable, so that programs are compiled once for each.
@@ -93,6 +105,19 @@ class Architecture:
         run = lambda states, x: self.bind(states)(x, Drop(self.sites))  # noqa: E731
         jaxpr = jax.make_jaxpr(run)(states, self.example())
         return _made(jaxpr)
+
+    def draws(self, batch: int) -> dict[int, tuple[int, ...]]:
+        """The shape of what is dropped in by each draw of a step, in their order."""
+        drop = _Shapes(self.sites, jnp.zeros(len(self.sites)), jax.random.key(0), training=True)
+        drop.found = {}
+
+        def step(x: Array) -> Array:
+            model: Any = self.build(jax.random.key(0))
+            return model(x, drop)
+
+        one = self.example()
+        jax.eval_shape(step, jax.ShapeDtypeStruct((batch, *one.shape), one.dtype))
+        return drop.found
 
     def _abstract(self) -> nnx.Module:
         return nnx.eval_shape(lambda: self.build(jax.random.key(0)))

@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,5 +63,17 @@ def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray, **style:
 
 def legend(figure: Figure, axes: Axes, title: str) -> None:
     """One for all panels, whose title is the figure's."""
-    place = {"loc": "outside upper center", "ncols": 8, "frameon": False}
-    figure.legend(*axes.get_legend_handles_labels(), title=title, title_fontsize=14, **place)
+    handles, labels = axes.get_legend_handles_labels()
+    columns = _columns([len(label) for label in labels], figure.get_figwidth())
+    place = {"loc": "outside upper center", "ncols": columns, "frameon": False}
+    figure.legend(handles, labels, title=title, title_fontsize=14, **place)
+
+
+def _columns(letters: Sequence[int], width: float) -> int:
+    """As many as so many inches have room for, 8 at most."""
+    for columns in range(8, 1, -1):
+        rows = -(-len(letters) // columns)
+        longest = [max(letters[first : first + rows]) for first in range(0, len(letters), rows)]
+        if sum(0.55 + 0.085 * count for count in longest) <= width:
+            return columns
+    return 1

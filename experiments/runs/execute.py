@@ -50,6 +50,7 @@ def of_looks(
     command: list[str],
     config: Any,
     looks: Sequence[Tasks],
+    files: Mapping[str, str] = {},
     enough: Callable[[Histories], bool] = lambda _: False,
     **rest: Any,
 ) -> Runnable[Histories]:
@@ -60,7 +61,7 @@ def of_looks(
     tasks = {title: task for look in looks for title, task in look.items()}
     cases = {title: Case(task.layout, of_task(task)) for title, task in tasks.items()}
     trained = partial(train, looks, enough)
-    return Runnable(Head.of(command, config, cases), trained, outcomes=_outcomes, **rest)
+    return Runnable(Head.of(command, config, cases, files), trained, outcomes=_outcomes, **rest)
 
 
 def execute(runnable: Runnable[T], folder: Path, overwrite: bool, every: float) -> Verdict | None:

@@ -6,7 +6,7 @@ It is all that another run needs to say whether it is the same, and where it fir
 import dataclasses
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -52,11 +52,20 @@ class Head:
     config: dict[str, Any]
     environment: Environment
     cases: dict[str, Case]
+    files: dict[str, str] = field(default_factory=dict, kw_only=True)
+    """Digests of the code that the command names, by its paths."""
 
     @classmethod
-    def of(cls, command: list[str], config: Any, cases: dict[str, Case]) -> Self:
+    def of(
+        cls,
+        command: list[str],
+        config: Any,
+        cases: dict[str, Case],
+        files: Mapping[str, str] = {},
+    ) -> Self:
         """Of a run that begins here and now."""
-        return cls(command, PRNG, dataclasses.asdict(config), environment(), cases)
+        settings = dataclasses.asdict(config)
+        return cls(command, PRNG, settings, environment(), cases, files={**files})
 
     @property
     def layouts(self) -> dict[str, Layout]:
@@ -118,6 +127,15 @@ def check_names(run: Path, names: Mapping[str, str]) -> None:
         expect(plain(name), wanted, ascii(name)[:80])
         inside = not (run / name).is_symlink()
         expect(inside, f"{name} in {run} to be a file", "a link to elsewhere")
+
+
+def first_code_that_differs(head: Head) -> str:
+    """A file of code that is not what the run was given; nothing if all are, or none was."""
+    for name in head.files:
+        fix = "Start from the folder where the run began, with the file in its place."
+        expect(Path(name).is_file(), f"the file {name} that the run was given", "none", fix)
+    name = first_file_that_differs(Path(), head.files)
+    return f"{name} (of another digest than the manifest's)" if name else ""
 
 
 def first_input_that_differs(one: Head, other: Head, same_environment: bool) -> str:

@@ -56,6 +56,8 @@ def _same(head: Head, run: Path, prepare: Prepare) -> Runnable[Any]:
     fix = f"Go on where it began, or begin anew: {begin}, with --output {run} --overwrite."
     changed = "; ".join(head.environment.differences(here))
     expect(not changed, "the environment that the run began in", f"another: {changed}", fix)
+    changed = manifest.first_code_that_differs(head)
+    expect(not changed, "what the run began with", f"other: {changed}", fix)
     runnable = prepare(head.command, head.layouts)
     changed = manifest.first_input_that_differs(head, runnable.head, same_environment=True)
     expect(not changed, "what the run began with", f"other: {changed}", fix)

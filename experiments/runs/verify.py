@@ -31,6 +31,8 @@ def verify(run: Path, cluster: Cluster, prepare: Prepare) -> int:
     elsewhere = known.environment.differences(environment())
     if elsewhere:
         say(f"Another environment: {'; '.join(elsewhere)}.")
+    if changed := manifest.first_code_that_differs(known):
+        return _different(changed)
     runnable = prepare(known.command, known.layouts)
     if changed := manifest.first_input_that_differs(known, runnable.head, not elsewhere):
         return _different(changed)

@@ -17,7 +17,19 @@ from experiments.training.task import Metrics, Plan, Problem
 Cut = Mapping[str, Layout] | int | None
 """How work is cut up: each task as it was, in chunks of a size, or as memory has it."""
 Tasks = Mapping[str, Task]
-OF_IMAGES = {"test_accuracy": "test accuracy", "test_nll": "test NLL"}
+LABELS = {
+    "test_accuracy": "test accuracy",
+    "test_nll": "test NLL",
+    "train_accuracy": "train accuracy",
+    "train_nll": "train NLL",
+}
+ERRORS = {
+    "test_accuracy": "test MAE",
+    "test_nll": "test MSE",
+    "train_accuracy": "train MAE",
+    "train_nll": "train MSE",
+}
+"""What metrics are called where targets are labels, and where they are real numbers."""
 
 
 @dataclass(frozen=True)
@@ -88,25 +100,24 @@ def _joined(parts: Sequence[Measurement]) -> Measurement:
 
 
 def _result(case: Case, ends: list[int], blocks: list[Measurement]) -> Result:
-    history = [_measured(block) for block in blocks]
+    names = LABELS if case.data.has_classes else ERRORS
+    history = [_measured(block, names) for block in blocks]
     final = {**history[-1], **case.derive(ends, history)}
     images = {
-        OF_IMAGES.get(name, name): np.asarray(values, np.float64).mean(0) * _unit(name)
+        names.get(name, name): _unit(name, names) * np.asarray(values, np.float64).mean(0)
         for name, values in blocks[-1].images.items()
     }
     return Result(ends, [block.metrics for block in blocks], history, final, images)
 
 
-def _measured(block: Measurement) -> Measured:
+def _measured(block: Measurement, names: Mapping[str, str]) -> Measured:
     """Accuracies in %, for everything below is in points."""
-    test, test_nll, train, train_nll = (
-        _unit(name) * np.asarray(getattr(block.metrics, name))
-        for name in ("test_accuracy", "test_nll", "train_accuracy", "train_nll")
-    )
-    names = ("test accuracy", "test NLL", "train accuracy", "train NLL")
-    probed = {name: np.asarray(values) for name, values in block.probed.items()}
-    return dict(zip(names, (test, test_nll, train, train_nll), strict=True)) | probed
+    metrics = {
+        shown: _unit(name, names) * np.asarray(getattr(block.metrics, name))
+        for name, shown in names.items()
+    }
+    return metrics | {name: np.asarray(values) for name, values in block.probed.items()}
 
 
-def _unit(name: str) -> int:
-    return 100 if name in ("test_accuracy", "train_accuracy") else 1
+def _unit(name: str, names: Mapping[str, str]) -> int:
+    return 100 if "accuracy" in names.get(name, "") else 1

@@ -62,6 +62,7 @@ def runnable(
     report: Callable[[Results], Report],
     enough: Callable[[Results], bool] = lambda _: False,
     point: float = 1.0,
+    files: Mapping[str, str] = {},
 ) -> Runnable[Histories]:
     """What any design asks of training; `report` says what came out."""
     looks = results.looks(design, protocol, ends, cut)
@@ -73,6 +74,7 @@ def runnable(
         command,
         settings,
         looks,
+        files,
         enough=lambda histories: len(looks) > 1 and enough(of(histories)),
         report=lambda histories: report(of(histories)),
         compared={"results.csv": 3, "history.csv": 4},

@@ -46,8 +46,9 @@ def _drawn(order: np.ndarray, labels: np.ndarray, size: int, held_out: int) -> n
 
 
 def _first(order: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
-    """The same order, but the first `size` hold of each class its share; of text there are none."""
-    found = labels[order] if labels.ndim == 1 else np.zeros(len(order), int)
+    """The same order, but the first `size` hold of each class its share, where there are any."""
+    classes = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
+    found = labels[order] if classes else np.zeros(len(order), int)
     share = shares(np.bincount(found), size)
     place = np.zeros(len(order), int)  # of each image, within its class
     for label in np.unique(found):

@@ -88,6 +88,7 @@ def _result(state: TrainState, recipe: Recipe) -> TrainState:
 def scores(trained: Trained, x: Array, y: Array) -> tuple[Array, Array]:
     """Whether each label is met, and its negative log-likelihood, without dropout.
 
+    Of real targets: the mean absolute and the mean squared error of each example.
     The parts are of one size, the last filled up from the first, so one compiled body fits all.
     """
     parts = -(-len(y) // MEASURED_AT_ONCE)
@@ -96,6 +97,9 @@ def scores(trained: Trained, x: Array, y: Array) -> tuple[Array, Array]:
 
     def of_example(index: Int[Array, ""]) -> tuple[Array, Array]:
         logits, label = trained.logits(x[index]), y[index]
+        if jnp.issubdtype(y.dtype, jnp.floating):
+            error = logits - label
+            return abs(error).mean(), (error**2).mean()
         nll = optax.softmax_cross_entropy_with_integer_labels(logits, label)
         return logits.argmax(-1) == label, nll
 

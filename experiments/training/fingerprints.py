@@ -36,7 +36,9 @@ def digest(*arrays: Shaped[np.ndarray, "..."]) -> str:
 def _leaf(salt: int, leaf: Shaped[Array, "rows arms ..."]) -> UInt32[Array, "rows arms"]:
     if leaf.dtype == bool:
         leaf = leaf.astype(jnp.uint32)
-    bits = lax.bitcast_convert_type(leaf, jnp.uint32).reshape(*leaf.shape[:2], -1)
+    unsigned = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
+    bits = lax.bitcast_convert_type(leaf, unsigned).reshape(*leaf.shape[:2], -1)
+    bits = bits.astype(jnp.uint32)
     place = _mix(lax.iota(jnp.uint32, bits.shape[-1]) + np.uint32(salt * int(GOLDEN) % 2**32))
     return _mix(bits ^ place[None, None]).sum(-1, dtype=jnp.uint32)
 

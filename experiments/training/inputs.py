@@ -12,10 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int, UInt32
 
-from experiments.models import Drop
 from experiments.training import keys
 from experiments.training.draw import draw
 from experiments.training.fingerprints import digest, fingerprint
@@ -77,31 +75,6 @@ def _masks(plan: Plan, key: Array, rate: Float[Array, ""]) -> UInt32[Array, " dr
     """Fingerprints of the masks of all draws."""
     drawn = [
         fingerprint(keep_mask(jax.random.fold_in(key, draw), rate, shape))
-        for draw, shape in _shapes(plan).items()
+        for draw, shape in plan.architecture.draws(plan.batch_size).items()
     ]
     return jnp.stack(drawn)
-
-
-class _Shapes(Drop):
-    """Drops nothing, and notes the shape of what each draw is for."""
-
-    found: dict[int, tuple[int, ...]]
-
-    def __call__(self, site: str, x: Array, *_: Any, draw: Any = None, **options: Any) -> Array:
-        number: Any = self.draw(site) if draw is None or isinstance(draw, Tracer) else draw
-        self.found.setdefault(number, x.shape)
-        return x
-
-
-def _shapes(plan: Plan) -> dict[int, tuple[int, ...]]:
-    """Of each draw of a step, in their order."""
-    sites, one = plan.architecture.sites, plan.architecture.example()
-    drop = _Shapes(sites, jnp.zeros(len(sites)), jax.random.key(0), training=True)
-    drop.found = {}
-
-    def step(x: Array) -> Array:
-        model: Any = plan.architecture.build(jax.random.key(0))
-        return model(x, drop)
-
-    jax.eval_shape(step, jax.ShapeDtypeStruct((plan.batch_size, *one.shape), one.dtype))
-    return drop.found

@@ -25,17 +25,22 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 
 
 def limits(plan: Plan) -> tuple[int, int]:
-    """Networks at most in a chunk, and arms at most in a row; the same in all processes."""
+    """Networks at most in a chunk, and arms at most in a row; the same in all processes.
+
+    How arms are grouped changes how they round, so that hangs on what memory there is in all, and
+    not on what others have of it, unless they leave too little.
+    """
     local, there = jax.local_device_count(), available()
-    half = min(MOST, there // 2) // 2  # one for what is held, one for what is computed with
-    resting, working = held(plan), used(plan)
+    half, fixed = (min(MOST, size // 2) // 2 for size in (there, available("MemTotal:")))
+    resting, working = held(plan), used(plan)  # a half for each
     expect(
         local * (resting + working) <= there,
         f"networks that fit in the {there / GIB:.1f} GiB of memory there are",
         f"some of {(resting + working) / GIB:.1f} GiB, {local} at once",
         "Make --widths or --batch-size smaller.",
     )
-    return total(max(1, half // resting)), least(max(1, half // (local * working)))
+    group = min(max(1, fixed // (local * working)), there // (local * working))
+    return total(max(1, half // resting)), least(group)
 
 
 def fitted(plan: Plan, of: tuple[int, int], arms: int, cut: Layout | int | None = None) -> Layout:
@@ -72,15 +77,15 @@ def used(plan: Plan) -> int:
     return 4 * 4 * plan.architecture.parameters + activations
 
 
-def available() -> int:
-    """Bytes that the devices, or this machine, can still give."""
+def available(which: str = "MemAvailable:") -> int:
+    """Bytes that the devices, or this machine, can still give; or have in all."""
     first = jax.local_devices()[0]
     if first.platform != "cpu":
         known = first.memory_stats() or {}
         return known.get("bytes_limit", MOST) * jax.local_device_count()
     found = [int(limit) for limit in map(_text, LIMITS) if limit.strip().isdecimal()]
     for line in _text("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(which):
             found.append(1024 * int(line.split()[1]))
     return min(found, default=2 * MOST)
 

@@ -92,8 +92,10 @@ def rates_at(recipe: Recipe, progress: Float[Array, ""]) -> Float[Array, " sites
     return jnp.where(on, recipe.rates, 0)
 
 
-def loss(recipe: Recipe, logits: Float[Array, "*batch classes"], labels: Any) -> Float[Array, ""]:
-    """Mean cross-entropy against smoothed labels."""
-    hard = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-    soft = -jax.nn.log_softmax(logits).mean(-1)
+def loss(recipe: Recipe, outputs: Float[Array, "*batch outputs"], y: Any) -> Float[Array, ""]:
+    """Mean cross-entropy against smoothed labels; of real targets the mean squared error."""
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        return jnp.mean((outputs - y) ** 2)
+    hard = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
+    soft = -jax.nn.log_softmax(outputs).mean(-1)
     return jnp.mean((1 - recipe.smoothing) * hard + recipe.smoothing * soft)

@@ -98,7 +98,7 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Measured without dropout."""
+    """Measured without dropout; of real targets the mean absolute and squared errors."""
 
     train_accuracy: Numbers
     train_nll: Numbers

@@ -1,27 +1,35 @@
 """Where dropout stands, as data: one network, whose arms are a grid of placements and rates."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from glob import escape
 from typing import NamedTuple
 
-from experiments.data.images import load
+from experiments.data.images import Form, load
+from experiments.errors import expect
+from experiments.models import Architecture
+from experiments.studies.compare import source
+from experiments.studies.compare.own import network
 from experiments.studies.compare.settings import PLACEMENTS, Compare, Placement
 from experiments.studies.design import Arm, Case, Design
 from experiments.studies.networks import perceptron
 
 CASE = "networks"
+ALL = "all"
+Placements = Mapping[str, tuple[str, ...]]
+"""Patterns of the sites at which each drops; `none` is always there, and not among them."""
 
 
 class Point(NamedTuple):
     """Of the grid: where to drop, and how much."""
 
-    placement: Placement
+    placement: str
     rate: float
 
 
-def grid(placements: Sequence[Placement], rates: Sequence[float]) -> list[Point]:
+def grid(placements: Iterable[str], rates: Sequence[float]) -> list[Point]:
     """No dropout once and first, then each placement at each rate."""
-    dropping = [placement for placement in PLACEMENTS[1:] if placement in placements]
+    dropping = [placement for placement in dict.fromkeys(placements) if placement != "none"]
     points = itertools.product(dropping, sorted(set(rates)))
     return [Point("none", 0.0), *itertools.starmap(Point, points)]
 
@@ -40,13 +48,43 @@ def sites(placement: Placement, depth: int) -> tuple[str, ...]:
     }[placement]
 
 
-def design(config: Compare) -> Design:
-    """Nothing is claimed of the arms."""
+def of_model(names: Sequence[str], groups: Iterable[str] = ()) -> Placements:
+    """Each site of a reader's model alone, all of them, and each group that a pattern names."""
+    alone = {name: (escape(name),) for name in names}
+    expect(not {"none", ALL} & {*names}, f"sites of other names than none and {ALL}", names)
+    together = {ALL: ("*",)} if len(names) > 1 else {}
+    return alone | together | {pattern: (pattern,) for pattern in groups}
+
+
+def placements(config: Compare, architecture: Architecture) -> Placements:
+    """All that are asked for."""
+    if config.own.model:
+        return of_model(architecture.sites, config.own.sites)
+    depth, wanted = len(config.network.widths), config.arms.placements
+    return {name: sites(name, depth) for name in PLACEMENTS[1:] if name in wanted}
+
+
+def design(config: Compare, case: Case | None = None) -> Design:
+    """Nothing is claimed of the arms; what they train on is the case's, or what is asked for."""
+    case = case or (_own if config.own.model else _ours)(config)
+    decay, rates = {"weight_decay": config.training.weight_decay}, config.arms.rates
+    there = placements(config, case.architecture)
+    arms = {
+        f"{placement} {rate}": Arm(dict.fromkeys(there.get(placement, ()), rate), decay)
+        for placement, rate in grid(there, rates)
+    }
+    return Design({CASE: case._replace(arms=arms)}, contrasts=[])
+
+
+def _ours(config: Compare) -> Case:
     data = load(*vars(config.data).values())
     network = perceptron(data, config.network.widths, activation=config.network.activation)
-    decay = {"weight_decay": config.training.weight_decay}
-    arms = {
-        f"{placement} {rate}": Arm(dict.fromkeys(sites(placement, network.depth), rate), decay)
-        for placement, rate in grid(config.arms.placements, config.arms.rates)
-    }
-    return Design({CASE: Case(network, data, arms)}, contrasts=[])
+    return Case(network, data, {})
+
+
+def _own(config: Compare) -> Case:
+    of_file, own = source.read(str(config.own.model)), config.own
+    form = Form(True, own.loss == "cross-entropy")
+    data = load(*vars(config.data).values(), form=form)
+    size = min(config.training.batch_size, config.data.train_size)
+    return Case(network(of_file.make, data, size, own.insert, of_file.path), data, {})

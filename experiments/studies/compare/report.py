@@ -4,15 +4,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from rich.console import Console
 
-from experiments.data.images import Dataset
 from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import figures, tables
-from experiments.studies.compare.design import CASE, Point, grid
+from experiments.studies.compare.design import CASE, Point, grid, placements
+from experiments.studies.compare.measure import ACCURACY, Measure, measure_of
 from experiments.studies.compare.settings import Compare
 from experiments.studies.compare.tables import Summary
+from experiments.studies.design import Case
 from experiments.studies.report import sized
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
@@ -20,68 +22,79 @@ from experiments.training.task import Metrics
 from experiments.words import counted
 
 TITLE = "Where should dropout stand?"
+WIDEST = 1000  # columns of a table, whose names of placements are not cut off
 
 
-def report(config: Compare, data: Dataset, results: Mapping[str, Result]) -> Report:
+def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report:
     """All of it, from what came out."""
-    result, seeds, what = results[CASE], config.arms.seeds, describe(config, data)
-    points = grid(config.arms.placements, config.arms.rates)
-    summaries = tables.summarise(points, result)
-    arms, words = tables.every(summaries, legend(seeds)), verdict(summaries, seeds)
+    result, seeds, what = results[CASE], config.arms.seeds, describe(config, case)
+    by = measure_of(case.data)
+    points = grid(placements(config, case.architecture), config.arms.rates)
+    summaries = tables.summarise(points, result, by)
+    arms, words = tables.every(summaries, legend(seeds, by), by), verdict(summaries, seeds, by)
     short, command = in_short(summaries[0]), in_shell("compare", config)
+    screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
         conclusion=Conclusion("compare", TITLE, short, words, command),
         verdict=None,
         sentence=words,
         numbers={
-            "results.csv": tables.per_seed(points, result),
-            "history.csv": tables.per_epoch(points, result),
+            "results.csv": tables.per_seed(points, result, by),
+            "history.csv": tables.per_epoch(points, result, by),
         },
         tables=[arms],
         draw=lambda: {
-            "accuracy.png": figures.accuracy(points, result, what),
-            "differences.png": figures.differences(summaries, what),
-            "curves.png": figures.curves(points, result, what),
+            f"{by.name.lower()}.png": figures.scores(points, result, what, by),
+            "differences.png": figures.differences(summaries, what, by),
+            "curves.png": figures.curves(points, result, what, by),
             "": gallery(config.arms.seed),
         },
         facts={"in short": what} | _facts(config),
-        screens=[tables.starred(arms, TITLE).screen(no_wrap=True)],
-        lines=[what, legend(seeds), twins(points, result.metrics[-1]), words],
+        screens=[screen],
+        lines=[what, legend(seeds, by), twins(points, result.metrics[-1]), words],
+        width=Console(width=WIDEST).measure(screen).maximum,
     )
 
 
 def _facts(config: Compare) -> dict[str, str]:
+    unused = "network" if config.own.model else "own"
     return {
         name: ", ".join(f"{key} {value}" for key, value in settings.items())
         for name, settings in dataclasses.asdict(config).items()
+        if name != unused
     }
 
 
-def describe(config: Compare, data: Dataset) -> str:
+def describe(config: Compare, case: Case) -> str:
     """What was run, for the table and the figures alike."""
-    sizes = "-".join(map(str, [data.inputs, *config.network.widths, data.classes]))
-    training = config.training
+    data, training = case.data, config.training
     return (
         f"{config.data.dataset}: "
         f"{sized(data, config.data.train_size, split=config.data.split)}. "
-        f"Network {sizes}, {config.network.activation}; "
-        f"{counted(training.epochs, 'epoch')} of adamw, batches of {training.batch_size}, learning "
-        f"rate "
+        f"{_network(config, case)}; {counted(training.epochs, 'epoch')} of adamw, "
+        f"batches of {training.batch_size}, learning rate "
         f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
         f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
     )
 
 
-def legend(seeds: int) -> str:
+def _network(config: Compare, case: Case) -> str:
+    if config.own.model:
+        count, numbers = len(case.architecture.sites), case.architecture.parameters
+        return f"Model {config.own.model}, {numbers:,} parameters, {count} dropout sites"
+    sizes = "-".join(map(str, [case.data.inputs, *config.network.widths, case.data.classes]))
+    return f"Network {sizes}, {config.network.activation}"
+
+
+def legend(seeds: int, by: Measure) -> str:
     """How to read the table."""
     if seeds < 2:
         return "One seed: no interval can be given (n/a), and nothing is concluded. Try --seeds 8."
     return (
         f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval, for new seeds "
         "and new test images given the pool of training images (gap: for new seeds alone). "
-        "Accuracies are in %, gap (train minus test) and difference in percentage "
-        "points, NLL (negative log-likelihood) in nats an image. «vs. none» is paired: the arms of "
+        f"{by.explained} «vs. none» is paired: the arms of "
         "a seed share training images, initial weights, batches and masks; seeds differ in all."
     )
 
@@ -92,17 +105,19 @@ def in_short(best: Summary) -> str:
     return f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
 
 
-def verdict(summaries: Sequence[Summary], seeds: int) -> str:
+def verdict(summaries: Sequence[Summary], seeds: int, by: Measure = ACCURACY) -> str:
     """What follows from the table, and no more."""
     if seeds < 2:
         return "No conclusion from one seed."
     (placement, rate), *_, difference = summaries[0]
     if placement == "none":
-        return "Best: no dropout. No placement at any of these rates had a higher mean."
-    decided = difference.excludes_zero
+        better = "higher" if by.sign > 0 else "lower"
+        return f"Best: no dropout. No placement at any of these rates had a {better} mean."
+    decided, unit = difference.excludes_zero, "points" if by is ACCURACY else by.points
+    gained = f"{difference.text(by.gap_digits, '+')} {unit}"
     settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return (
-        f"Best: {placement} at rate {rate:g}, {difference.text(sign='+')} points against none "
+        f"Best: {placement} at rate {rate:g}, {gained} against none "
         f"({settled}). It was picked as the best of {len(summaries) - 1}, so expect a little less "
         "of it on other seeds."
     )

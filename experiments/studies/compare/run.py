@@ -5,6 +5,7 @@ from pathlib import Path
 
 from experiments.runs.execute import Runnable, execute
 from experiments.runs.folder import check_folder
+from experiments.studies.compare import source
 from experiments.studies.compare.design import CASE, design
 from experiments.studies.compare.report import report
 from experiments.studies.compare.settings import Compare, Folder
@@ -15,10 +16,11 @@ from experiments.training.devices import Cluster, lead
 from experiments.training.sweep import Histories
 
 
-def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
+def compare_into(config: Compare, folder: Folder, cluster: Cluster) -> None:
     """Trains, prints the table, writes the run folder."""
     cluster.join()
-    default = f"compare-{Path(config.data.dataset).stem}-{config.network.activation}"
+    network = config.own.model or config.network.activation
+    default = f"compare-{Path(config.data.dataset).stem}-{network.rpartition(':')[2]}"
     path = folder.output or Path("runs", default)
     lead(lambda: check_folder(path, folder.overwrite))
     execute(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
@@ -27,6 +29,7 @@ def compare(config: Compare, folder: Folder, cluster: Cluster) -> None:
 def prepare(config: Compare, cut: Cut = None) -> Runnable[Histories]:
     """A study like any other, but for what it says."""
     grid, words = design(config), command_line("compare", config)
-    reported = partial(report, config, grid.cases[CASE].data)
-    ends = [config.arms.seeds]
-    return runnable(words, config, config.protocol, ends, grid, cut, reported, point=0.01)
+    reported, ends = partial(report, config, grid.cases[CASE]), [config.arms.seeds]
+    files = source.digests(config.own.model)
+    asked = words, config, config.protocol, ends, grid, cut, reported
+    return runnable(*asked, point=0.01, files=files)

@@ -61,6 +61,23 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A model of your own, in the place of the network."""
+
+    model: str | None = None
+    """FILE.py:NAME, where NAME(rngs) builds a flax.nnx module that is called on a batch, in the
+    shape that the data set's file holds. Each of its dropout sites becomes a placement."""
+    sites: tuple[str, ...] = ()
+    """Groups of sites, each a placement: patterns of their paths, such as 'encoder.*'."""
+    insert: tuple[str, ...] = ()
+    """Where dropout is put in first, by the rules of jaxdrop.nnx: after:Linear, before-last:Linear
+    (a class of flax.nnx or of the file, or a function of jax.nn), after-activations, in-attention,
+    or on-branches (whole ones)."""
+    loss: Literal["cross-entropy", "mse"] = "cross-entropy"
+    """mse: the targets are real numbers, and the model predicts them."""
+
+
+@dataclass(frozen=True)
 class Training:
     """Training: adamw, the learning rate falling to 0 along a half cosine."""
 
@@ -93,7 +110,7 @@ class Folder:
     """Where the results go."""
 
     output: Unset[Path] = None
-    """Folder of the run; by default runs/compare-DATASET-ACTIVATION."""
+    """Folder of the run; by default runs/compare-DATASET-ACTIVATION, or -NAME of a model."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
     chunk: Unset[int] = None
@@ -115,11 +132,13 @@ class Compare:
     data: Data = field(default_factory=Data)
     network: Network = field(default_factory=Network)
     training: Training = field(default_factory=Training)
+    own: Own = field(default_factory=Own)
 
     def __post_init__(self) -> None:
         """Checks the numbers; whether the data set has as many images, loading it tells."""
         self._check_arms()
         self._check_training()
+        self._check_own()
         widths, fix = self.network.widths, "Try --widths 256 128."
         expect(len(widths) > 0, "at least one hidden layer in --widths", "nothing", fix)
         for width in widths:
@@ -145,6 +164,15 @@ class Compare:
         batch, images = self.training.batch_size, self.data.train_size
         most = f"a --batch-size of at most the {counted(images, 'training image')}"
         expect(batch <= images, most, batch, "Make it smaller, or raise --train-size.")
+
+    def _check_own(self) -> None:
+        ours = self.arms.placements != PLACEMENTS or self.network != Network()
+        both, fix = self.own.model and ours, "Name groups of its sites with --sites."
+        words = "--placements, --widths and --activation of our network alone"
+        expect(not both, words, "a --model as well", fix)
+        alone = self.own.model is None and self.own != Own()
+        fix = "Pass it as --model FILE.py:NAME."
+        expect(not alone, "a --model for --sites, --insert or --loss mse", "none", fix)
 
     @property
     def protocol(self) -> Protocol:

@@ -9,62 +9,66 @@ import numpy as np
 from experiments.report.intervals import Interval, interval
 from experiments.report.table import Cell, Table
 from experiments.studies.compare.design import Point
+from experiments.studies.compare.measure import ACCURACY, Measure
 from experiments.studies.results import Result
 from experiments.training.task import Metrics
 
-HEADER = ("placement", "rate", "test acc. %", "gap", "test NLL", "vs. none")
-NUMBERS = ("placement", "rate", "seed", *Metrics._fields)
+NAMES = ("placement", "rate", "seed")
 
 
 class Summary(NamedTuple):
-    """What came out for one arm; accuracies, gap and difference in percentage points."""
+    """What came out for one arm; of accuracies, gap and difference are in percentage points."""
 
     point: Point
-    accuracy: Interval
+    score: Interval
     gap: Interval
-    nll: Interval
+    other: Interval
     difference: Interval
 
 
-def summarise(points: Sequence[Point], result: Result) -> list[Summary]:
-    """A summary of each arm, best test accuracy first; the first arm is the reference.
+def summarise(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -> list[Summary]:
+    """A summary of each arm, the best on the test first; the first arm is the reference.
 
     The arms of a seed share training images, weights, batches and masks, and all the test images,
     so differences are taken seed by seed and image by image: what these have in common drops out,
     and the interval gets narrower. The gap has an interval for new seeds alone.
     """
     final, images = result.final, result.images
-    (test, hits), (nll, losses) = (
-        (final[name], images[name].T) for name in ("test accuracy", "test NLL")
+    (test, score), (other, rest) = (
+        (final[name], images[name].T) for name in (f"test {by.name}", f"test {by.other}")
     )
-    gap = final["train accuracy"] - test
-    measures = ((test, hits), (gap, None), (nll, losses), (test - test[:, :1], hits - hits[:, :1]))
+    differences = test - test[:, :1], score - score[:, :1]
+    measures = ((test, score), (by.gap(final), None), (other, rest), differences)
 
     def of_arm(arm: int) -> Iterator[Interval]:
         for seeds, images in measures:
             yield interval(seeds[:, arm], images=None if images is None else images[:, arm])
 
     summaries = [Summary(point, *of_arm(arm)) for arm, point in enumerate(points)]
-    return sorted(summaries, key=lambda summary: -summary.accuracy.mean)
+    worst = lambda summary: np.nan_to_num(-by.sign * summary.score.mean, nan=np.inf)  # noqa: E731
+    return sorted(summaries, key=worst)
 
 
-def every(summaries: Sequence[Summary], note: str) -> Table:
+def every(summaries: Sequence[Summary], note: str, by: Measure = ACCURACY) -> Table:
     """All arms, best first; from one seed none is the best."""
-    top, settled = summaries[0].accuracy.mean, not np.isnan(summaries[0].accuracy.half)
-    best = [n for n, summary in enumerate(summaries) if settled and summary.accuracy.mean == top]
-    return Table("All arms, best first", HEADER, list(map(_row, summaries)), note, best)
+    top, settled = summaries[0].score.mean, not np.isnan(summaries[0].score.half)
+    best = [n for n, summary in enumerate(summaries) if settled and summary.score.mean == top]
+    rows = [_row(summary, by) for summary in summaries]
+    return Table(
+        "All arms, best first", ("placement", "rate", *by.header, "vs. none"), rows, note, best
+    )
 
 
-def _row(summary: Summary) -> tuple[Cell | str, ...]:
-    (placement, rate), accuracy, gap, nll, difference = summary
+def _row(summary: Summary, by: Measure) -> tuple[Cell | str, ...]:
+    (placement, rate), score, gap, other, difference = summary
     none = placement == "none"
     return (
         placement,
         Cell("–" if none else f"{rate:g}", rate),
-        Cell(accuracy.text(), float(accuracy.mean)),
-        Cell(f"{gap.mean:.2f}", float(gap.mean)),
-        Cell(nll.text(".3f"), float(nll.mean)),
-        Cell("–" if none else difference.text(sign="+"), float(difference.mean)),
+        Cell(score.text(by.digits), float(score.mean)),
+        Cell(f"{gap.mean:{by.gap_digits}}", float(gap.mean)),
+        Cell(other.text(by.other_digits), float(other.mean)),
+        Cell("–" if none else difference.text(by.gap_digits, "+"), float(difference.mean)),
     )
 
 
@@ -72,19 +76,19 @@ def starred(table: Table, title: str) -> Table:
     """The same with a star before the best."""
     stars = ("★" if number in table.best else " " for number in range(len(table.rows)))
     rows = [(f"{star} {row[0]}", *row[1:]) for star, row in zip(stars, table.rows, strict=True)]
-    return replace(table, title=title, header=("  placement", *HEADER[1:]), rows=rows)
+    return replace(table, title=title, header=("  placement", *table.header[1:]), rows=rows)
 
 
-def per_seed(points: Sequence[Point], result: Result) -> Table:
+def per_seed(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -> Table:
     """A row for each arm and seed, with all digits that float32 has."""
-    return Table("", NUMBERS, list(_rows(points, result.metrics[-1])))
+    return Table("", (*NAMES, *by.columns), list(_rows(points, result.metrics[-1])))
 
 
-def per_epoch(points: Sequence[Point], result: Result) -> Table:
+def per_epoch(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -> Table:
     """The same at the end of each block."""
     blocks = zip(result.epochs, result.metrics, strict=True)
     rows = [(epoch, *row) for epoch, metrics in blocks for row in _rows(points, metrics)]
-    return Table("", ("epoch", *NUMBERS), rows)
+    return Table("", ("epoch", *NAMES, *by.columns), rows)
 
 
 def _rows(points: Sequence[Point], metrics: Metrics) -> Iterator[tuple[object, ...]]:

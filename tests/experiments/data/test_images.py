@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.data import images as data
-from experiments.data.images import load
+from experiments.data.images import Form, load
 from experiments.errors import InputError
 
 LABELS = np.arange(60) % 3
@@ -183,3 +183,33 @@ def test_openml_offline(monkeypatch):
     monkeypatch.setattr(data, "fetch_openml", fetch)
     with pytest.raises(InputError, match=r"no route to host.*path of an \.npz file"):
         load("fashion_mnist", 500, 2000)
+
+
+def test_a_model_of_the_readers_sees_what_the_file_holds(tmp_path):
+    whole = Form(whole=True)
+    assert load(saved(tmp_path), 30, 2000, form=whole).x_train.shape == (60, 2, 2)
+    tokens = np.arange(120).reshape(60, 2)
+    part = load(saved(tmp_path, x_train=tokens, x_test=tokens[:30]), 30, 2000, form=whole)
+    assert part.x_train.dtype == np.int32
+    np.testing.assert_array_equal(part.x_train, tokens)
+
+
+def test_targets_may_be_real_numbers(tmp_path):
+    numbers, form = np.linspace(0, 1, 120).reshape(60, 2), Form(True, classes=False)
+    part = load(saved(tmp_path, y_train=numbers, y_test=numbers[:30]), 20, 20, "fixed", form)
+    assert part.y_train.dtype == np.float32
+    assert (part.y_train.shape, part.y_test.shape) == ((20, 2), (20, 2))
+    assert not part.has_classes
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"y_train": np.zeros((60, 2, 2))}, r"y_train of shape \(60,\) or \(60, outputs\)"),
+    ({"y_train": np.zeros((60, 2))}, r"targets of shape \(2,\) in y_test, as in y_train"),
+    ({"y_test": np.full(30, np.inf)}, "finite float32 numbers in y_test"),
+    ({"y_train": np.full(60, "a")}, "real numbers in y_train"),
+])  # fmt: skip
+def test_real_targets_are_checked(tmp_path, changes, message):
+    numbers = np.linspace(0, 1, 60)
+    file = saved(tmp_path, **{"y_train": numbers, "y_test": numbers[:30], **changes})
+    with pytest.raises(InputError, match=message):
+        load(file, 20, 20, form=Form(True, classes=False))

@@ -86,7 +86,7 @@ def test_chunks_change_nothing_but_rounding():
 
 
 def test_larger_networks_make_smaller_chunks(monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 8 * memory.GIB)
+    monkeypatch.setattr(memory, "available", lambda *_: 8 * memory.GIB)
     monkeypatch.setattr(jax, "local_device_count", lambda: 2)
     default = memory.limits(plan(64, 256, 128, 10))
     assert default[0] >= 288  # the default comparison is one chunk
@@ -94,8 +94,18 @@ def test_larger_networks_make_smaller_chunks(monkeypatch):
     wide = memory.limits(plan(784, 4096, 4096, 10))
     assert wide[0] < default[0] / 50
     assert memory.held(plan(784, 4096, 4096, 10)) * wide[0] <= 2 * memory.GIB
-    monkeypatch.setattr(memory, "available", lambda: memory.GIB)
+    monkeypatch.setattr(memory, "available", lambda *_: memory.GIB)
     assert memory.limits(plan(64, 256, 128, 10))[0] < default[0]
+
+
+@pytest.mark.parametrize(("left", "group"), [(3, 2), (8, 2), (1, 1)])
+def test_what_others_use_of_the_memory_changes_no_rounding_unless_it_must(monkeypatch, left, group):
+    sizes = {(): left * memory.GIB, ("MemTotal:",): 16 * memory.GIB}
+    monkeypatch.setattr(memory, "available", lambda *which: sizes[which])
+    monkeypatch.setattr(jax, "local_device_count", lambda: 2)
+    network = plan(784, 4096, 4096, 10)
+    monkeypatch.setattr(memory, "held", lambda _: 1)
+    assert memory.limits(network)[1] == group
 
 
 def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, capsys):

@@ -1,0 +1,212 @@
+"""A reader's model drops where ours would: at the rates and by the keys that training hands it."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from flax.nnx.nn import stochastic
+
+import jaxdrop
+from experiments.errors import InputError
+from experiments.models import Drop
+from experiments.models.own import CALLS, Own
+from jaxdrop.nnx import ConcreteDropout, DotProductAttention, Dropout, in_attention
+from tests.experiments.own import SITES, Dropping, Layers, key, names
+
+X = jax.random.normal(key(2), (5, 2, 2))
+OWN = Own(names()["Network"], (2, 2))
+
+
+def trained(own: Own, x=X, rate: Any = 0.5, *on: str):
+    """Outputs and other state of a step with these sites on; all of them if none is named."""
+    rates = jnp.float32([rate * (not on or site in on) for site in own.sites])
+
+    @jax.jit
+    def step(rates, x):
+        model = own.build(key(0))
+        outputs = model(x, Drop(own.sites, rates, key(1), training=True))
+        return outputs, nnx.state(model, nnx.Not(nnx.Param))
+
+    return step(rates, x)
+
+
+def test_sites_are_paths_and_a_shared_layer_is_one():
+    assert OWN.sites == SITES
+    assert OWN.parameters == (4 * 6 + 6) + 2 * (6 * 6 + 6 + 12) + (6 * 3 + 3)
+
+
+def test_every_site_drops_alone_and_none_at_rate_0():
+    none, *alone = every_arm(OWN, jnp.float32([[0, 0, 0], *np.eye(3) / 2]))
+    assert all((each != none).any() for each in alone)
+    batch: Any = names()["Network"](rngs=nnx.Rngs(key(0)))
+    batch.set_attributes(nnx.Dropout, deterministic=True)
+    np.testing.assert_allclose(none, batch(X), rtol=1e-5, atol=1e-6)
+
+
+def every_arm(own, rates):
+    """Outputs of a step, an arm a row of rates, by one program."""
+    model = lambda rates: own.build(key(0))(X, Drop(own.sites, rates, key(1), training=True))  # noqa: E731
+    return jax.jit(jax.vmap(model))(rates)
+
+
+@pytest.mark.parametrize("axes", [(), (0,)])
+def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
+    own = Own(lambda rngs: Dropping(nnx.Dropout(0.3, broadcast_dims=axes, rngs=rngs)), (4, 4))
+    x = jax.random.normal(key(3), (6, 4, 4))
+    drop = partial(jaxdrop.dropout, broadcast_dims=axes, bits=16)
+    expected = drop(jax.random.fold_in(key(1), 0), x, jnp.float32(0.3))
+    np.testing.assert_allclose(trained(own, x, 0.3)[0], expected, rtol=1e-6)
+
+
+def test_our_own_sites_stay_what_they_are():
+    own = Own(lambda rngs: Dropping(jaxdrop.nnx.DropPath(0.3, rngs=rngs)), (4, 4))
+    x = jax.random.normal(key(3), (6, 4, 4))
+    expected = jaxdrop.drop_path(jax.random.fold_in(key(1), 0), x, jnp.float32(0.5))
+    np.testing.assert_array_equal(trained(own, x)[0], expected)
+
+
+def test_a_site_that_is_called_again_draws_again():
+    def build(rngs):
+        twice = Dropout(0.5, rngs=rngs)
+        return Dropping(twice, twice)
+
+    own, ones = Own(build, (64,)), jnp.ones((4, 64))
+    assert own.sites == ("first",)
+    kept = (trained(own, ones)[0] != 0).mean()
+    assert 0.1 < kept < 0.4  # 0.25; of 256 beyond 5 standard deviations: 1e-6
+
+
+def test_statistics_are_learnt_in_training_and_nothing_of_a_step_stays():
+    before = nnx.state(OWN.build(key(0)), nnx.Not(nnx.Param))
+    after = trained(OWN)[1]
+    moved = nnx.to_flat_state(jax.tree.map(lambda a, b: (a != b).any(), before, after))
+    assert {path[-1] for path, value in moved if value[...]} == {"mean", "var"}
+    model = OWN.build(key(0))
+    model(X, Drop(SITES, jnp.full(3, 0.5)))
+    used = nnx.state(model, nnx.Not(nnx.Param))
+    assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), before, used))
+
+
+def test_one_example_is_as_in_a_batch():
+    model = OWN.build(key(0))
+    whole = model(X, Drop(SITES))
+    np.testing.assert_allclose(model(X[2], Drop(SITES)), whole[2], rtol=1e-5)
+
+
+def test_digests_are_of_the_draws_that_are_made(monkeypatch):
+    shapes, drawn = OWN.draws(5), {}
+    assert list(shapes) == [0, CALLS, 2 * CALLS]
+    operation = Dropout._operation
+    monkeypatch.setattr(Dropout, "_operation", operation._replace(
+        operator=lambda k, x, *_, **__: drawn.setdefault(jax.random.key_data(k).tobytes(), x.shape)
+        and x
+    ))  # fmt: skip
+    model = OWN.build(key(0))
+    with jax.disable_jit():
+        model(X, Drop(SITES, jnp.full(3, 0.5), key(1), training=True))
+    numbers = [0, CALLS, CALLS + 1, 2 * CALLS]
+    keys = [jax.random.key_data(jax.random.fold_in(key(1), n)).tobytes() for n in numbers]
+    assert list(drawn) == keys
+    assert [drawn[k] for k in (keys[0], keys[1], keys[3])] == list(shapes.values())
+
+
+def test_stacked_layers_have_masks_of_their_own():
+    own = Own(Layers, (4,))
+    assert own.sites == ("layers.site",)
+    assert list(own.draws(5).values()) == [(5, 4)]
+    model = own.build(key(0))
+    layers: Any = model.model
+    layers.layers.first.kernel.set_value(jnp.tile(jnp.eye(4), (3, 1, 1)))
+    layers.layers.first.bias.set_value(jnp.zeros((3, 4)))
+    ones = jnp.ones((200, 4))
+    out = model(ones, Drop(own.sites, jnp.float32([0.5]), key(1), training=True))
+    kept = float((out != 0).mean())
+    assert 0.06 < kept < 0.19  # an eighth; one mask for all would keep half; beyond 5 sigma: 1e-6
+    assert out.max() == pytest.approx(8, rel=1e-3)
+
+
+def test_streams_that_are_not_of_sites_move_on_too():
+    class Noisy(nnx.Module):
+        def __init__(self, rngs):
+            self.rngs, self.dropout = rngs, nnx.Dropout(0.5, rngs=rngs)
+
+        def __call__(self, x):
+            return self.dropout(x) * 0 + jax.random.normal(self.rngs.noise(), x.shape)
+
+    own = Own(Noisy, (4,))
+    model, x = own.build(key(0)), jnp.ones((3, 4))
+    noise = [model(x, Drop(own.sites, None, key(n), training=True)) for n in (1, 1, 2)]
+    np.testing.assert_array_equal(noise[0], noise[1])
+    assert (noise[0] != noise[2]).all()
+
+
+def test_what_is_sown_is_not_carried():
+    class Sowing(Dropping):
+        def __call__(self, x):
+            self.seen = nnx.Intermediate(x)
+            return super().__call__(x)
+
+    own = Own(lambda rngs: Sowing(nnx.Dropout(0.5, rngs=rngs)), (4,))
+    state = nnx.state(own.build(key(0)), nnx.Not(nnx.Param))
+    assert jax.tree.structure(trained(own, jnp.ones((2, 4)))[1]) == jax.tree.structure(state)
+
+
+def test_convolutions_are_those_of_flax():
+    def build(rngs):
+        conv = nnx.Conv(2, 3, (3, 3), strides=2, rngs=rngs)
+        return Dropping(nnx.Dropout(0.5, rngs=rngs), conv)
+
+    own, x = Own(build, (5, 5, 2)), jax.random.normal(key(3), (2, 5, 5, 2))
+    model: Any = build(nnx.Rngs(key(0)))
+    model.eval()
+    np.testing.assert_allclose(own.build(key(0))(x, Drop(own.sites)), model(x), atol=1e-5)
+
+
+def attending(rngs, **options):
+    layer = nnx.MultiHeadAttention(2, 8, decode=False, rngs=rngs, **options)
+    return Dropping(Dropout(0.1, rngs=rngs), layer)
+
+
+def test_attention_takes_rates_where_its_function_does():
+    def build(rngs):
+        return attending(rngs, attention_fn=DotProductAttention(0.1, rngs=rngs))
+
+    static = lambda rngs: attending(rngs, dropout_rate=0.1, deterministic=False)  # noqa: E731
+    x = jax.random.normal(key(3), (2, 5, 8))
+    for own in (Own(build, (5, 8)), Own(static, (5, 8), rules=(in_attention(0.5),))):
+        assert own.sites == ("first.attention_fn", "site")
+        assert len(own.draws(2)) == 2
+        none = trained(own, x, 0.0)[0]
+        assert (trained(own, x, 0.5, "first.attention_fn")[0] != none).any()
+
+
+class Doubled(nnx.Dropout):
+    def __call__(self, x, **keywords):
+        return 2 * super().__call__(x, **keywords)
+
+
+@pytest.mark.parametrize(("build", "message"), [
+    (lambda rngs: nnx.Linear(4, 3, rngs=rngs), "a model with dropout sites; got none.*--insert"),
+    (lambda rngs: attending(rngs, dropout_rate=0.1), "static one inside first.*attention_fn="),
+    (lambda rngs: Dropping(Doubled(0.1, rngs=rngs)), "got Doubled at site"),
+    (lambda rngs: Dropping(ConcreteDropout(0.1, rngs=rngs)), "got ConcreteDropout at site"),
+    (lambda rngs: 3, "a flax.nnx.Module from the function; got 3"),
+])  # fmt: skip
+def test_what_cannot_be_told_a_rate_is_refused(build, message):
+    with pytest.raises(InputError, match=message):
+        _ = Own(build, (4,)).sites
+
+
+def test_a_subclass_that_only_sets_a_rate_is_a_site_as_any():
+    class Half(stochastic.Dropout):
+        def __init__(self, rngs):
+            super().__init__(0.5, rngs=rngs)
+
+    own = Own(lambda rngs: Dropping(Half(rngs)), (4,))
+    x = jnp.ones((3, 4))
+    expected = jaxdrop.dropout(jax.random.fold_in(key(1), 0), x, 0.5)
+    np.testing.assert_array_equal(trained(own, x)[0], expected)
