@@ -64,7 +64,7 @@ class Network:
 class Own:
     """A model of your own, in the place of the network."""
 
-    model: str | None = None
+    model: Unset[str] = None
     """FILE.py:NAME, where NAME(rngs) builds a flax.nnx module that is called on a batch, in the
     shape that the data set's file holds. Each of its dropout sites becomes a placement."""
     sites: tuple[str, ...] = ()
