@@ -4,6 +4,7 @@ Statistical laws use fixed keys, and z = 5 in each of fewer than 1,000 compariso
 module a correct implementation under fresh keys would fail with a probability below 6e-4.
 """
 
+import functools
 import inspect
 import itertools
 import sys
@@ -23,6 +24,7 @@ from tests.laws import TABLE, Row
 SHAPES = [(), (0,), (7,), (5, 24), (3, 0, 2), (2, 3, 5), (2, 3, 2, 2), (2, 1, 2, 1, 3)]
 RATES = [0.05, 0.5, 0.9]
 KEY = jax.random.key(2026)
+SHAPE = (5, 24)  # of most data, so that a row's laws share what was compiled for it
 
 
 def rows(law: str) -> pytest.MarkDecorator:
@@ -36,9 +38,9 @@ def rows(law: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("row", cases)
 
 
-def data(shape: tuple[int, ...], dtype: str = "float32") -> jax.Array:
+def data(shape: tuple[int, ...] = SHAPE, dtype: str = "float32") -> jax.Array:
     """Normal data, none of it 0."""
-    return (jax.random.normal(jax.random.key(1), shape) + 3).astype(dtype)
+    return jnp.asarray(np.random.default_rng(1).normal(3, size=shape), dtype)
 
 
 def highest(row: Row) -> float:
@@ -68,24 +70,32 @@ def test_shape_and_dtype_stay(row: Row):
 SPECIAL = np.array([1e-40, -1e-40, -0.0, np.inf, -np.inf, np.nan, 1.5, 3e38], np.float32)
 
 
+def special(dtype: str = "float32") -> jax.Array:
+    """Data that a product or a sum would spoil."""
+    return jnp.asarray(np.resize(SPECIAL, SHAPE), dtype)
+
+
 @rows("rate 0")
 def test_rate_0_is_the_identity_to_the_bit(row: Row):
     for dtype in ("float32", "bfloat16"):
-        x = jnp.asarray(SPECIAL).astype(dtype)
-        for y in (row.op(KEY, x, 0), row.op(KEY, x, 0.0), jax.jit(row.op)(KEY, x, 0.0)):
+        x, zero = special(dtype), np.float32(0)
+        for y in (row.op(KEY, x, 0), row.op(KEY, x, 0.0), jax.jit(row.op)(KEY, x, zero)):
             assert np.asarray(y).tobytes() == np.asarray(x).tobytes()
 
 
 @rows("rate 1")
 def test_rate_1_gives_zeros_and_a_zero_gradient(row: Row):
-    x = jnp.asarray(SPECIAL)
-    arrays = [] if "array rate" in row.exempt else [jnp.ones(8)]
-    compiled = jax.jit(row.op)
-    calls = [(row.op, rate) for rate in (1, 1.0, jnp.float32(1), *arrays)]
-    for op, rate in [*calls, (compiled, 1.0), *((compiled, rate) for rate in arrays)]:
-        y, pull = jax.vjp(lambda x: op(KEY, x, rate), x)  # noqa: B023
-        np.testing.assert_array_equal(y, jnp.zeros_like(x))
-        np.testing.assert_array_equal(pull(jnp.ones_like(x))[0], jnp.zeros_like(x))
+    arrays = [] if "array rate" in row.exempt else [jnp.ones(SHAPE[-1])]
+
+    @jax.jit  # one program
+    def both_ways(x: jax.Array, traced: list[jax.Array]) -> list[Any]:
+        rates = [1, *arrays, *traced]
+        runs = [jax.vjp(lambda x, rate=rate: row.op(KEY, x, rate), x) for rate in rates]
+        return [(y, pull(jnp.ones_like(x))[0]) for y, pull in runs]
+
+    eager = [row.op(KEY, special(), rate) for rate in (1, 1.0, jnp.float32(1), *arrays)]
+    for zeros in (*eager, *jax.tree.leaves(both_ways(special(), [jnp.float32(1), *arrays]))):
+        np.testing.assert_array_equal(zeros, np.zeros(SHAPE))
 
 
 @rows("out of range")
@@ -99,65 +109,72 @@ def test_a_concrete_rate_out_of_range_is_refused_by_value(row: Row):
 
 @rows("clipped")
 def test_a_traced_rate_out_of_range_is_clipped_and_nan_drops_all(row: Row):
-    x, op = data((40,)), jax.jit(row.op)
-    np.testing.assert_array_equal(op(KEY, x, -0.5), x)
-    np.testing.assert_array_equal(op(KEY, x, 1.5), jnp.zeros_like(x))
-    np.testing.assert_array_equal(op(KEY, x, jnp.nan), jnp.zeros_like(x))
+    x, op = data(), jax.jit(row.op)
+    np.testing.assert_array_equal(op(KEY, x, np.float32(-0.5)), x)
+    for rate in (1.5, np.nan):
+        np.testing.assert_array_equal(op(KEY, x, np.float32(rate)), np.zeros(SHAPE))
 
 
 @rows("almost 1")
 def test_below_rate_1_something_can_be_kept(row: Row):
     if row.bits == 32:
         pytest.skip("one in 2^23 is kept: 2^24 draws would be needed to see it")
-    x, compiled = jnp.ones((2, 2 ** (row.bits + 2))), jax.jit(row.op)
-    for rate in (0.999999, 1 - 2**-24):
-        assert row.op(KEY, x, rate).any()
-        assert compiled(KEY, x, rate).any()
+    rates = (0.999999, 1 - 2**-24)
+
+    @jax.jit  # one program
+    def kept(key: jax.Array, traced: list[Any]) -> list[jax.Array]:
+        x = jnp.ones((2, 2 ** (row.bits + 2)))
+        return [row.op(key, x, rate).any() for rate in (*rates, *traced)]
+
+    assert all(kept(KEY, list(map(np.float32, rates))))
 
 
 @rows("jit")
 def test_jit_changes_nothing(row: Row):
-    compiled = jax.jit(lambda key, x: row.op(key, x, 0.3))
-    for shape in [(), (0,), (5, 24), (2, 3, 5), (2, 1, 2, 1, 3)]:
-        x = data(shape)
+    xs = [data(shape) for shape in [(), (0,), SHAPE, (2, 1, 2, 1, 3)]]
+    compiled = jax.jit(lambda key, xs: [row.op(key, x, 0.3) for x in xs])
+    for x, y in zip(xs, compiled(KEY, xs), strict=True):
         # XLA divides a scalar by a constant as a product, in Flax's layer as in ours.
-        rtol = 2e-7 if row.bits == 32 and shape == () else 0
-        assert_same(row, row.op(KEY, x, 0.3), compiled(KEY, x), rtol)
+        rtol = 2e-7 if row.bits == 32 and x.shape == () else 0
+        assert_same(row, row.op(KEY, x, 0.3), y, rtol)
 
 
 @rows("traced rate")
 def test_one_compilation_serves_all_rates(row: Row):
-    x, traces = data((5, 24)), []
-
-    def counted(key: jax.Array, x: jax.Array, rate: jax.Array) -> jax.Array:
-        traces.append(1)
-        return row.op(key, x, rate)
-
-    op = jax.jit(counted)
+    x, op, found = data(), jax.jit(row.op), []
+    op(KEY, x, np.float32(0.3))
     for rate in [0.0, *RATES, highest(row)]:
-        np.testing.assert_array_equal(op(KEY, x, rate) == 0, row.op(KEY, x, rate) == 0)
-        assert_same(row, op(KEY, x, rate), row.op(KEY, x, rate), rtol=3e-7)
-    assert len(traces) == 1
+        assert traces(lambda rate=rate: found.append(op(KEY, x, np.float32(rate)))) == 0
+        expected = row.op(KEY, x, rate)
+        np.testing.assert_array_equal(found[-1] == 0, expected == 0)
+        assert_same(row, found[-1], expected, rtol=3e-7)
 
 
 @rows("vmap")
 def test_vmap_over_keys_rates_and_data_is_a_loop(row: Row):
-    keys, x, rates = jax.random.split(KEY, 4), data((4, 5, 24)), jnp.array([0.0, 0.3, 0.7, 1.0])
-    for axes in [(0, None, None), (None, 0, 0), (0, 0, 0)]:
-        many = (keys, x, rates)
-        ones = tuple(a if axis == 0 else a[1] for a, axis in zip(many, axes, strict=True))
-        mapped = jax.jit(jax.vmap(row.op, axes))(*ones)
+    keys, x, rates = jax.random.split(KEY, 4), data((4, *SHAPE)), jnp.array([0.0, 0.3, 0.7, 1.0])
+    which = [(0, None, None), (None, 0, 0), (0, 0, 0)]
+
+    @jax.jit  # one program
+    def mapped(*many: jax.Array) -> list[jax.Array]:
+        return [jax.vmap(row.op, axes)(*pick(many, axes, slice(None))) for axes in which]
+
+    def pick(many: tuple[Any, ...], axes: tuple[int | None, ...], i: Any) -> list[Any]:
+        return [a[1] if axis is None else a[i] for a, axis in zip(many, axes, strict=True)]
+
+    many = (keys, x, rates)
+    for axes, found in zip(which, mapped(*many), strict=True):
         for i in range(4):
-            one = [a[i] if axis == 0 else a[1] for a, axis in zip(many, axes, strict=True)]
-            assert_same(row, mapped[i], jax.jit(row.op)(*one))
+            assert_same(row, found[i], jax.jit(row.op)(*pick(many, axes, i)))
 
 
 @rows("array rate")
 def test_an_array_rate_drops_each_entry_as_its_own_rate_would(row: Row):
-    x, rates = data((3, 4)), jnp.array([0.0, 0.2, 0.8, highest(row)])
-    y = row.op(KEY, x, rates)
-    for channel, rate in enumerate(rates.tolist()):
-        assert_same(row, y[:, channel], row.op(KEY, x, np.float32(rate))[:, channel])
+    x, rates = data(), np.float32([0.0, 0.2, 0.8, highest(row)])
+    y = np.asarray(row.op(KEY, x, np.resize(rates, SHAPE[-1])))
+    for place, rate in enumerate(rates):
+        alone = np.asarray(row.op(KEY, x, rate))
+        assert_same(row, y[:, place :: len(rates)], alone[:, place :: len(rates)])
 
 
 @rows("array rate")
@@ -169,23 +186,28 @@ def test_an_array_rate_that_does_not_broadcast_is_refused(row: Row):
 
 @rows("keys")
 def test_the_key_alone_decides(row: Row):
-    x, other = data((5, 24)), jax.random.key(7)
+    x, other = data(), jax.random.key(7)
     np.testing.assert_array_equal(row.op(KEY, x, 0.5), row.op(KEY, x, 0.5))
     assert (row.op(KEY, x, 0.5) != row.op(other, x, 0.5)).any()
 
 
 @rows("keys")
 def test_typed_and_legacy_keys_agree(row: Row):
-    x, legacy = data((5, 24)), jax.random.PRNGKey(2026)
+    x, legacy = data(), jax.random.PRNGKey(2026)
     np.testing.assert_array_equal(row.op(KEY, x, 0.5), row.op(legacy, x, 0.5))
     np.testing.assert_array_equal(row.op(KEY, x, 0.5), jax.jit(row.op)(legacy, x, 0.5))
 
 
 @rows("generators")
 def test_other_generators_work(row: Row):
-    x, effective = data((64, 64)), 64 if row.tied else 64 * 64
-    for impl in ("rbg", "unsafe_rbg"):
-        kept = (row.op(jax.random.key(0, impl=impl), x, 0.25) != 0).mean()
+    effective, impls = 64 if row.tied else 64 * 64, ("rbg", "unsafe_rbg")
+
+    @jax.jit  # one program
+    def shares(x: jax.Array) -> list[jax.Array]:
+        keys = [jax.random.key(0, impl=impl) for impl in impls]
+        return [(row.op(key, x, 0.25) != 0).mean() for key in keys]
+
+    for kept in shares(data((64, 64))):
         assert abs(kept - 0.75) < 5 * np.sqrt(0.25 * 0.75 / effective)
 
 
@@ -201,32 +223,41 @@ def test_the_mean_over_keys_is_x(row: Row):
 
 @rows("selection")
 def test_a_dropped_inf_or_nan_is_0(row: Row):
-    x = jnp.full((4, 64), jnp.nan).at[:2].set(jnp.inf)
-    kept = row.op(KEY, jnp.ones((4, 64)), 0.5) != 0
+    x = data().at[:2].set(jnp.inf).at[2:].set(jnp.nan)
+    kept = row.op(KEY, jnp.ones(SHAPE), 0.5) != 0
+    assert kept[:2].any()
+    assert not kept.all()
     np.testing.assert_array_equal(row.op(KEY, x, 0.5) == 0, ~kept)
 
 
 @rows("nesting")
 def test_masks_nest_in_the_rate(row: Row):
-    x, op = data((64, 48)), jax.jit(row.op)
-    kept = [op(KEY, x, rate) != 0 for rate in np.linspace(0, 1, 23)]
-    for low, high in itertools.pairwise(kept):
-        assert not (high & ~low).any()
+    x, op = data(), jax.jit(row.op)
+    for key in jax.random.split(KEY, 24):
+        kept = [np.asarray(op(key, x, rate)) != 0 for rate in np.linspace(0, 1, 23, dtype="f4")]
+        for low, high in itertools.pairwise(kept):
+            assert not (high & ~low).any()
 
 
 @rows("dtype")
 def test_the_mask_does_not_depend_on_the_dtype(row: Row):
-    wide = row.op(KEY, data((5, 24)), 0.3) != 0
+    wide = row.op(KEY, data(), 0.3) != 0
     for dtype in ("float16", "bfloat16"):
-        np.testing.assert_array_equal(row.op(KEY, data((5, 24), dtype), 0.3) != 0, wide)
+        np.testing.assert_array_equal(row.op(KEY, data(dtype=dtype), 0.3) != 0, wide)
 
 
 @rows("linear")
 def test_the_gradient_is_the_mask_times_the_scale(row: Row):
-    x, ones = data((5, 24)), jnp.ones((5, 24))
-    for op in (row.op, jax.jit(row.op)):
-        gradient = jax.grad(lambda x: op(KEY, x, 0.3).sum())(x)  # noqa: B023
-        assert_same(row, gradient, op(KEY, ones, 0.3))
+    x, ones, rate = data(), jnp.ones(SHAPE), np.float32(0.3)
+    eager = jax.grad(lambda x: row.op(KEY, x, 0.3).sum())(x)
+    assert_same(row, eager, row.op(KEY, ones, 0.3))
+    assert_same(row, slopes(row)(x, rate)[0], jax.jit(row.op)(KEY, ones, rate))
+
+
+@functools.cache
+def slopes(row: Row) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """The compiled gradients with respect to the data and to the rate."""
+    return jax.jit(jax.grad(lambda x, rate: row.op(KEY, x, rate).sum(), (0, 1)))
 
 
 @rows("gradient")
@@ -252,20 +283,24 @@ def test_a_program_exported_for_any_batch_draws_what_each_batch_would(row: Row):
     op = jax.jit(lambda key, x: row.op(key, x, 0.3))
     batch = jax.ShapeDtypeStruct(export.symbolic_shape("b, 6"), jnp.float32)
     program = export.export(op)(KEY, batch)
-    for size in (3, 100, 1024):  # lanes along all, along rows, along rows by eights
-        x = data((size, 6))
-        assert_same(row, program.call(KEY, x), op(KEY, x), rtol=1e-6)
+
+    @jax.jit  # one program
+    def both(key: jax.Array, xs: list[jax.Array]) -> list[Any]:
+        return [(program.call(key, x), op(key, x)) for x in xs]
+
+    sizes = (3, 100, 1024)  # lanes along all, along rows, along rows by eights
+    for exported, plain in both(KEY, [data((size, 6)) for size in sizes]):
+        assert_same(row, exported, plain, rtol=1e-6)
 
 
 @rows("rate gradient")
 def test_no_gradient_flows_to_the_rate(row: Row):
-    x = data((5, 24))
-    assert jax.grad(lambda rate: row.op(KEY, x, rate).sum())(0.3) == 0
+    assert slopes(row)(data(), np.float32(0.3))[1] == 0
 
 
 @rows("gradient")
 def test_scan_and_remat_give_the_gradient_of_a_loop(row: Row):
-    keys, x = jax.random.split(KEY, 3), data((5, 24))
+    keys, x = jax.random.split(KEY, 3), data()
 
     def loop(x: jax.Array) -> jax.Array:
         for key in keys:
@@ -282,14 +317,14 @@ def test_scan_and_remat_give_the_gradient_of_a_loop(row: Row):
 
 @rows("residuals")
 def test_backward_keeps_only_the_key_and_the_rate(row: Row, capsys: pytest.CaptureFixture[str]):
-    print_saved_residuals(row.op, KEY, data((5, 24)), 0.3)
+    print_saved_residuals(row.op, KEY, data(), 0.3)
     saved = {line.split(" from ")[-1].split()[-1] for line in capsys.readouterr().out.splitlines()}
     assert saved <= {"key", "rate"}
 
 
 @rows("eager")
 def test_a_second_eager_call_and_a_second_eager_gradient_trace_nothing(row: Row):
-    x, gradient = data((5, 24)), jax.grad(lambda x: row.op(KEY, x, 0.3).sum())
+    x, gradient = data(), jax.grad(lambda x: row.op(KEY, x, 0.3).sum())
     for call in (lambda: row.op(KEY, x, 0.3), lambda: gradient(x)):
         call()
         assert traces(call) == 0
