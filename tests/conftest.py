@@ -2,20 +2,33 @@
 
 import os
 import sys
+from tempfile import TemporaryDirectory
 
 # The tests compile some thousand small programs, so LLVM optimises none of them. Golden masks are
 # drawn once more as users compile them (test_masks.py), and the slow tests are too large for this.
 DEVICES = "--xla_force_host_platform_device_count=8"
 QUICK = "" if {"slow", "compiled"} & {*sys.argv} else "--xla_backend_optimization_level=0"
 flags = os.environ.get("XLA_FLAGS", "")
-if DEVICES not in flags:  # the workers of one run inherit them
+if DEVICES not in flags:  # the workers of one run inherit them, and what one of them compiled
     os.environ["XLA_FLAGS"] = f"{flags} {DEVICES} {QUICK}"
+    PROGRAMS = TemporaryDirectory(ignore_cleanup_errors=True)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", PROGRAMS.name)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 if "compiled" in sys.argv:
     from experiments.bench.targets import ENVIRONMENT
 
     os.environ.update(ENVIRONMENT)
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests run in one process, where they share fixtures and compiled programs."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))

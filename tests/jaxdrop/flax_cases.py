@@ -12,10 +12,7 @@ from jaxtyping import Array
 X = jax.random.normal(jax.random.key(3), (6, 5, 16))
 KEY = jax.random.key(7)
 CASES = [(rate, dims) for rate in (0.1, 0.25, 0.5, 0.7, 0.9) for dims in ((), (-1,), (0, 2))]
-
-flax_cases = pytest.mark.parametrize(
-    ("rate", "broadcast_dims"), [*CASES, (0.0, ()), (1.0, ()), (1.0, (0,))]
-)
+CASES += [(0.0, ()), (1.0, ()), (1.0, (0,))]
 eager_and_jitted = pytest.mark.parametrize("compile", [lambda call: call, jax.jit], ids=["", "jit"])
 
 

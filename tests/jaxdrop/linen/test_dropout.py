@@ -15,12 +15,12 @@ from jaxtyping import Array
 import jaxdrop
 from jaxdrop.linen import Dropout
 from tests.jaxdrop.flax_cases import (
+    CASES,
     KEY,
     X,
     assert_same_bits,
     assert_works_on_an_explicit_mesh,
     eager_and_jitted,
-    flax_cases,
 )
 
 RATES_16 = jnp.linspace(0, 1, 16)
@@ -39,15 +39,16 @@ def drop(*args, deterministic=False, call=None, **options) -> Array:
 
 @eager_and_jitted
 @pytest.mark.parametrize("where", ["apply", "call"])
-@flax_cases
-def test_32_bits_are_flax_to_the_bit(rate, broadcast_dims, where, compile):
+def test_32_bits_are_flax_to_the_bit(where, compile):
     def run(module, **options):
-        model = module(rate, broadcast_dims, deterministic=False, **options)
+        models = [module(*case, deterministic=False, **options) for case in CASES]
         given = (lambda key: {"rngs": {"dropout": key}}) if where == "apply" else None
         given = given or (lambda key: {"rng": key})
-        return compile(lambda key, x: apply(model, {}, x, **given(key)))(KEY, X.at[0, 0].set(-0.0))
+        every = compile(lambda key, x: [apply(model, {}, x, **given(key)) for model in models])
+        return every(KEY, X.at[0, 0].set(-0.0))
 
-    assert_same_bits(run(Dropout, bits=32), run(nn.Dropout))
+    for ours, theirs in zip(run(Dropout, bits=32), run(nn.Dropout), strict=True):
+        assert_same_bits(ours, theirs)
 
 
 @pytest.mark.parametrize("method", ["__init__", "__call__"])

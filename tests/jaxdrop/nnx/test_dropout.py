@@ -15,12 +15,12 @@ from jaxtyping import Array
 import jaxdrop
 from jaxdrop.nnx import Dropout, DropRate
 from tests.jaxdrop.flax_cases import (
+    CASES,
     KEY,
     X,
     assert_same_bits,
     assert_works_on_an_explicit_mesh,
     eager_and_jitted,
-    flax_cases,
 )
 
 Untyped: Any = Dropout  # for calls that a type checker refuses too
@@ -34,13 +34,14 @@ def count(module: nnx.Dropout) -> int:
 
 
 @eager_and_jitted
-@flax_cases
-def test_32_bits_are_flax_to_the_bit(rate, broadcast_dims, compile):
-    ours = Dropout(rate, broadcast_dims=broadcast_dims, bits=32)
-    theirs = nnx.Dropout(rate, broadcast_dims=broadcast_dims)
-    x = X.at[0, 0].set(-0.0)
-    y = compile(lambda key, x: ours(x, rngs=key))(KEY, x)
-    assert_same_bits(y, compile(lambda key, x: theirs(x, rngs=key))(KEY, x))
+def test_32_bits_are_flax_to_the_bit(compile):
+    def run(module, **options):
+        models = [module(rate, broadcast_dims=dims, **options) for rate, dims in CASES]
+        every = compile(lambda key, x: [model(x, rngs=key) for model in models])
+        return every(KEY, X.at[0, 0].set(-0.0))
+
+    for ours, theirs in zip(run(Dropout, bits=32), run(nnx.Dropout), strict=True):
+        assert_same_bits(ours, theirs)
 
 
 @pytest.mark.parametrize("source", [nnx.Rngs(0), nnx.Rngs(0, noise=1), nnx.Rngs(noise=2).noise])
