@@ -35,6 +35,12 @@ def logged(architecture: Architecture, model, x, *on):
     return [(site, before, after) for site, before, after in log.seen if not on or site in on]
 
 
+def plain(architecture: Architecture, model):
+    """The model without dropout, compiled."""
+    states = nnx.state(model)
+    return jax.jit(lambda x: architecture.bind(states)(x, Drop(architecture.sites)))
+
+
 def every_site(architecture: Architecture, model, x):
     """The logits without dropout, and with each site at 0.5, by one program."""
     sites, states = architecture.sites, nnx.state(model)
