@@ -246,6 +246,15 @@ def test_the_mask_does_not_depend_on_the_dtype(row: Row):
         np.testing.assert_array_equal(row.op(KEY, data(dtype=dtype), 0.3) != 0, wide)
 
 
+@rows("precision")
+def test_low_precision_is_computed_in_float32_and_rounded_once(row: Row):
+    for dtype in ("float16", "bfloat16"):
+        x = data(dtype=dtype)
+        once = row.op(KEY, x.astype("float32"), 0.3).astype(dtype)
+        rtol = jnp.finfo(dtype).eps if row.slack else 0  # what was rounded otherwise may tip over
+        assert_same(row, row.op(KEY, x, 0.3).astype("float32"), once.astype("float32"), rtol)
+
+
 @rows("linear")
 def test_the_gradient_is_the_mask_times_the_scale(row: Row):
     x, ones, rate = data(), jnp.ones(SHAPE), np.float32(0.3)
