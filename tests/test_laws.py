@@ -312,16 +312,17 @@ def test_scan_and_remat_give_the_gradient_of_a_loop(row: Row):
     keys, x = jax.random.split(KEY, 3), data()
 
     def loop(x: jax.Array) -> jax.Array:
-        for key in keys:
-            x = jnp.sin(row.op(key, x, 0.3))
+        for i in range(3):
+            x = jnp.sin(row.op(keys[i], x, 0.3))
         return x.sum()
 
     def scan(x: jax.Array) -> jax.Array:
         step = jax.checkpoint(lambda x, key: (jnp.sin(row.op(key, x, 0.3)), None))
         return jax.lax.scan(step, x, keys)[0].sum()
 
+    scanned, looped = jax.jit(lambda x: [jax.grad(each)(x) for each in (scan, loop)])(x)
     # The composed gradient rounds at the size of its terms, of order 1, not of their sum.
-    np.testing.assert_allclose(jax.grad(scan)(x), jax.grad(loop)(x), rtol=1e-6, atol=row.slack)
+    np.testing.assert_allclose(scanned, looped, rtol=1e-6, atol=row.slack)
 
 
 @rows("residuals")

@@ -14,6 +14,7 @@ import pytest
 from experiments import cli
 from experiments.runs import execute
 from experiments.training import inputs, step
+from tests.conftest import DEVICES
 from tests.experiments.conftest import save
 
 
@@ -198,7 +199,8 @@ def test_a_flag_that_changes_no_bit_is_none(run, monkeypatch):
 @pytest.mark.parametrize("devices", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_another_count_of_devices(run, devices, capsys):
     """In a process of its own: this one has eight devices."""
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": devices, "XLA_FLAGS": ""}
+    flags = os.environ["XLA_FLAGS"].replace(DEVICES, "")
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": devices, "XLA_FLAGS": flags}
     command = [sys.executable, "-m", "experiments", "verify", str(run)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 3, done.stderr
