@@ -35,9 +35,13 @@ def program(op: Op, shape: str, key: jax.Array = KEY) -> export.Exported:
 def test_every_case_of_the_rule_is_decided_at_run_time(shape, sizes, bits: int):
     op = jax.jit(partial(jaxdrop.dropout, rate=0.3, bits=bits))
     exported = program(op, shape)
-    for size in sizes:
-        x = jnp.ones(size)
-        np.testing.assert_array_equal(exported.call(KEY, x), op(KEY, x))
+
+    @jax.jit  # one program
+    def both(key: jax.Array, xs: list[jax.Array]) -> list[tuple[jax.Array, jax.Array]]:
+        return [(exported.call(key, x), op(key, x)) for x in xs]
+
+    for found, expected in both(KEY, [np.ones(size, np.float32) for size in sizes]):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_blocks_of_a_symbolic_batch():
