@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from jax import export
 from jax.ad_checkpoint import print_saved_residuals
+from jax.typing import ArrayLike
 
 from tests.laws import TABLE, Row
 
@@ -48,7 +49,7 @@ def highest(row: Row) -> float:
     return 0.95 if "rate 1" in row.exempt else 1.0
 
 
-def assert_same(row: Row, actual: jax.Array, expected: jax.Array, rtol: float = 0) -> None:
+def assert_same(row: Row, actual: ArrayLike, expected: ArrayLike, rtol: float = 0) -> None:
     """Equal to the bit, but for what the row says that XLA may round otherwise."""
     np.testing.assert_allclose(actual, expected, rtol=max(rtol, row.slack), atol=row.slack)
 
@@ -170,7 +171,7 @@ def test_vmap_over_keys_rates_and_data_is_a_loop(row: Row):
 
 @rows("array rate")
 def test_an_array_rate_drops_each_entry_as_its_own_rate_would(row: Row):
-    x, rates = data(), np.float32([0.0, 0.2, 0.8, highest(row)])
+    x, rates = data(), np.array([0.0, 0.2, 0.8, highest(row)], np.float32)
     y = np.asarray(row.op(KEY, x, np.resize(rates, SHAPE[-1])))
     for place, rate in enumerate(rates):
         alone = np.asarray(row.op(KEY, x, rate))
@@ -251,7 +252,9 @@ def test_low_precision_is_computed_in_float32_and_rounded_once(row: Row):
     for dtype in ("float16", "bfloat16"):
         x = data(dtype=dtype)
         once = row.op(KEY, x.astype("float32"), 0.3).astype(dtype)
-        rtol = jnp.finfo(dtype).eps if row.slack else 0  # what was rounded otherwise may tip over
+        rtol = (
+            float(jnp.finfo(dtype).eps) if row.slack else 0
+        )  # what was rounded otherwise may tip over
         assert_same(row, row.op(KEY, x, 0.3).astype("float32"), once.astype("float32"), rtol)
 
 
