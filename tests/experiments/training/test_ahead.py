@@ -25,12 +25,12 @@ from tests.targets import device, of_targets
 ARMS, ROWS, STEPS = 2, 7, 3
 
 
-def place(monkeypatch, target: Target | None):
-    """Programs are for one device: of a target, or of this machine."""
-    there = device(target) if target else jax.devices()[0]
-    monkeypatch.setattr(devices, "mesh", lambda rows=0: Mesh(np.array([there]), "rows"))
-    for count in ("device_count", "local_device_count"):
-        monkeypatch.setattr(jax, count, lambda: 1)
+def place(monkeypatch, target: Target | None, count=1):
+    """Programs are for one device of a target, or for some of this machine."""
+    there = [device(target)] if target else jax.devices()[:count]
+    monkeypatch.setattr(devices, "mesh", lambda rows=0: Mesh(np.array(there), "rows"))
+    for name in ("device_count", "local_device_count"):
+        monkeypatch.setattr(jax, name, lambda: count)
     jax.clear_caches()  # a program knows its devices
 
 
@@ -148,8 +148,9 @@ def test_a_network_that_does_not_fit_alone_is_refused(monkeypatch):
 
 
 @pytest.mark.usefixtures("accelerated")
-def test_training_compiles_nothing_again(caplog):
-    whole = task()
+def test_training_compiles_nothing_again(monkeypatch, caplog):
+    place(monkeypatch, None, count=2)
+    whole = task(rows=4)
     with jax.log_compiles():
         ahead.needed(whole)
         run(whole)
