@@ -6,6 +6,7 @@ large chunks, has the estimate alone (memory.py).
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,12 +50,10 @@ def needed(task: Task) -> float:
 
 def lowered(task: Task) -> Iterator[Lowered]:
     """Training and measurement of a chunk, for the devices that there are, from shapes alone."""
-    problem, rows = task.problem, jax.eval_shape(partial(sweep.rows_of, task, 0))
-    fresh = jax.eval_shape(partial(step.fresh, task.plan), problem.seed, np.int32(0))
-    weights = jax.tree.map(partial(_stacked, task.layout.chunk), fresh)
-    state = jax.eval_shape(partial(step.start, task.plan), rows, weights)
+    rows = sweep.drawn(task, 0)
+    state = jax.eval_shape(partial(sweep.started, task), rows)
     state, rows = (_placed(each, devices.ROWS) for each in (state, rows))
-    problem = _placed(problem, devices.ALL)
+    problem = _placed(task.problem, devices.ALL)
     yield step.train.lower(task.plan, state, problem, rows, np.int32(0), np.int32(1))
     yield evaluate.measure.lower(task.plan, state, problem, rows)
 
@@ -73,15 +72,11 @@ def _taken(program: Lowered) -> float:
 def _resized(task: Task, times: float) -> Task:
     layout, networks = task.layout, max(1, int(times * _networks(task)))
     fitting = choose(layout.seeds, layout.arms, jax.device_count(), networks, networks)
-    return task._replace(layout=fitting)
+    return task._replace(layout=replace(fitting, first=layout.first))
 
 
 def _networks(task: Task) -> int:
     return task.layout.chunk * task.layout.group
-
-
-def _stacked(rows: int, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    return leaf.update(shape=(rows, *leaf.shape))
 
 
 def _placed(tree: T, spec: PartitionSpec) -> T:
