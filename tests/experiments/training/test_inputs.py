@@ -55,5 +55,5 @@ def test_masks_are_those_that_the_network_applies():
 
 def test_masks_of_attention_are_as_large_as_its_weights():
     vision = VisionTransformer((4, 6, 2), 3, width=8, heads=2, blocks=1)
-    shapes = inputs._shapes(Plan(vision, 5, 3, 1))
+    shapes = inputs._shapes(Plan(vision, 20, 5, 4, 1))
     assert shapes[vision.sites.index("attention1")] == (5, 2, 6, 6)
