@@ -7,7 +7,6 @@ import numpy as np
 from experiments.models import Drop, VisionTransformer
 from experiments.training import inputs, keys
 from experiments.training.fingerprints import fingerprint
-from experiments.training.task import Plan
 from tests.experiments import tiny
 
 
@@ -55,5 +54,4 @@ def test_masks_are_those_that_the_network_applies():
 
 def test_masks_of_attention_are_as_large_as_its_weights():
     vision = VisionTransformer((4, 6, 2), 3, width=8, heads=2, blocks=1)
-    shapes = inputs._shapes(Plan(vision, 20, 5, 4, 1))
-    assert shapes[vision.sites.index("attention1")] == (5, 2, 6, 6)
+    assert vision.draws(5)[vision.sites.index("attention1")] == (5, 2, 6, 6)
