@@ -101,14 +101,14 @@ def rows(comparison: Comparison, repeats: int, tick: Callable[[], object]) -> li
 def _prepare(name: Attention, comparison: Comparison) -> tuple[Program, float | None]:
     shape, own = (1, comparison.length, HEADS, FEATURES), jax.random.split(jax.random.key(0), 5)
     data = [jax.random.normal(key, shape, comparison.dtype) for key in own[:4]]
-    compiled = jax.jit(_function(ATTENDS[name], comparison.kind)).lower(own[4], *data).compile()
+    compiled = jax.jit(function(ATTENDS[name], comparison.kind)).lower(own[4], *data).compile()
     memory: Any = compiled.memory_analysis()
     call = partial(compiled, own[4], *data)
     queues = comparison.platform != "cpu"
     return Program(call, jax.block_until_ready, queues), memory.temp_size_in_bytes / 2**20
 
 
-def _function(attend: Attend, kind: Kind) -> Callable[..., Any]:
+def function(attend: Attend, kind: Kind) -> Callable[..., Any]:
     """The output; or it and all gradients, by a cotangent."""
 
     def both(key: Key[Array, ""], *data: Array) -> Any:

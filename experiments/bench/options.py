@@ -23,11 +23,12 @@ Section = Literal[
     "import-time",
     "eager",
     "attention",
+    "layers",
     "compiled",
 ]
 Device = Literal["cpu", "gpu", "tpu"]
 
-TIMED: tuple[Section, ...] = get_args(Section)[:-2]
+TIMED: tuple[Section, ...] = get_args(Section)[:-3]
 SHAPES = ("4096x4096", "64x512x512", "256x32x32x64", "128x10", "1000x16777")
 COMPILED_SHAPES = ("4096x4096", "16x2048x1024", "1000x16777", "16777216", "2x8388608")
 
@@ -38,8 +39,9 @@ class Bench:
 
     sections: tuple[Section, ...] = TIMED
     """What to time: the dropout alone, a training step, compilation, the import, eager calls; or
-    `attention`, with the memory that it takes; or `compiled`: what is compiled for the targets,
-    which need not be there, and not run."""
+    `attention`, with the memory that it takes; or `layers`: memory of a training step of twelve
+    layers of attention; or `compiled`: what is compiled for the targets, which need not be there,
+    and not run."""
     shapes: Unset[tuple[str, ...]] = None
     """Shapes of the data; by default five, of which `compiled` has some of its own."""
     dtypes: Unset[tuple[Dtype, ...]] = None
@@ -55,7 +57,7 @@ class Bench:
     batches: tuple[int, ...] = (128, 512, 2048)
     """Batch sizes of the training step."""
     lengths: tuple[int, ...] = (1024, 2048, 4096, 8192)
-    """Queries and keys of the attention."""
+    """Queries and keys of the attention, and tokens of the layers."""
     sites: int = 48
     """Dropout sites of the model whose compilation is timed."""
     targets: tuple[Target, ...] = get_args(Target)

@@ -19,26 +19,37 @@ COMPILED = (
     "bytes an element of the data; kernels: launched; relayouts: kernels that move half the data "
     "or more and do nothing else; s: to trace and compile, on this machine."
 )
+LAYERS = (
+    "MiB: temporary memory of the step, compiled for this machine and not run, beside weights and "
+    "tokens; ÷Flax: over that of Flax's own attention."
+)
 
 
 def caption(results: Mapping[str, Any]) -> str:
     """What was run, and how its tables are read."""
-    sections = results["sections"]
-    parts = [timed(results)] if {*sections} - {"compiled"} else []
-    smoke = ["SMOKE, which is no measurement."] if results["config"].get("smoke") else []
-    return " ".join(smoke + parts + ([COMPILED] if "compiled" in sections else []))
+    sections = {*results["sections"]}
+    parts = ["SMOKE, which is no measurement."] if results["config"].get("smoke") else []
+    parts += [where(results)] if sections - {"compiled"} else []
+    parts += [timed(results)] if sections - {"compiled", "layers"} else []
+    parts += [LAYERS] if "layers" in sections else []
+    return " ".join(parts + ([COMPILED] if "compiled" in sections else []))
+
+
+def where(results: Mapping[str, Any]) -> str:
+    """On which machine."""
+    there = results["environment"]
+    return f"jax {there['versions']['jax']} on {there['device']} ({there['processor']})."
 
 
 def timed(results: Mapping[str, Any]) -> str:
     """How tables of timings are read."""
-    config, where = results["config"], results["environment"]
+    config = results["config"]
     return (
-        f"jax {where['versions']['jax']} on {where['device']} ({where['processor']}). Medians of "
-        f"{counted(config['repeats'], 'sample')}, candidates in turn; rate {config['rate']} "
-        "(training step and compilation: 0.5). fwd: forward; both: forward + backward; ±%: "
-        "distance between the quartiles, in percent of the median; ÷copy: time over that of "
-        "x * 2; ×peer: how many times faster than the fastest JAX peer; tax: time added to the "
-        "step without dropout, round by round."
+        f"Medians of {counted(config['repeats'], 'sample')}, candidates in turn; rate "
+        f"{config['rate']} (training step and compilation: 0.5). fwd: forward; both: forward + "
+        "backward; ±%: distance between the quartiles, in percent of the median; ÷copy: time over "
+        "that of x * 2; ×peer: how many times faster than the fastest JAX peer; tax: time added to "
+        "the step without dropout, round by round."
     )
 
 

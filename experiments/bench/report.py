@@ -149,6 +149,12 @@ LAYOUTS = {
         },
         ("length", "dtype", "kind"),
     ),
+    "layers": Layout(
+        lambda row: "Training step of twelve layers of attention: temporary MiB by tokens",
+        "candidate",
+        {"MiB": _of("mebibytes", 0), "÷Flax": _of("times_flax")},
+        group=lambda row: f"{row['length']} ",
+    ),
     "compiled": Layout(
         lambda row: f"{row['title']} (compiled, not run: {row['compiler']})",
         "dropout",

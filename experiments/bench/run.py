@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from rich.console import Console
 
-from experiments.bench import attention, compiled, eager, large_steps, sections
+from experiments.bench import attention, compiled, eager, large_steps, layers, sections
 from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
 from experiments.bench.compiled import Comparison
 from experiments.bench.options import Bench, Section, find_device
@@ -88,6 +88,8 @@ def jobs(options: Bench, found: list[Candidate], platform: str) -> Iterator[Job]
         yield from (_eager_job(what, calls, options) for what, calls in eager.calls().items())
     if "attention" in options.sections:
         yield from (_attention_job(one, options) for one in attentions(options, platform))
+    if "layers" in options.sections:
+        yield from map(_layers_job, options.lengths)
     if "compiled" in options.sections:
         yield from map(_compiled_for_job, comparisons(options))
 
@@ -162,6 +164,11 @@ def _attention_job(comparison: attention.Comparison, options: Bench) -> Job:
     ticks = len(comparison.candidates) * options.repeats
     rows = partial(attention.rows, comparison, options.repeats)
     return Job("attention", comparison.title, ticks, rows)
+
+
+def _layers_job(length: int) -> Job:
+    title = f"twelve layers of attention, {length} tokens"
+    return Job("layers", title, len(layers.ATTENDS), partial(layers.rows, length))
 
 
 def _compiled_for_job(comparison: Comparison) -> Job:

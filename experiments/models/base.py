@@ -41,6 +41,19 @@ class Drop(NamedTuple):
         key = self.key_of(self.draw(site) if draw is None else draw)
         return operator(key, x, self.rate(site), **options)
 
+    def attend(
+        self,
+        site: str,
+        query: Float[Array, "batch queries heads features"],
+        keys: Float[Array, "batch keys heads features"],
+        values: Float[Array, "batch keys heads values"],
+    ) -> Float[Array, "batch queries heads values"]:
+        """Attention whose weights are dropped at a site, which are never held."""
+        if self.key is None:
+            return jaxdrop.dot_product_attention(jax.random.key(0), query, keys, values, 0.0)
+        key, rate = self.key_of(self.draw(site)), self.rate(site)
+        return jaxdrop.dot_product_attention(key, query, keys, values, rate)
+
     def draw(self, site: str, place: int | Array = 0) -> int | Array:
         """The number of a site's draw at one of several places or steps at which it drops."""
         return place * len(self.sites) + self.sites.index(site)
@@ -63,9 +76,16 @@ class _Shapes(Drop):
     found: dict[int, tuple[int, ...]]
 
     def __call__(self, site: str, x: Array, *_: Any, draw: Any = None, **options: Any) -> Array:
-        number: Any = self.draw(site) if draw is None or isinstance(draw, Tracer) else draw
-        self.found.setdefault(number, x.shape)
+        self._note(self.draw(site) if draw is None or isinstance(draw, Tracer) else draw, x.shape)
         return x
+
+    def attend(self, site: str, query: Array, keys: Array, values: Array) -> Array:
+        batch, queries, heads, _ = query.shape
+        self._note(self.draw(site), (batch, heads, queries, keys.shape[1]))
+        return super().attend(site, query, keys, values)
+
+    def _note(self, draw: Any, shape: tuple[int, ...]) -> None:
+        self.found.setdefault(draw, shape)
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,8 @@ class Block(nnx.Module):
     def _attend(self, x: Float[Array, "batch tokens width"], drop: Drop) -> Array:
         batch, tokens, width = x.shape
         split = self.mixed(x).reshape(batch, tokens, 3, self.heads, -1)
-        query, key, value = split.transpose(2, 0, 3, 1, 4)
-        scores = query @ key.swapaxes(-1, -2) / jnp.sqrt(query.shape[-1])
-        site = f"attention{self.index}"
-        kept = drop(site, jax.nn.softmax(scores), jaxdrop.attention_dropout)
-        return (kept @ value).swapaxes(1, 2).reshape(batch, tokens, width)
+        attended = drop.attend(f"attention{self.index}", *jnp.moveaxis(split, 2, 0))
+        return attended.reshape(batch, tokens, width)
 
     def _branch(self, drop: Drop, place: int, x: Array) -> Array:
         """Each of the two has draws of its own."""

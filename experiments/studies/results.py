@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from experiments.studies.design import Case, Design, Measured, Protocol
-from experiments.training import memory, recipe
+from experiments.training import ahead, memory, recipe
 from experiments.training.chunks import Layout
 from experiments.training.evaluate import Measurement
 from experiments.training.sweep import Histories, Task
@@ -79,7 +79,8 @@ def task(
     plan = Plan(case.architecture, batch_size=batch, **steps, **given)
     recipes = recipe.stack(case.recipes(learning_rate=protocol.learning_rate))
     layout = memory.fitted(plan, seeds, len(case.arms), cut)
-    return Task(plan, Problem(case.data, np.array(protocol.seed, np.uint32)), recipes, layout)
+    task = Task(plan, Problem(case.data, np.array(protocol.seed, np.uint32)), recipes, layout)
+    return ahead.fitted(task) if cut is None else task
 
 
 def results(design: Design, looks: Sequence[Tasks], histories: Histories) -> dict[str, Result]:

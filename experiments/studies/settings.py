@@ -87,7 +87,7 @@ class Settings(Common):
     learning_rate: float = 3e-3
     """Learning rate of the first step; it falls to 0 along a half cosine."""
     chunk: Unset[int] = None
-    """Networks trained at once, which bounds the memory; by default chosen by an estimate."""
+    """Networks trained at once, which bounds the memory; by default as many as fit."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
 

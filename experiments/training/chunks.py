@@ -1,8 +1,8 @@
 """How arms × seeds are cut up: a row is a seed with a group of arms, a chunk is so many rows.
 
-Devices share the rows of a chunk out, and each maps its rows one after the other; the arms of a row
-are vmapped, so that they draw their masks and batches once. Whatever does not come out even is
-padded with copies of the last, which are cut off again.
+Devices share the rows of a chunk out: a CPU maps its rows one after the other, accelerators vmap
+theirs. The arms of a row are vmapped, so that they draw their masks and batches once. Whatever does
+not come out even is padded with copies of the last, which are cut off again.
 """
 
 from collections.abc import Sequence

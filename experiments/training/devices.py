@@ -55,17 +55,27 @@ def mesh(rows: int = 0) -> Mesh:
     return Mesh(np.array(jax.devices()[:used]), "rows")
 
 
-def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any, vmapped: bool = False) -> T:
-    """Maps a function of what is shared and of one row, on all devices.
+def one_by_one() -> bool:
+    """Whether a device takes its rows one after the other: a CPU does, accelerators take them all.
 
-    On a CPU each core is a device, for XLA multiplies small matrices on one core alone.
+    It is asked in tracing, of the devices that the program is for, so that the other way is not in
+    it, and there need be no such device.
     """
+    return mesh().devices.flat[0].platform == "cpu"
+
+
+def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any, vmapped: bool = False) -> T:
+    """Maps a function of what is shared and of one row, on all devices; `vmapped` even on a CPU.
+
+    There each core is a device, for XLA multiplies small matrices on one core alone.
+    """
+    at_once = vmapped or not one_by_one()
 
     def of_share(shared: Any, leaves: Any) -> T:
         def one(leaves: Any) -> T:
             return of_row(shared, *leaves)
 
-        return jax.vmap(one)(leaves) if vmapped else lax.map(one, leaves)
+        return jax.vmap(one)(leaves) if at_once else lax.map(one, leaves)
 
     rows = len(jax.tree.leaves(leaves)[0])
     specs = {"in_specs": (ALL, ROWS), "out_specs": ROWS}

@@ -1,8 +1,8 @@
 """Many small networks, trained by one compiled program, which the devices share out.
 
-The key of a network is split in three: for its weights, its batches and its masks. Networks with
-data of their own are vmapped; those that share their data train one after another, which on a CPU
-is faster there. Numbers are traced, so other ones compile nothing.
+The key of a network is split in three: for its weights, its batches and its masks. All are vmapped,
+but for those that share their data on a CPU, where it is faster to train them one after another.
+Numbers are traced, so other ones compile nothing.
 """
 
 from collections.abc import Callable, Iterable

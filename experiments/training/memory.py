@@ -1,7 +1,8 @@
 """How many networks fit in memory at once, by an estimate; and how much was used in the end.
 
-On the whole a chunk may be small: rows are mapped one after the other, so that a larger one is not
-faster, as long as every device has a row. So a part of the memory will do.
+On a CPU a chunk may be small: rows are mapped one after the other, so that a larger one is not
+faster, as long as every device has a row. So a part of the memory will do. On accelerators this is
+where `ahead.py` begins.
 """
 
 import sys
@@ -12,12 +13,12 @@ import jax
 
 from experiments.errors import expect
 from experiments.training.chunks import Layout, choose
-from experiments.training.devices import least, total
+from experiments.training.devices import least, one_by_one, total
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Plan
 from experiments.words import counted
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 MOST = 4 * GIB
 NETWORKS = 10_000_000
 """Whose results are held in memory."""
@@ -34,7 +35,7 @@ def limits(plan: Plan) -> tuple[int, int]:
     half, fixed = (min(MOST, size // 2) // 2 for size in (there, available("MemTotal:")))
     resting, working = held(plan), used(plan)  # a half for each
     expect(
-        local * (resting + working) <= there,
+        not one_by_one() or local * (resting + working) <= there,
         f"networks that fit in the {there / GIB:.1f} GiB of memory there are",
         f"some of {(resting + working) / GIB:.1f} GiB, {local} at once",
         "Make --widths or --batch-size smaller.",
@@ -88,6 +89,11 @@ def available(which: str = "MemAvailable:") -> int:
         if line.startswith(which):
             found.append(1024 * int(line.split()[1]))
     return min(found, default=2 * MOST)
+
+
+def on_a_device() -> int:
+    """The same for one device, in all processes."""
+    return MIB * least(available() // (MIB * jax.local_device_count()))
 
 
 def peak() -> int:

@@ -1,9 +1,9 @@
 """The compiled programs of training: fresh networks, and epochs.
 
-Arms are vmapped and rows (see layout.py) mapped one after another, which on a CPU takes a third of
-the time and half of the memory of vmapping both; devices share the rows out. Whatever is set by a
-number (rates, learning rate, weight decay, seed) is an argument that is traced, so a program is
-compiled once.
+Arms are vmapped. Rows (see chunks.py) are shared out over the devices; an accelerator vmaps its
+own, a CPU maps them one after another, which takes a third of the time and half of the memory
+there. Whatever is set by a number (rates, learning rate, weight decay, seed) is an argument that is
+traced, so a program is compiled once.
 """
 
 from functools import partial

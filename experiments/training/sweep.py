@@ -132,22 +132,27 @@ def unnamed(like: T, arrays: Mapping[str, Any]) -> T:
 
 def measured(task: Task) -> Measurement:
     """The shapes of what is measured of a chunk."""
-    rows = _rows(task, 0)
+    rows = drawn(task, 0)
 
     def found(rows: Rows) -> Measurement:
-        weights = jax.vmap(partial(step.fresh, task.plan, task.problem.seed))(rows.seeds)
-        state = step.start(task.plan, rows, weights)
-        return evaluate.measure(task.plan, state, task.problem, rows)
+        return evaluate.measure(task.plan, started(task, rows), task.problem, rows)
 
     return jax.eval_shape(found, rows)
 
 
+def started(task: Task, rows: Rows) -> TrainState:
+    """Fresh networks, to be traced for their shapes; those trained round as `step` says."""
+    weights = jax.vmap(partial(step.fresh, task.plan, task.problem.seed))(rows.seeds)
+    return step.start(task.plan, rows, weights)
+
+
 def rows_of(task: Task, chunk: int) -> Rows:
     """What the networks of a chunk differ in, on the devices."""
-    return devices.over_devices(_rows(task, chunk))
+    return devices.over_devices(drawn(task, chunk))
 
 
-def _rows(task: Task, chunk: int) -> Rows:
+def drawn(task: Task, chunk: int) -> Rows:
+    """The same, on the host."""
     seeds, arms = task.layout.pairs(chunk)
     recipes = jax.tree.map(lambda leaf: leaf[arms], task.recipes)
     return Rows(seeds.astype(np.int32), recipes, draw(task.plan, task.problem, seeds))

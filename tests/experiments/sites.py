@@ -26,6 +26,12 @@ class Log(Drop):
             self.seen.append((site, np.asarray(x), np.asarray(dropped)))
         return dropped
 
+    def attend(self, site, query, keys, values):
+        attended = super().attend(site, query, keys, values)
+        if not isinstance(attended, Tracer):
+            self.seen.append((site, np.asarray(values), np.asarray(attended)))
+        return attended
+
 
 def logged(architecture: Architecture, model, x, *on):
     """Of each site, or of those that drop: its name, what it was given, what it gave."""

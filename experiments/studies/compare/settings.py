@@ -114,7 +114,7 @@ class Folder:
     overwrite: bool = False
     """Replace the run that the folder holds."""
     chunk: Unset[int] = None
-    """Networks trained at once, which bounds the memory; by default chosen by an estimate."""
+    """Networks trained at once, which bounds the memory; by default as many as fit."""
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
 

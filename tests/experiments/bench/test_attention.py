@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.bench import attention, eager
+from experiments.bench import attention, eager, layers
 from experiments.bench.attention import ATTENDS, Comparison
 
 
@@ -49,3 +49,10 @@ def test_eager_calls_are_measured_by_the_last(monkeypatch):
         rows = eager.rows(what, own, 2, lambda: None)
         assert [row["candidate"] for row in rows] == [*own]
         assert rows[-1]["times_reference"] == 1
+
+
+def test_twelve_layers_hold_no_weights_where_flaxs_hold_several_times_one_layers():
+    weights = layers.HEADS * 1024**2 * 4 / 2**20
+    ours, flax = layers.rows(1024, lambda: None)
+    assert 0 < ours["mebibytes"] < flax["mebibytes"] - 6 * weights
+    assert ours["times_flax"] == ours["mebibytes"] / flax["mebibytes"]

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.models import Drop
+from experiments.models import Drop, VisionTransformer
 from experiments.training import inputs, keys
 from experiments.training.fingerprints import fingerprint
 from tests.experiments import tiny
@@ -50,3 +50,8 @@ def test_masks_are_those_that_the_network_applies():
     network = plan.architecture.build(jax.random.key(0))
     network(jnp.ones((plan.batch_size, 64)), Seeing(sites, jnp.full(len(sites), 0.5), key))
     assert [int(seen[width]) for width in (64, *config.network.widths, 10)] == expected.tolist()
+
+
+def test_masks_of_attention_are_as_large_as_its_weights():
+    vision = VisionTransformer((4, 6, 2), 3, width=8, heads=2, blocks=1)
+    assert vision.draws(5)[vision.sites.index("attention1")] == (5, 2, 6, 6)
