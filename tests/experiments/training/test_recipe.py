@@ -142,7 +142,7 @@ def test_arms_without_patience_know_nothing_of_those_that_stop():
     free = [index for index, each in enumerate(STOPPED) if each.patience == 0]
     assert len(free) > len(RATES)
     np.testing.assert_array_equal(with_stops.states[0, free], without.states[0, free])
-    for one, other in zip(with_stops.metrics, without.metrics, strict=True):
+    for one, other in zip(with_stops.measured.metrics, without.measured.metrics, strict=True):
         np.testing.assert_array_equal(one[0, free], other[0, free])
 
 
