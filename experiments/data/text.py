@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int32
 from sklearn import datasets
 
-from experiments.data.images import TEST_SHARE, Dataset, Split
+from experiments.data.images import SPLIT_SEED, TEST_SHARE, Dataset, Split
 from experiments.errors import InputError, expect
 
 SHIPPED = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
@@ -18,15 +18,17 @@ def load(
 ) -> tuple[Dataset, int]:
     """Windows of a text, and how many characters there are.
 
-    Windows that test are cut from the end, a third of them at most; all before them are the pool,
-    of which the first are left if the split is fixed. `name` is sklearn (what it says of its data
-    sets) or the path of a .txt file.
+    A third of them test at most, chosen once; the others are the pool. If the split is fixed, those
+    that train are the first and those that test the last. No character is in two windows. `name` is
+    sklearn (what it says of its data sets) or the path of a .txt file.
     """
     text = _shipped() if name == "sklearn" else _file(Path(name))
     numbers, alphabet = encode(text)
     windows = numbers[: len(numbers) // (length + 1) * (length + 1)].reshape(-1, length + 1)
     test_size = min(test_size, int(TEST_SHARE * len(windows)))
     expect(test_size > 0, f"a text of 4 windows of {length + 1} characters", len(windows))
+    if split == "drawn":
+        windows = windows[np.random.default_rng(SPLIT_SEED).permutation(len(windows))]
     train, test = windows[:-test_size], windows[-test_size:]
     if split == "fixed":
         train = train[:train_size]

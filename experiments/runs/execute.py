@@ -1,8 +1,9 @@
 """What a command hands over is trained, and becomes a run folder."""
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -44,6 +45,8 @@ class Runnable(Generic[T]):
     """A percentage point in the unit of the tables' accuracies."""
     outcomes: Callable[[T], dict[str, Outcome]] = lambda _: {}
     """Of each case that is cut up in chunks."""
+    ends: Collection[int] = (0,)
+    """How many cases of it may have been trained: up to a look."""
 
 
 def of_looks(
@@ -61,7 +64,9 @@ def of_looks(
     tasks = {title: task for look in looks for title, task in look.items()}
     cases = {title: Case(task.layout, of_task(task)) for title, task in tasks.items()}
     trained = partial(train, looks, enough)
-    return Runnable(Head.of(command, config, cases, files), trained, outcomes=_outcomes, **rest)
+    ends = tuple(itertools.accumulate(map(len, looks)))
+    head = Head.of(command, config, cases, files)
+    return Runnable(head, trained, outcomes=_outcomes, ends=ends, **rest)
 
 
 def execute(runnable: Runnable[T], folder: Path, overwrite: bool, every: float) -> Verdict | None:

@@ -15,11 +15,13 @@ MOST = 10**6
 
 
 class Sample(NamedTuple):
-    """What was measured of an arm: for each seed, and for each test image if it has such values."""
+    """What was measured of an arm: for each seed, and of each test image if it has such values."""
 
     seeds: np.ndarray
-    images: np.ndarray | None = None
-    """Means over seeds."""
+    table: np.ndarray | None = None
+    """Seeds by images."""
+    tests: object = None
+    """Which images these are: those of two samples are paired if they are the same."""
 
 
 class Finding(NamedTuple):
@@ -60,37 +62,47 @@ class Finding(NamedTuple):
             return ""
         if self.spread.seeds < 2:
             return "one seed tells nothing"
+        if not np.isfinite(self.mean):
+            return "a network diverged"
         if seeds := self.seeds_needed:
             return f"about {seeds:,} seeds would decide it"
         if images := self.images_needed:
-            return f"images are short: about {images:,} for {self.spread.images:,} would decide it"
+            short = f"images are short: about {images:,} for {self.spread.images:,}"
+            return f"{short}, and many seeds, would decide it"
         return "no number of seeds would decide it"
 
     @property
     def seeds_needed(self) -> int | None:
         """If any number will do, with the images there are."""
-        over_seeds, _, seeds, _ = self.spread
-
-        def decides(count: int) -> bool:
-            return self._decides(self.spread._replace(
-                over_seeds=over_seeds * seeds / count, seeds=count))  # fmt: skip
-
-        return _least(decides, seeds)
+        images = self.spread.images
+        return self._least(lambda count: self.spread.of(count, images), self.spread.seeds)
 
     @property
     def images_needed(self) -> int | None:
         """With as many seeds as it takes."""
-        over_seeds, over_images, seeds, images = self.spread
+        images = self.spread.images
+        return self._least(lambda count: self.spread.of(MOST, count), images) if images else None
+
+    @property
+    def can_be_closed(self) -> bool:
+        """Whether it is open, and more seeds may decide it."""
+        waits = self.spread.seeds < 2 or self.seeds_needed is not None
+        return self.verdict is Verdict.OPEN and waits
+
+    def _least(self, spread: Callable[[int], Spread], begin: int) -> int | None:
+        """The smallest number beyond `begin` that decides; larger ones do too."""
 
         def decides(count: int) -> bool:
-            parts = over_seeds * seeds / MOST, over_images * images / count
-            return self._decides(Spread(*parts, MOST, count))
+            half = float(spread(count).half(self.level))
+            return outcome(self.contrast, self.margin, self.mean, half) is not Verdict.OPEN
 
-        return _least(decides, images) if images else None
-
-    def _decides(self, spread: Spread) -> bool:
-        half = float(spread.half(self.level))
-        return outcome(self.contrast, self.margin, self.mean, half) is not Verdict.OPEN
+        if not decides(MOST):
+            return None
+        low, high = begin, MOST
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if decides(middle) else (middle, high)
+        return high
 
 
 def outcome(contrast: Contrast, margin: float, mean: float, half: float) -> Verdict:
@@ -103,17 +115,6 @@ def outcome(contrast: Contrast, margin: float, mean: float, half: float) -> Verd
     if high <= contrast.low or low >= contrast.high:
         return Verdict.REFUTED
     return Verdict.OPEN
-
-
-def _least(decides: Callable[[int], bool], begin: int) -> int | None:
-    """The smallest number beyond `begin` that does; larger ones do too."""
-    if not decides(MOST):
-        return None
-    low, high = begin, MOST
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if decides(middle) else (middle, high)
-    return high
 
 
 def level(contrasts: int, looks: int = 1) -> float:
@@ -130,8 +131,8 @@ def findings(
         case, arm, measure = term
         column, result = list(design.cases[case].arms).index(arm), results[case]
         seeds = np.asarray(result.final[measure], np.float64)[:, column]
-        images = result.images.get(measure)
-        return Sample(seeds, None if images is None else images[column])
+        table, tests = result.images.get(measure), design.cases[case].data.x_test
+        return Sample(seeds, None if table is None else table[:, column], tests)
 
     each = level(len(design.contrasts), looks)
     return [finding(contrast, sample, each, margin) for contrast in design.contrasts]
@@ -143,11 +144,13 @@ def finding(
     """What came out of one part, from what was measured of its terms."""
     weights, samples = [*contrast.weights.values()], [sample(term) for term in contrast.weights]
     seeds = np.tensordot(weights, [one.seeds for one in samples], 1)
-    of_images = [one.images for one in samples if one.images is not None]
-    every = len(of_images) == len(samples)
-    images = np.tensordot(weights, of_images, 1) if every else None
+    tables = [one.table for one in samples if one.table is not None]
+    paired = len(tables) == len(samples) and all(
+        np.array_equal(np.asarray(one.tests), np.asarray(samples[0].tests)) for one in samples[1:]
+    )
+    found = spread(seeds, np.tensordot(weights, tables, 1) if paired else None)
     margin = margin if contrast.margin is None else contrast.margin
-    return Finding(contrast, float(seeds.mean()), spread(seeds, images), level, margin)
+    return Finding(contrast, float(seeds.mean()), found, level, margin)
 
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
@@ -169,12 +172,30 @@ def _of_data_set(findings: Sequence[Finding]) -> Verdict:
     return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.OPEN
 
 
+def scope(findings: Sequence[Finding]) -> str:
+    """Of what the intervals speak."""
+    alone = dict.fromkeys(
+        next(iter(one.contrast.weights)).measure for one in findings if not one.spread.images
+    )
+    if findings[0].spread.seeds < 2:
+        return "From one seed no interval can be given."
+    if all(not one.spread.images for one in findings):
+        return "Paired by seed, for new seeds alone."
+    of = f" ({', '.join(alone)}: for new seeds alone)" if alone else ""
+    return f"Paired by seed and by test image, for new ones of both{of}."
+
+
 def telling(findings: Sequence[Finding]) -> Finding:
     """The part on which the verdict rests: the first that denies, is open, or else is nearest."""
     for words in ({Verdict.REFUTED, Verdict.NO_DIFFERENCE}, {Verdict.OPEN}):
         if found := [one for one in findings if one.verdict in words]:
             return found[0]
-    return min(findings, key=lambda one: abs(one.mean) / max(float(one.interval.half), 1e-9))
+
+    def room(one: Finding) -> float:
+        inside = min(one.mean - one.contrast.low, one.contrast.high - one.mean)
+        return inside / max(float(one.interval.half), 1e-9)
+
+    return min(findings, key=room)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -10,6 +10,7 @@ from experiments.report.figures import GREY, curve, panels, picture, points
 from experiments.report.intervals import interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
+from experiments.studies import claim
 from experiments.studies.claim import Finding
 from experiments.studies.design import Design
 from experiments.studies.results import Result
@@ -34,7 +35,7 @@ def contrasts(findings: Sequence[Finding], caption: str) -> Picture:
     return picture(
         "what the claim says, with intervals",
         figure,
-        "Differences paired by seed and test image, means and intervals that hold together at 95 % "
+        f"{claim.scope(findings)} Means and intervals that hold together at 95 % "
         f"({100 * findings[0].level:.2f} % each): blue supported, red refuted, orange no "
         "difference, grey open. "
         f"Each row has its own scale. {caption}",
@@ -44,7 +45,8 @@ def contrasts(findings: Sequence[Finding], caption: str) -> Picture:
 def _contrast(axes: Axes, finding: Finding) -> None:
     mean, half = finding.interval.mean, np.nan_to_num(finding.interval.half)
     low, high = np.clip([finding.contrast.low, finding.contrast.high], -FAR, FAR)
-    reach = 1.15 * max(abs(mean) + half, *(abs(b) for b in (low, high) if abs(b) < FAR), 1e-6)
+    ends = [abs(mean) + half, *(abs(bound) for bound in (low, high) if abs(bound) < FAR)]
+    reach = 1.15 * max(1e-6, *(end for end in ends if np.isfinite(end)), 0)
     axes.axvspan(low, high, color="C0", alpha=0.12, linewidth=0)
     axes.axvline(0, color=GREY, linewidth=0.8)
     points(axes, 0, finding.interval, flat=True, color=COLOURS[finding.verdict])
@@ -74,8 +76,7 @@ def arms(design: Design, results: Mapping[str, Result], caption: str) -> Picture
 
 
 def _arms(axes: Axes, result: Result, measure: str, names: Sequence[str]) -> None:
-    images = result.images.get(measure)
-    spread = interval(result.final[measure], images=None if images is None else images.T)
+    spread = interval(result.final[measure], table=result.images.get(measure))
     places = np.arange(len(spread.mean))
     points(axes, places, spread, flat=True)
     axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)

@@ -72,24 +72,28 @@ def caption(settings: Settings, design: Design, results: Mapping[str, Result]) -
         f"{'; '.join(sets)}. {counted(settings.epochs, 'epoch')} of adamw, batches of "
         f"{settings.batch_size}, "
         f"learning rate {settings.learning_rate:g} falling to 0 unless an arm says otherwise. "
-        f"Seeds: {seeds}{looks}, from {settings.seed}. Intervals speak of new seeds and new test "
-        "images, given these pools."
+        f"Seeds: {seeds}{looks}, from {settings.seed}."
     )
 
 
 def _sized(name: str, settings: Settings, design: Design) -> str:
-    """Of a data set, the sizes of the largest case and of the smallest."""
+    """Of a data set."""
     several = len(settings.dataset) > 1
     cases = [
         case for title, case in design.cases.items() if title.startswith(f"{name}: " * several)
     ]
     sizes = {case.plan.get("train_size", settings.train_size) for case in cases}
-    return sized(cases[-1].data, *sizes, split=settings.split)
+    largest = max((case.data for case in cases), key=lambda data: len(data.y_train))
+    return sized(largest, *sizes, split=settings.split)
 
 
 def sized(data: Dataset, *train_sizes: int, split: Split) -> str:
     """How many images train and test."""
-    pool = len(data.y_train)
-    training = " or ".join(f"{min(size, pool):,}" for size in sorted(train_sizes))
-    whence = "one fixed choice" if split == "fixed" else f"drawn by each seed from {pool:,}"
+    pool, sizes = len(data.y_train), {min(size, len(data.y_train)) for size in train_sizes}
+    training = " or ".join(f"{size:,}" for size in sorted(sizes))
+    whence = f"drawn by each seed from a pool of {pool:,}"
+    if split == "fixed":
+        whence = "one fixed choice"
+    elif sizes == {pool}:
+        whence = "all there are, for every seed"
     return f"{training} training ({whence}) and {len(data.y_test):,} test examples"

@@ -41,7 +41,7 @@ class Result:
     history: list[Measured]
     final: Measured
     images: Mapping[str, np.ndarray]
-    """Of what test images have values of their own: arms by images, means over seeds."""
+    """Of what test images have values of their own: seeds by arms by images."""
 
     def course(self, measure: str) -> np.ndarray:
         """Means over seeds: epochs by arms."""
@@ -105,7 +105,7 @@ def _result(case: Case, ends: list[int], blocks: list[Measurement]) -> Result:
     history = [_measured(block, names) for block in blocks]
     final = {**history[-1], **case.derive(ends, history)}
     images = {
-        names.get(name, name): _unit(name, names) * np.asarray(values, np.float64).mean(0)
+        names.get(name, name): _unit(name, names) * np.asarray(values)
         for name, values in blocks[-1].images.items()
     }
     return Result(ends, [block.metrics for block in blocks], history, final, images)

@@ -15,7 +15,7 @@ from experiments.studies.report import report
 from experiments.studies.results import Cut, Result
 from experiments.studies.settings import Settings, command_line
 from experiments.training.chunks import Layout
-from experiments.training.devices import say
+from experiments.training.devices import agree, say
 from experiments.training.sweep import Histories
 from experiments.words import counted
 
@@ -46,10 +46,11 @@ def _enough(design: Design, settings: Settings, results: Results) -> bool:
     """Whether no contrast is open that more seeds could close."""
     found = findings(design, results, settings.margin, len(settings.looks))
     opened = [one for one in found if one.verdict is Verdict.OPEN]
+    enough = not any(one.can_be_closed for one in found)
     seeds = found[0].spread.seeds
     after = f"After {counted(seeds, 'seed')}"
     say(f"{after} {len(opened)} of {len(found)} parts of the claim are open.")
-    return all(one.seeds_needed is None for one in opened)
+    return agree(enough)
 
 
 def runnable(

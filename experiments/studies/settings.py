@@ -36,8 +36,8 @@ class Common:
     overwrite: bool = False
     """Replace the run that the folder holds."""
     strict: bool = False
-    """Exit with 1 if the claim is refuted, and with 3 if it stays open; else a run that came to its
-    end exits with 0."""
+    """Exit with 1 if the claim is refuted, and with 3 if it is open or mixed; else a run that came
+    to its end exits with 0."""
 
     smallest: ClassVar[Mapping[str, Any]] = {}
     """What `smoke` stands for; a study may have smaller networks, or fewer, too."""
@@ -104,8 +104,9 @@ class Settings(Common):
                " ".join(self.dataset) or "none")  # fmt: skip
         expect(0 <= self.margin < math.inf, "a --margin of 0 or more", self.margin)
         most, fix = self.most_seeds, "Raise --most-seeds."
-        enough = most >= self.seeds or not self.until_decided
-        expect(enough, f"--most-seeds of at least the {self.seeds} --seeds", most, fix)
+        enough = most >= self.seeds > 1 or not self.until_decided
+        least = f"--seeds of 2 or more, and --most-seeds of at least the {self.seeds} --seeds"
+        expect(enough, least, f"{self.seeds} and {most}", fix)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {counted(size, 'training example')}"
         expect(self.batch_size <= size, most, self.batch_size, fix)
@@ -113,8 +114,8 @@ class Settings(Common):
     @property
     def used(self) -> Self:
         """Of the smallest version one data set and one look."""
-        small = {"dataset": self.dataset[:1], "until_decided": False}
-        return replace(super().used, **small) if self.smoke else self
+        small = {**self.smallest, "dataset": self.dataset[:1], "until_decided": False}
+        return replace(self, **small) if self.smoke else self
 
     def size_of(self, data: Dataset) -> int:
         """Of a seed's training examples."""

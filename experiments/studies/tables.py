@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.report.intervals import interval
 from experiments.report.table import Cell, Table
+from experiments.studies import claim
 from experiments.studies.claim import Finding
 from experiments.studies.design import Design
 from experiments.studies.results import Result
@@ -20,12 +21,10 @@ def parts(findings: Sequence[Finding]) -> Table:
         ("part of the claim", "difference", "expected", "margin", "verdict"),
         findings[0].level,
     )
-    seeds = sorted({_measure(one) for one in findings if not one.spread.images})
-    alone = f" For new seeds alone: {', '.join(seeds)}." if seeds else ""
     note = (
-        "Paired by seed and by test image, for new ones of both; ± is half of an interval at "
+        f"{claim.scope(findings)} ± is half of an interval at "
         f"{100 * each:.2f} %, so that all hold together at 95 %. Accuracies are in percentage "
-        f"points. A difference within the margin is none that matters.{alone}"
+        "points. A difference within the margin is none that matters."
     )
     rows = [
         (
@@ -38,10 +37,6 @@ def parts(findings: Sequence[Finding]) -> Table:
         for finding in findings
     ]
     return Table("What the claim says", header, rows, note)
-
-
-def _measure(finding: Finding) -> str:
-    return next(iter(finding.contrast.weights)).measure
 
 
 def _bounds(finding: Finding) -> str:
@@ -65,9 +60,9 @@ def arms(design: Design, results: Results) -> Table:
 def _mean(result: Result, measure: str, arm: int) -> Cell | str:
     if measure not in result.final:
         return "–"
-    images = result.images.get(measure)
-    own = None if images is None else images[arm]
-    spread = interval(np.asarray(result.final[measure])[:, arm], images=own)
+    table = result.images.get(measure)
+    own = None if table is None else table[:, arm]
+    spread = interval(np.asarray(result.final[measure])[:, arm], table=own)
     return Cell(spread.text(), float(spread.mean))
 
 
@@ -107,7 +102,8 @@ def contrasts(findings: Sequence[Finding]) -> Table:
 
 def _row(finding: Finding) -> tuple[object, ...]:
     part, found = finding.contrast, finding.spread
-    numbers = (*finding.interval, part.low, part.high, finding.margin, found.seeds, found.images)
+    margin = "" if part.claims_same else finding.margin
+    numbers = (*finding.interval, part.low, part.high, margin, found.seeds, found.images)
     return part.words, *numbers, finding.verdict.value, finding.needs
 
 

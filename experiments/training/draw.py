@@ -57,10 +57,13 @@ def _first(order: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
 
 
 def shares(counts: Int[np.ndarray, " classes"], size: int) -> Int[np.ndarray, " classes"]:
-    """How many of each class make `size`: in proportion, the largest remainders rounded up."""
-    classes = int((counts > 0).sum())
-    expect(size >= classes, f"--train-size of {classes} or more, one image a class", size)
+    """How many of each class make `size`: in proportion, but of each that there is one."""
+    there = counts > 0
+    expect(size >= there.sum(), f"{there.sum()} images or more to train on, one a class", size)
     exact = size * counts / counts.sum()
     whole = np.floor(exact).astype(int)
     whole[np.argsort(whole - exact, kind="stable")[: size - whole.sum()]] += 1
+    for missing in np.flatnonzero(there & (whole == 0)):
+        whole[whole.argmax()] -= 1
+        whole[missing] += 1
     return whole

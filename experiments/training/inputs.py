@@ -60,11 +60,12 @@ def _drawn(
         index, images = of
         key = keys.seed_key(seed, index)
         streams, first = keys.streams(seed, index), jnp.int32(0)
+        images = images.astype(jnp.int32)
         batches = images[keys.batches(plan, streams, first)]
         masks = partial(_masks, plan, keys.mask_key(streams, first, first))
         return {
             "keys": jax.random.key_data(key),
-            "batches": fingerprint(batches.astype(jnp.int32)),
+            "batches": jnp.stack([fingerprint(each) for each in (batches, images)]),
             "masks": lax.map(masks, rates),
         }
 

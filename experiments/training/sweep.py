@@ -127,7 +127,9 @@ def named(tree: Any) -> dict[str, Any]:
 
 def unnamed(like: T, arrays: Mapping[str, Any]) -> T:
     """The inverse of `named`."""
-    return jax.tree.unflatten(jax.tree.structure(like), [arrays[name] for name in sorted(arrays)])
+    return jax.tree.unflatten(
+        jax.tree.structure(like), [arrays[name] for name in sorted(arrays, key=int)]
+    )
 
 
 def measured(task: Task) -> Measurement:

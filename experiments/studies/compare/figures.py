@@ -22,7 +22,7 @@ def scores(grid: Sequence[Point], result: Result, caption: str, by: Measure = AC
     """What is measured against rate, a line a placement: the whole range, and what is near none."""
     figure, (whole, near) = panels(2, 2, 6, 5.3)
     name = f"test {by.name}"
-    spread = interval(result.final[name], images=result.images[name].T)
+    spread = interval(result.final[name], table=result.images[name])
     for axes in (whole, near):
         _scores(axes, grid, spread)
     whole.set(title="the whole range", ylabel=f"test {by.name}{by.unit}")

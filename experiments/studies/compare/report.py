@@ -95,7 +95,7 @@ def legend(seeds: int, by: Measure) -> str:
         f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval, for new seeds "
         "and new test images given the pool of training images (gap: for new seeds alone). "
         f"{by.explained} «vs. none» is paired: the arms of "
-        "a seed share training images, initial weights, batches and masks; seeds differ in all."
+        "a seed share training images, initial weights, batches and masks."
     )
 
 

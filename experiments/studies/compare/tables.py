@@ -35,14 +35,14 @@ def summarise(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -
     """
     final, images = result.final, result.images
     (test, score), (other, rest) = (
-        (final[name], images[name].T) for name in (f"test {by.name}", f"test {by.other}")
+        (final[name], images[name]) for name in (f"test {by.name}", f"test {by.other}")
     )
     differences = test - test[:, :1], score - score[:, :1]
     measures = ((test, score), (by.gap(final), None), (other, rest), differences)
 
     def of_arm(arm: int) -> Iterator[Interval]:
-        for seeds, images in measures:
-            yield interval(seeds[:, arm], images=None if images is None else images[:, arm])
+        for seeds, table in measures:
+            yield interval(seeds[:, arm], table=None if table is None else table[:, arm])
 
     summaries = [Summary(point, *of_arm(arm)) for arm, point in enumerate(points)]
     worst = lambda summary: np.nan_to_num(-by.sign * summary.score.mean, nan=np.inf)  # noqa: E731

@@ -42,7 +42,7 @@ def better(
 
 def word(finding: Finding) -> str:
     """Better or worse where the interval settles it."""
-    return WORDS[finding.verdict] if finding.interval.excludes_zero else "open"
+    return WORDS.get(finding.verdict, finding.verdict.value)
 
 
 def in_words(findings: Sequence[Finding]) -> str:

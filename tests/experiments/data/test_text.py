@@ -42,6 +42,11 @@ def test_windows_lie_side_by_side_training_first_and_tests_last(tmp_path):
 def test_tests_are_a_third_at_most_and_all_else_is_the_pool(tmp_path):
     data, _ = text.load(saved(tmp_path), 7, 50, 100)
     assert (len(data.y_train), len(data.y_test)) == (81, 39)
+    windows = [
+        tuple(np.r_[x, y[-1:]]) for part in (data[:2], data[2:]) for x, y in zip(*part, strict=True)
+    ]
+    whole, _ = text.encode(WORDS)
+    assert sorted(windows) == sorted(map(tuple, whole.reshape(-1, 8)))
 
 
 def test_characters_are_numbered_in_order_and_rare_ones_are_one():

@@ -10,7 +10,7 @@ from flax import nnx
 
 from experiments.errors import InputError
 from experiments.models import Drop, Perceptron
-from experiments.report.intervals import Spread
+from experiments.report.intervals import Spread, spread
 from experiments.report.verdict import Verdict
 from experiments.runs.execute import train
 from experiments.studies import DESIGNS, claim, results
@@ -67,7 +67,8 @@ PART = Contrast("", {})
 
 def found(mean, contrast=PART, seeds=2.0, images=0.0, margin=0.3):
     """Of 8 seeds and 500 images, between which there is so much variance."""
-    spread = Spread(np.array(seeds / 8), np.array(images / 500), 8, 500)
+    parts = (np.array(seeds / 8), np.array(images / 500), np.array(0.0))
+    spread = Spread(*parts, 8, 500)
     return Finding(contrast, mean, spread, 0.95, margin)
 
 
@@ -112,21 +113,53 @@ def test_where_images_are_short_it_says_how_many_there_should_be():
     many = part.images_needed or 0
     assert part.seeds_needed is None
     assert part.needs.startswith(f"images are short: about {many:,} for 500")
-    spread = Spread(np.array(0.0), np.array(100.0 / many), 10**6, many)
+    spread = Spread(np.array(0.0), np.array(100.0 / many), np.array(0.0), 10**6, many)
     assert part._replace(spread=spread).verdict is Verdict.SUPPORTED
     assert part._replace(mean=0.3, margin=0.3, spread=part.spread).images_needed is not None
     assert found(0.0, margin=0.0).needs == "no number of seeds would decide it"
     assert found(2).needs == ""
 
 
-def test_the_first_outcome_counts_the_images_and_seeds_of_all_terms():
-    seeds, images = np.array([1.0, 2, 3]), np.array([2.0, 2, 1, 3])
-    samples = {ONE: Sample(seeds, images), OTHER: Sample(np.ones(3), np.ones(4))}
-    part = claim.finding(more("", ONE, OTHER), samples.__getitem__, 0.95, 0.3)
-    assert part.mean == 1
-    np.testing.assert_allclose(part.spread[:2], (1 / 3, (2 / 3) / 4))
-    samples[OTHER] = Sample(np.ones(3))
-    assert claim.finding(more("", ONE, OTHER), samples.__getitem__, 0.95).spread.images == 0
+def test_seeds_and_images_of_all_terms_are_paired():
+    table = np.array([1.0, 2, 3])[:, None] + np.array([2.0, 2, 1, 3])
+    same, tests = np.tile([1.0, 5, 2, 7], (3, 1)), np.arange(4)
+    samples = {ONE: Sample(table.mean(1), table + same, tests)}
+    samples[OTHER] = Sample(np.zeros(3), same, tests)
+
+    def part():
+        return claim.finding(more("", ONE, OTHER), samples.__getitem__, 0.95, 0.3)
+
+    assert part().mean == 4
+    np.testing.assert_allclose(part().spread[:3], (1 / 3, (2 / 3) / 4, 0), atol=1e-12)
+    samples[OTHER] = Sample(np.zeros(3), same, tests + 1)
+    assert part().spread.images == 0  # they are other images
+    samples[OTHER] = Sample(np.zeros(3))
+    assert part().spread.images == 0
+
+
+def test_one_seed_and_a_network_that_diverged_are_told_of():
+    one = found(1)._replace(spread=spread(np.ones(1)))
+    assert (one.verdict, one.needs) == (Verdict.OPEN, "one seed tells nothing")
+    assert one.can_be_closed
+    assert found(np.nan).needs == "a network diverged"
+    assert not found(np.nan).can_be_closed
+
+
+def test_the_part_that_tells_most_is_nearest_to_its_bound():
+    within = [found(mean, Contrast("", {}, -0.5, 0.5), seeds=0.01) for mean in (0.0, 0.39)]
+    assert claim.telling(within).mean == 0.39
+    assert claim.telling([found(3), found(2)]).mean == 2
+    assert claim.telling([found(3), found(-3)]).mean == -3
+
+
+def test_it_is_said_of_what_intervals_speak():
+    loss = Contrast("", {Term("a", "x", "train NLL"): 1.0})
+    hits = Contrast("", {ONE: 1.0})
+    both, alone = found(1, hits), found(1, loss)
+    alone = alone._replace(spread=alone.spread._replace(images=0))
+    assert claim.scope([both]).endswith("for new ones of both.")
+    assert claim.scope([both, alone]).endswith("(train NLL: for new seeds alone).")
+    assert claim.scope([alone]) == "Paired by seed, for new seeds alone."
 
 
 def test_intervals_hold_together():
@@ -165,8 +198,8 @@ def test_contrasts_are_what_their_names_say():
 
 @pytest.mark.parametrize("study", DESIGNS, ids=lambda study: study.__name__.split(".")[-1])
 def test_every_study_names_sites_arms_and_measures_that_there_are(study):
-    one = {"dataset": study.DEFAULTS.dataset[:1]}
-    design = study.design(replace(study.DEFAULTS, **Settings.smallest | one))
+    small = {**Settings.smallest, "dataset": study.DEFAULTS.dataset[:1]}
+    design = study.design(replace(study.DEFAULTS, **small))
     measured = {}
     for name, case in design.cases.items():
         task = results.task(case, SMOKE.protocol, (0, 2))

@@ -68,7 +68,7 @@ def test_an_arm_is_a_row_of_rates_over_the_sites():
 def measured(test_accuracy, images=None):
     """Seeds by arms; by default every image is as hard as the others."""
     train, test = 100 * np.ones_like(test_accuracy), 100 * test_accuracy
-    images = np.tile(test.mean(0)[:, None], 9) if images is None else images
+    images = np.repeat(test[..., None], 9, -1) if images is None else images
     final = {"train accuracy": train, "test accuracy": test, "test NLL": train}
     of_images = {"test accuracy": images, "test NLL": np.zeros_like(images)}
     return Result([1], [], [], final, of_images)
@@ -92,9 +92,9 @@ def test_differences_are_paired():
 def test_differences_are_paired_image_by_image_too():
     seeds = np.array([[0.5, 0.6, 0.7], [0.5, 0.6, 0.7]])  # no seed differs
     hard, random = np.arange(50.0), np.random.default_rng(0)
-    images = np.stack([hard, hard + 10, hard + 20 + random.normal(size=50)])
+    images = np.tile([hard, hard + 10, hard + 20 + random.normal(size=50)], (2, 1, 1))
     best = tables.summarise(POINTS, measured(seeds, images))[0]
-    difference = images[2] - images[0]
+    difference = images[0, 2] - images[0, 0]
     low, high = stats.t.interval(0.95, 49, 0, difference.std(ddof=1) / 50**0.5)
     assert best.difference.half == pytest.approx((high - low) / 2)
     assert best.score.half > 4
@@ -114,7 +114,7 @@ def test_the_best_come_first_with_a_star_and_the_gap_is_train_minus_test():
 def test_errors_are_the_better_the_less_and_what_diverged_comes_last():
     errors = np.array([[3.0, np.nan, 2.0]] * 2)
     final = {"test MSE": errors, "train MSE": errors / 2, "test MAE": errors}
-    images = {name: np.tile(errors[0][:, None], 9) for name in final}
+    images = {name: np.repeat(errors[..., None], 9, -1) for name in final}
     result = Result([1], [], [final], final, images)
     summaries = tables.summarise(POINTS, result, ERROR)
     assert [summary.point.placement for summary in summaries] == ["logits", "none", "input"]

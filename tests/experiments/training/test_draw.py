@@ -57,11 +57,12 @@ def test_text_has_no_classes():
 
 @pytest.mark.parametrize(("counts", "size", "expected"), [
     ([10, 10], 5, [3, 2]), ([60, 30, 10], 7, [4, 2, 1]), ([5, 0, 5], 4, [2, 0, 2]),
+    ([97, 2, 1], 3, [1, 1, 1]),
 ])  # fmt: skip
 def test_shares_add_up(counts, size, expected):
     assert shares(np.array(counts), size).tolist() == expected
 
 
 def test_fewer_images_than_classes_are_refused():
-    with pytest.raises(InputError, match="--train-size of 3 or more, one image a class; got 2"):
+    with pytest.raises(InputError, match="3 images or more to train on, one a class; got 2"):
         drawn(2)
