@@ -6,8 +6,8 @@ so that what training carries on are weights, batch statistics and other state.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -73,15 +73,19 @@ class OwnModel(nnx.Module):
 
 @dataclass(frozen=True)
 class Own(Architecture):
-    """How to build an `OwnModel`."""
+    """How to build an `OwnModel`: equal to itself alone.
 
-    make: Make
+    What a function builds hangs on more than the function, such as variables of its module.
+    """
+
+    make: Make = field(compare=False)
     """Takes `nnx.Rngs`, returns a module."""
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] = field(compare=False)
     """Of one example."""
-    dtype: str = "float32"
-    rules: tuple[Rule, ...] = ()
+    dtype: str = field(default="float32", compare=False)
+    rules: tuple[Rule, ...] = field(default=(), compare=False)
     """Of `jaxdrop.nnx.insert`: where dropout is put in."""
+    token: object = field(default_factory=object, init=False, repr=False)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -115,12 +119,11 @@ class Own(Architecture):
         return found
 
     def _abstract(self) -> OwnModel:
-        return _abstract(self)
+        return self._built
 
-
-@cache
-def _abstract(own: Own) -> OwnModel:
-    return nnx.eval_shape(lambda: own.build(jax.random.key(0)))
+    @cached_property
+    def _built(self) -> OwnModel:
+        return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
 
 
 def _streams(model: nnx.Module) -> Iterator[nnx.RngStream]:

@@ -28,12 +28,19 @@ NO_SITE = "Put some in: --insert after:Linear, after-activations, before-last:Li
 
 def made(make: Make, rngs: nnx.Rngs) -> nnx.Module:
     """What the function, or the class, builds; by Flax's custom it may take `rngs` by name only."""
-    call = make.__init__ if isinstance(make, type) else make
-    taken = inspect.signature(call).parameters.get("rngs")
-    by_name = taken is not None and taken.kind is taken.KEYWORD_ONLY
-    model = make(rngs=rngs) if by_name else make(rngs)
+    model = make(rngs=rngs) if _by_name(make) else make(rngs)
     expect(isinstance(model, nnx.Module), "a flax.nnx.Module from the function", repr(model)[:80])
     return model
+
+
+def _by_name(make: Make) -> bool:
+    """Whether it takes `rngs` by name alone, or among whatever is named."""
+    taken = inspect.signature(make.__init__ if isinstance(make, type) else make).parameters
+    kinds = {name: p.kind for name, p in taken.items() if p.default is p.empty and name != "self"}
+    named = taken["rngs"].kind if "rngs" in taken else None
+    return named is inspect.Parameter.KEYWORD_ONLY or (
+        named is None and [*kinds.values()] == [inspect.Parameter.VAR_KEYWORD]
+    )
 
 
 def put_in(model: nnx.Module, rules: Iterable[Rule], rngs: nnx.Rngs) -> None:

@@ -1,5 +1,6 @@
 """A reader's model drops where ours would: at the rates and by the keys that training hands it."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -210,3 +211,28 @@ def test_a_subclass_that_only_sets_a_rate_is_a_site_as_any():
     x = jnp.ones((3, 4))
     expected = jaxdrop.dropout(jax.random.fold_in(key(1), 0), x, 0.5)
     np.testing.assert_array_equal(trained(own, x)[0], expected)
+
+
+def test_a_builder_is_asked_anew_for_each_comparison():
+    width = 3
+
+    @dataclass
+    class Builder:  # equal to others, so that it cannot be hashed
+        def __call__(self, rngs):
+            return Dropping(nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, width, rngs=rngs))
+
+    build = Builder()
+    first = Own(build, (4,))
+    assert (first.parameters, first == first, hash(first)) == (15, True, hash(first))
+    width = 5
+    assert Own(build, (4,)).parameters == 25
+    assert Own(build, (4,)) != first
+
+
+def test_streams_are_passed_by_name_where_only_names_are_taken():
+    builds = [
+        lambda **named: Dropping(nnx.Dropout(0.5, **named)),
+        lambda *, rngs: Dropping(nnx.Dropout(0.5, rngs=rngs)),
+        lambda streams, **_: Dropping(nnx.Dropout(0.5, rngs=streams)),
+    ]
+    assert [Own(build, (4,)).sites for build in builds] == [("site",)] * 3

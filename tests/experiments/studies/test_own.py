@@ -4,15 +4,18 @@ import csv
 import doctest
 import json
 import shutil
+import sys
 import textwrap
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments import cli
 from experiments.errors import InputError
-from experiments.runs import execute
+from experiments.runs import execute, manifest
 from experiments.studies import compare as package
 from experiments.studies.compare import compare, source
 from experiments.studies.compare.design import grid, of_model
@@ -159,7 +162,7 @@ def test_real_targets_are_predicted(here, capsys):
 BAD = {
     "no file": ("nothing.py:network", [], "the file of --model; got nothing.py: No such file"),
     "no form": ("model.py", [], "--model FILE.py:NAME; got 'model.py'"),
-    "no name": ("model.py:nothing", [], "model.py; got none of that name, but Block, Network"),
+    "nothing": ("model.py:nothing", [], "model.py; got none of that name, but Block, Network"),
     "syntax": ("syntax.py:f", [], "syntax.py to run; got SyntaxError"),
     "raises when run": ("broken.py:f", [], "ZeroDivisionError: division by zero (line 1 of broken"),
     "exits when run": ("script.py:f", [], "script.py to run; got SystemExit: 3 (line 2 of script"),
@@ -171,6 +174,7 @@ BAD = {
     "real targets": ("model.py:network", ["--loss", "mse"], "outputs of shape (20,)"),
     "no rule": ("model.py:plain", ["--insert", "behind:Linear"], "--insert to be one of after:"),
     "no class": ("model.py:plain", ["--insert", "after:Lin"], "Lin in --insert; got none of that"),
+    "no name": ("model.py:plain", ["--insert", "after:Linear,"], "a name on each side of a comma"),
     "no place": ("model.py:plain", ["--insert", "after:Conv"], "--insert to find its place"),
     "no group": ("model.py:network", ["--sites", "decoder.*"], "got 'decoder.*'"),
     "our placements": ("model.py:network", ["--placements", "input"], "Name groups of its sites"),
@@ -210,6 +214,47 @@ def test_bad_input_is_one_message(here, capsys, monkeypatch, model, more, messag
     assert said.err.count("\n") == 1
     assert said.out == ""
     assert not (here / "out").exists()
+
+
+HELPED = """
+from widths import WIDTH
+def build(rngs):
+    from sites import site
+    return site(WIDTH, rngs)
+"""
+HELPERS = (
+    "WIDTH = 4\n",
+    "from flax import nnx\ndef site(n, rngs): return nnx.Dropout(0.5, rngs=rngs)\n",
+)
+
+
+def helped(folder, *helpers):
+    folder.mkdir()
+    for name, text in zip(("model", "widths", "sites"), (HELPED, *helpers), strict=True):
+        (folder / f"{name}.py").write_text(text)
+    return source.read(f"{folder.name}/model.py:build")
+
+
+def test_each_folder_has_modules_of_its_own_while_a_model_is_built_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    linear = "from flax import nnx\ndef site(n, rngs): return nnx.Linear(n, n, rngs=rngs)\n"
+    first, second = helped(tmp_path / "a", *HELPERS), helped(tmp_path / "b", "WIDTH = 55\n", linear)
+    path, modules = [*sys.path], {*sys.modules}
+    for _ in range(2):
+        assert isinstance(first.make(nnx.Rngs(0)), nnx.Dropout)
+        assert second.make(nnx.Rngs(0)).kernel.shape == (55, 55)
+    assert sys.path == path
+    assert not {"widths", "sites"} & {*sys.modules} - modules
+
+
+def test_digests_are_of_all_that_a_model_imports_from_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = helped(tmp_path / "a", *HELPERS)
+    assert {*found.files} == {"a/model.py", "a/widths.py"}
+    found.make(nnx.Rngs(0))
+    contents = {name: Path(name).read_bytes() for name in found.files}
+    assert {*contents} == {"a/model.py", "a/widths.py", "a/sites.py"}
+    assert found.files == manifest.sha256(contents)
 
 
 def test_what_belongs_to_a_model_asks_for_one(here, capsys):
