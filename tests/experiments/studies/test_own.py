@@ -242,7 +242,7 @@ def test_each_folder_has_modules_of_its_own_while_a_model_is_built_too(tmp_path,
     path, modules = [*sys.path], {*sys.modules}
     for _ in range(2):
         assert isinstance(first.make(nnx.Rngs(0)), nnx.Dropout)
-        assert second.make(nnx.Rngs(0)).kernel.shape == (55, 55)
+        assert second.make(nnx.Rngs(0)).kernel.shape == (55, 55)  # pyright: ignore
     assert sys.path == path
     assert not {"widths", "sites"} & {*sys.modules} - modules
 
