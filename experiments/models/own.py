@@ -41,7 +41,7 @@ class OwnModel(nnx.Module):
 
     def __call__(self, x: Shaped[Array, "..."], drop: Drop) -> Array:
         """The outputs for a batch, or for one example."""
-        self._begin(drop)
+        self.begin(drop)
         alone = x.ndim == self.rank
         model: Any = self.model
         outputs = model(x[None] if alone else x)
@@ -51,7 +51,8 @@ class OwnModel(nnx.Module):
         outputs = outputs.astype(jnp.float32)
         return outputs[0] if alone else outputs
 
-    def _begin(self, drop: Drop) -> None:
+    def begin(self, drop: Drop) -> None:
+        """Sets modes, rates and streams."""
         modes = {"deterministic": drop.key is None, "use_running_average": not drop.training}
         self.model.set_attributes(**modes, raise_if_not_found=False)
         for name, site in zip(self.names, self.sites, strict=True):
@@ -90,7 +91,7 @@ class Own(Architecture):
     @property
     def sites(self) -> tuple[str, ...]:
         """The paths of the dropout sites."""
-        return self._abstract().names
+        return self.built.names
 
     def example(self) -> jax.ShapeDtypeStruct:
         """Shape and type of one example."""
@@ -100,6 +101,7 @@ class Own(Architecture):
         """A model with fresh weights."""
         rngs = nnx.Rngs(key)
         model = surgery.made(self.make, rngs)
+        surgery.hold_arrays(model)
         surgery.put_in(model, self.rules, rngs)
         surgery.open_convolutions(model)
         return OwnModel(model, surgery.open_sites(model), len(self.shape))
@@ -119,10 +121,11 @@ class Own(Architecture):
         return found
 
     def _abstract(self) -> OwnModel:
-        return self._built
+        return self.built
 
     @cached_property
-    def _built(self) -> OwnModel:
+    def built(self) -> OwnModel:
+        """The model in shapes and types alone."""
         return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
 
 

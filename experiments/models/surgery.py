@@ -6,6 +6,7 @@ shared stays shared. No other module changes, but a convolution is computed as o
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import jax
@@ -15,7 +16,14 @@ from jax import lax
 
 from experiments.errors import InputError, expect
 from experiments.models.convolution import conv_general_dilated
-from jaxdrop.nnx import ConcreteDropout, Dropout, DropRate, dropout_sites, insert
+from jaxdrop.nnx import (
+    ConcreteDropout,
+    Dropout,
+    DropRate,
+    GaussianNoise,
+    dropout_sites,
+    insert,
+)
 
 Make = Callable[..., nnx.Module]
 Rule = Callable[[nnx.Module], Iterable[Any]]
@@ -23,6 +31,7 @@ IN_ATTENTION = (
     "Build it with dropout_rate=0 and attention_fn=jaxdrop.nnx.DotProductAttention(rate, "
     "rngs=rngs), or pass --insert in-attention."
 )
+NOISE = "Build it with jaxdrop.nnx.GaussianDropout."
 NO_SITE = "Put some in: --insert after:Linear, after-activations, before-last:Linear, …"
 
 
@@ -60,6 +69,15 @@ def open_sites(model: nnx.Module) -> dict[str, Any]:
     return {name: _opened(name, _at(model, path)) for name, path in paths.items()}
 
 
+def hold_arrays(model: nnx.Module) -> None:
+    """Arrays that stand by themselves are state too, where Flax sees none in those of a trace."""
+    for _, module in nnx.iter_modules(model):
+        for name, value in [*vars(module).items()]:
+            plain = isinstance(value, jax.Array | list | tuple | dict)
+            if plain and any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value)):
+                setattr(module, name, nnx.data(value))
+
+
 def open_convolutions(model: nnx.Module) -> None:
     """Has them computed by whichever way is quick where the program runs."""
     for _, module in nnx.iter_modules(model):
@@ -81,6 +99,8 @@ def _opened(name: str, site: Any) -> Any:
     site = _ours(site) if type(site).__call__ is nnx.Dropout.__call__ else site
     known = any(kind.__module__.startswith("jaxdrop.") for kind in type(site).__mro__)
     settable = known and not isinstance(site, ConcreteDropout)
+    noise = isinstance(site, GaussianNoise)
+    expect(not noise, "sites that drop", f"one of noise at {name}, whose stddev is no rate", NOISE)
     fix = "Build it with jaxdrop.nnx.Dropout."
     expect(settable, "sites whose rate can be set", f"{type(site).__name__} at {name}", fix)
     shape = () if site.rngs is None else site.rngs.count.shape  # of layers that are stacked
@@ -106,5 +126,15 @@ def _ours(site: Any) -> Dropout:
     ours = Dropout(0.0, **options)
     ours.rngs, site.rngs = nnx.data(site.rngs), nnx.data(None)
     site.instead = nnx.data(ours)
-    object.__setattr__(site, "__class__", Replaced)
+    object.__setattr__(site, "__class__", _replaced(type(site)))
     return ours
+
+
+@cache
+def _replaced(kind: Any) -> type:
+    """What else a class of the reader's does stays."""
+
+    class Instead(Replaced, kind):
+        pass
+
+    return Instead

@@ -48,10 +48,12 @@ def sites(placement: Placement, depth: int) -> tuple[str, ...]:
     }[placement]
 
 
-def of_model(names: Sequence[str], groups: Iterable[str] = ()) -> Placements:
+def of_model(names: Sequence[str], groups: Sequence[str] = ()) -> Placements:
     """Each site of a reader's model alone, all of them, and each group that a pattern names."""
     alone = {name: (escape(name),) for name in names}
-    expect(not {"none", ALL} & {*names}, f"sites of other names than none and {ALL}", names)
+    for what, given in (("sites", names), ("groups", groups)):
+        taken = sorted({"none", ALL} & {*given})
+        expect(not taken, f"{what} of other names than none and {ALL}", ", ".join(taken))
     together = {ALL: ("*",)} if len(names) > 1 else {}
     return alone | together | {pattern: (pattern,) for pattern in groups}
 
@@ -88,4 +90,5 @@ def of_source(config: Compare, of_file: Source) -> Case:
     form = Form(True, own.loss == "cross-entropy")
     data = load(*vars(config.data).values(), form=form)
     size = min(config.training.batch_size, config.data.train_size)
-    return Case(network(of_file.make, data, size, own.insert, of_file.path), data, {})
+    asked = own.insert, of_file.path, config.arms.rates
+    return Case(network(of_file.make, data, size, *asked), data, {})

@@ -15,7 +15,13 @@ import jaxdrop
 from experiments.errors import InputError
 from experiments.models import Drop
 from experiments.models.own import CALLS, Own
-from jaxdrop.nnx import ConcreteDropout, DotProductAttention, Dropout, in_attention
+from jaxdrop.nnx import (
+    ConcreteDropout,
+    DotProductAttention,
+    Dropout,
+    GaussianNoise,
+    in_attention,
+)
 from tests.experiments.own import SITES, Dropping, Layers, key, names
 
 X = jax.random.normal(key(2), (5, 2, 2))
@@ -195,6 +201,7 @@ class Doubled(nnx.Dropout):
     (lambda rngs: attending(rngs, dropout_rate=0.1), "static one inside first.*attention_fn="),
     (lambda rngs: Dropping(Doubled(0.1, rngs=rngs)), "got Doubled at site"),
     (lambda rngs: Dropping(ConcreteDropout(0.1, rngs=rngs)), "got ConcreteDropout at site"),
+    (lambda rngs: Dropping(GaussianNoise(0.1, rngs=rngs)), "noise at site, whose stddev is no"),
     (lambda rngs: 3, "a flax.nnx.Module from the function; got 3"),
 ])  # fmt: skip
 def test_what_cannot_be_told_a_rate_is_refused(build, message):
@@ -207,7 +214,14 @@ def test_a_subclass_that_only_sets_a_rate_is_a_site_as_any():
         def __init__(self, rngs):
             super().__init__(0.5, rngs=rngs)
 
-    own = Own(lambda rngs: Dropping(Half(rngs)), (4,))
+        def doubled(self, x):
+            return 2 * self(x)
+
+    class Doubling(Dropping):
+        def __call__(self, x):
+            return self.site.doubled(x) / 2
+
+    own = Own(lambda rngs: Doubling(Half(rngs)), (4,))
     x = jnp.ones((3, 4))
     expected = jaxdrop.dropout(jax.random.fold_in(key(1), 0), x, 0.5)
     np.testing.assert_array_equal(trained(own, x)[0], expected)
@@ -236,3 +250,20 @@ def test_streams_are_passed_by_name_where_only_names_are_taken():
         lambda streams, **_: Dropping(nnx.Dropout(0.5, rngs=streams)),
     ]
     assert [Own(build, (4,)).sites for build in builds] == [("site",)] * 3
+
+
+@pytest.mark.parametrize("form", [lambda ones: ones, lambda ones: [ones], lambda ones: {"a": ones}])
+def test_arrays_that_stand_by_themselves_are_state(form):
+    class Masked(Dropping):
+        def __init__(self, rngs):
+            super().__init__(nnx.Dropout(0.5, rngs=rngs))
+            self.mask = form(jnp.arange(4.0)[None])
+
+        def __call__(self, x):
+            return super().__call__(x * sum(jax.tree.leaves(self.mask)))
+
+    own = Own(Masked, (4,))
+    fresh = jax.jit(lambda key: nnx.state(own.build(key), nnx.Param, nnx.Not(nnx.Param)))
+    states = fresh(key(0))
+    used = jax.jit(lambda states: own.bind(*states)(jnp.ones((2, 4)), Drop(own.sites)))(states)
+    np.testing.assert_array_equal(used, [[0, 1, 2, 3]] * 2)

@@ -20,6 +20,7 @@ from experiments.studies import compare as package
 from experiments.studies.compare import compare, source
 from experiments.studies.compare.design import grid, of_model
 from experiments.training import sweep
+from jaxdrop.nnx import GaussianDropout
 from tests.experiments.own import FILE, SITES, names, save
 
 pytestmark = pytest.mark.xdist_group("own")  # one worker compiles
@@ -69,6 +70,11 @@ def test_each_site_all_of_them_and_each_group_are_placements():
     }  # fmt: skip
     assert len(grid(placements, (0.1, 0.5))) == 1 + 5 * 2
     assert list(of_model(["only"])) == ["only"]
+    for name in ("none", "all"):
+        with pytest.raises(
+            InputError, match=f"groups of other names than none and all; got {name}"
+        ):
+            of_model(["only"], ["o*", name])
 
 
 def test_a_run_of_a_readers_model_is_one_like_ours(folder):
@@ -289,7 +295,36 @@ def test_the_function_gives_what_the_command_does(here, capsys):
     assert numbers == (here / "run" / "results.csv").read_bytes()
 
 
+class Holding(nnx.Module):
+    """A site, and what each test adds."""
+
+    def __init__(self, rngs, held=0, site=nnx.Dropout, outputs=3):
+        self.linear = nnx.Linear(4, outputs, rngs=rngs)
+        self.site, self.held, self.calls = site(0.5, rngs=rngs), held, 0
+
+    def __call__(self, x):
+        return self.site(self.linear(x.reshape(len(x), -1)))
+
+
+class Counting(Holding):
+    def __call__(self, x):
+        self.calls += 1
+        return super().__call__(x)
+
+
+def holding(**options):
+    return {"build": lambda rngs: Holding(rngs, **options)}
+
+
 @pytest.mark.parametrize(("more", "message"), [
+    (holding(held=nnx.Param(np.ones(3, int))), "floating-point .* nnx.Param .*; got int32 in held"),
+    (holding(held=nnx.Param(np.ones(3, complex))), "nnx.Param .*; got complex.* in held"),
+    (holding(held=nnx.Variable(jax.random.key(0))), "real numbers in the state .*; got key<"),
+    ({"build": Counting}, "a model whose attributes no call changes"),
+    (holding(site=GaussianDropout) | {"rates": (0.5, 1)}, "got at site: Expected a rate below 1"),
+    (holding(outputs=4), r"shape \(20, 4\). The data are of 3 classes"),
+    (holding(outputs=1), "shape .*For real targets pass --loss mse"),
+    ({"train_size": 0}, "--train-size of 1 or more; got 0"),
     ({"data": arrays()[:3]}, "the arrays x_train, .*; got no y_test"),
     ({"loss": "hinge"}, "loss to be one of cross-entropy, mse; got 'hinge'"),
     ({"rates": (2,)}, r"rates in \[0, 1\]; got 2"),
@@ -297,7 +332,7 @@ def test_the_function_gives_what_the_command_does(here, capsys):
 ])  # fmt: skip
 def test_the_function_refuses_what_the_command_does(more, message):
     with pytest.raises(InputError, match=message):
-        compare(**{"build": names()["network"], "data": arrays(), **more})
+        compare(**{"build": names()["network"], "data": arrays(), "batch_size": 20, **more})
 
 
 def test_the_function_lets_through_what_the_model_raises():
