@@ -73,9 +73,12 @@ def hold_arrays(model: nnx.Module) -> None:
     """Arrays that stand by themselves are state too, where Flax sees none in those of a trace."""
     for _, module in nnx.iter_modules(model):
         for name, value in [*vars(module).items()]:
-            plain = isinstance(value, jax.Array | list | tuple | dict)
-            if plain and any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value)):
+            if isinstance(value, jax.Array):
                 setattr(module, name, nnx.data(value))
+            plain = jax.tree.leaves(value) if isinstance(value, list | tuple | dict) else []
+            bare = any(isinstance(leaf, jax.Array) for leaf in plain)
+            got, fix = f"a {type(value).__name__} of them, {name}", "Make it nnx.List or nnx.Dict."
+            expect(not bare, "every array of the model where Flax sees it", got, fix)
 
 
 def open_convolutions(model: nnx.Module) -> None:

@@ -252,16 +252,17 @@ def test_streams_are_passed_by_name_where_only_names_are_taken():
     assert [Own(build, (4,)).sites for build in builds] == [("site",)] * 3
 
 
-@pytest.mark.parametrize("form", [lambda ones: ones, lambda ones: [ones], lambda ones: {"a": ones}])
-def test_arrays_that_stand_by_themselves_are_state(form):
+def test_an_array_that_stands_by_itself_is_state_and_a_list_of_them_is_refused():
     class Masked(Dropping):
-        def __init__(self, rngs):
+        def __init__(self, rngs, form=lambda mask: mask):
             super().__init__(nnx.Dropout(0.5, rngs=rngs))
             self.mask = form(jnp.arange(4.0)[None])
 
         def __call__(self, x):
-            return super().__call__(x * sum(jax.tree.leaves(self.mask)))
+            return super().__call__(x * self.mask)
 
+    with pytest.raises(InputError, match="a list of them, mask. Make it nnx.List"):
+        _ = Own(lambda rngs: Masked(rngs, lambda mask: [mask]), (4,)).sites
     own = Own(Masked, (4,))
     fresh = jax.jit(lambda key: nnx.state(own.build(key), nnx.Param, nnx.Not(nnx.Param)))
     states = fresh(key(0))
