@@ -86,6 +86,7 @@ class Own(Architecture):
     dtype: str = field(default="float32", compare=False)
     rules: tuple[Rule, ...] = field(default=(), compare=False)
     """Of `jaxdrop.nnx.insert`: where dropout is put in."""
+    opened = ("scan", "while", "jit", "pjit", "checkpoint", "remat2", "custom_jvp_call")
     token: object = field(default_factory=object, init=False, repr=False)
 
     @property

@@ -261,10 +261,27 @@ def test_an_array_that_stands_by_itself_is_state_and_a_list_of_them_is_refused()
         def __call__(self, x):
             return super().__call__(x * self.mask)
 
-    with pytest.raises(InputError, match="a list of them, mask. Make it nnx.List"):
+    with pytest.raises(InputError, match=r"a list of them, mask\. Make it nnx\.List"):
         _ = Own(lambda rngs: Masked(rngs, lambda mask: [mask]), (4,)).sites
     own = Own(Masked, (4,))
     fresh = jax.jit(lambda key: nnx.state(own.build(key), nnx.Param, nnx.Not(nnx.Param)))
     states = fresh(key(0))
     used = jax.jit(lambda states: own.bind(*states)(jnp.ones((2, 4)), Drop(own.sites)))(states)
     np.testing.assert_array_equal(used, [[0, 1, 2, 3]] * 2)
+
+
+@pytest.mark.parametrize("wrapped", [nnx.jit, nnx.remat])
+def test_what_a_compiled_part_makes_counts_too(wrapped):
+    class Deep(Dropping):
+        def __call__(self, x):
+            within = lambda first, x: first(jnp.tile(x, 50)[..., :4])  # noqa: E731
+            return self.site((wrapped(within) if self.compiled else within)(self.first, x))
+
+    def build(rngs, compiled):
+        deep = Deep(nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, 3, rngs=rngs))
+        deep.compiled = compiled
+        return deep
+
+    bare, compiled = (Own(partial(build, compiled=c), (4,)).units for c in (False, True))
+    assert bare > 200
+    assert compiled == pytest.approx(bare, rel=0.1)
