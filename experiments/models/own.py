@@ -108,7 +108,7 @@ class Own(Architecture):
         return OwnModel(model, surgery.open_sites(model), len(self.shape))
 
     def draws(self, batch: int) -> dict[int, tuple[int, ...]]:
-        """The shape of what each site drops in first, by the number of the key."""
+        """The shape of what each site drops in first, 1 along tied axes, by the key's number."""
         found: dict[int, tuple[int, ...]] = {}
 
         def step(x: Array) -> Array:
@@ -143,13 +143,14 @@ def _seed(stream: nnx.RngStream, key: Key[Array, ""], first: int) -> None:
 
 
 def _watch(site: Any, told: Callable[[tuple[int, ...]], object]) -> None:
-    """Tells the shape of what the site is called on, if it drops in it."""
+    """Tells the shape of what the site is called on, of 1 along tied axes, if it drops in it."""
     kind = type(site)
 
     class Watched(kind):
         def __call__(self, x: Array, *others: Any, deterministic: Any = None, **more: Any) -> Any:
             if not deterministic or isinstance(self, DotProductAttention):  # which has its own
-                told(x.shape)
+                tied = {axis % x.ndim for axis in getattr(self, "broadcast_dims", ())}
+                told(tuple(1 if axis in tied else size for axis, size in enumerate(x.shape)))
             return super().__call__(x, *others, deterministic=deterministic, **more)
 
     object.__setattr__(site, "__class__", Watched)

@@ -66,7 +66,10 @@ def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
     x = jax.random.normal(key(3), (6, 4, 4))
     drop = partial(jaxdrop.dropout, broadcast_dims=axes, bits=16)
     expected = drop(jax.random.fold_in(key(1), 0), x, jnp.float32(0.3))
-    np.testing.assert_allclose(trained(own, x, 0.3)[0], expected, rtol=1e-6)
+    outputs = trained(own, x, 0.3)[0]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-6)
+    mask = jaxdrop.keep_mask(jax.random.fold_in(key(1), 0), 0.3, own.draws(6)[0])  # as digested
+    np.testing.assert_array_equal(outputs != 0, np.broadcast_to(mask, x.shape))
 
 
 def test_our_own_sites_stay_what_they_are():
@@ -118,7 +121,8 @@ def test_digests_are_of_the_draws_that_are_made(monkeypatch):
     numbers = [0, CALLS, CALLS + 1, 2 * CALLS]
     keys = [jax.random.key_data(jax.random.fold_in(key(1), n)).tobytes() for n in numbers]
     assert list(drawn) == keys
-    assert [drawn[k] for k in (keys[0], keys[1], keys[3])] == list(shapes.values())
+    assert [drawn[k] for k in (keys[0], keys[1], keys[3])] == [(5, 6)] * 3
+    assert list(shapes.values()) == [(5, 6), (5, 6), (1, 6)]
 
 
 def test_stacked_layers_have_masks_of_their_own():
