@@ -75,10 +75,17 @@ def hold_arrays(model: nnx.Module) -> None:
         for name, value in [*vars(module).items()]:
             if isinstance(value, jax.Array):
                 setattr(module, name, nnx.data(value))
-            plain = jax.tree.leaves(value) if isinstance(value, list | tuple | dict) else []
-            bare = any(isinstance(leaf, jax.Array) for leaf in plain)
+            plain = value if isinstance(value, list | tuple | dict) else []
+            bare = any(
+                isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(plain, is_leaf=_seen)
+            )
             got, fix = f"a {type(value).__name__} of them, {name}", "Make it nnx.List or nnx.Dict."
             expect(not bare, "every array of the model where Flax sees it", got, fix)
+
+
+def _seen(leaf: Any) -> bool:
+    """Whether Flax finds it in a list."""
+    return isinstance(leaf, nnx.Variable | nnx.Module)
 
 
 def open_convolutions(model: nnx.Module) -> None:

@@ -247,6 +247,12 @@ def test_a_builder_is_asked_anew_for_each_comparison():
     assert Own(build, (4,)) != first
 
 
+def test_lists_of_variables_are_state_as_they_are():
+    scaled = lambda rngs: nnx.WeightNorm(nnx.Linear(4, 3, rngs=rngs), rngs=rngs)  # noqa: E731
+    own = Own(lambda rngs: Dropping(nnx.Dropout(0.5, rngs=rngs), scaled(rngs)), (4,))
+    assert own.parameters == 4 * 3 + 3 + 3
+
+
 def test_streams_are_passed_by_name_where_only_names_are_taken():
     builds = [
         lambda **named: Dropping(nnx.Dropout(0.5, **named)),
@@ -277,15 +283,14 @@ def test_an_array_that_stands_by_itself_is_state_and_a_list_of_them_is_refused()
 @pytest.mark.parametrize("wrapped", [nnx.jit, nnx.remat])
 def test_what_a_compiled_part_makes_counts_too(wrapped):
     class Deep(Dropping):
+        def __init__(self, rngs, compiled):
+            super().__init__(nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, 3, rngs=rngs))
+            self.compiled = compiled
+
         def __call__(self, x):
             within = lambda first, x: first(jnp.tile(x, 50)[..., :4])  # noqa: E731
             return self.site((wrapped(within) if self.compiled else within)(self.first, x))
 
-    def build(rngs, compiled):
-        deep = Deep(nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, 3, rngs=rngs))
-        deep.compiled = compiled
-        return deep
-
-    bare, compiled = (Own(partial(build, compiled=c), (4,)).units for c in (False, True))
+    bare, compiled = (Own(partial(Deep, compiled=c), (4,)).units for c in (False, True))
     assert bare > 200
     assert compiled == pytest.approx(bare, rel=0.1)
