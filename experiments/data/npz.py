@@ -31,6 +31,7 @@ def checked(arrays: Mapping[str, Numbers], classes: bool = True) -> list[Numbers
         check = _check_labels if classes else _check_targets
         check(f"y_{part}", targets, len(inputs))
     _check_agreement(arrays, "x")
+    _check_kinds(arrays["x_train"].dtype, arrays["x_test"].dtype)
     (_check_classes if classes else _check_agreement)(arrays, "y")
     return [_scaled(arrays[name]) if name[0] == "x" else arrays[name] for name in NAMES]
 
@@ -100,6 +101,13 @@ def _check_agreement(arrays: Mapping[str, Numbers], of: str) -> None:
     train, test = arrays[f"{of}_train"].shape[1:], arrays[f"{of}_test"].shape[1:]
     what = {"x": "images", "y": "targets"}[of]
     expect(train == test, f"{what} of shape {train} in {of}_test, as in {of}_train", f"{test}")
+
+
+def _check_kinds(train: np.dtype, test: np.dtype) -> None:
+    """Only uint8 is scaled, and whole numbers may stay such: both arrays are treated alike."""
+    kind = lambda dtype: "uint8" if dtype == np.uint8 else np.issubdtype(dtype, np.integer)  # noqa: E731
+    what, fix = f"x_test of the kind of x_train, {train}", "Make both uint8, integers or floats."
+    expect(kind(train) == kind(test), what, test, fix)
 
 
 def _check_classes(arrays: Mapping[str, Numbers], of: str) -> None:

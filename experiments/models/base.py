@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,9 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 import jaxdrop
+
+BODIES = {"jaxpr", "body_jaxpr", "call_jaxpr"}
+"""Where a part of a program has its inside: a loop, a compiled function."""
 
 
 class Drop(NamedTuple):
@@ -95,6 +98,9 @@ class Architecture:
     Its models are called with inputs, batched or not, and a `Drop`.
     """
 
+    opened: ClassVar[tuple[str, ...]] = ("scan",)
+    """Parts of a program whose inside counts when memory is estimated."""
+
     @property
     def sites(self) -> tuple[str, ...]:
         """The names of the dropout sites."""
@@ -124,7 +130,7 @@ class Architecture:
         states = nnx.state(self._abstract())
         run = lambda states, x: self.bind(states)(x, Drop(self.sites))  # noqa: E731
         jaxpr = jax.make_jaxpr(run)(states, self.example())
-        return _made(jaxpr)
+        return _made(jaxpr, self.opened)
 
     def draws(self, batch: int) -> dict[int, tuple[int, ...]]:
         """The shape of what is dropped in by each draw of a step, in their order."""
@@ -143,11 +149,13 @@ class Architecture:
         return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
 
 
-def _made(jaxpr: Any) -> int:
+def _made(jaxpr: Any, opened: tuple[str, ...]) -> int:
     """How many numbers a program makes; of a loop all steps count, for gradients need them all."""
     made = 0
     for eqn in jaxpr.eqns:
-        loop = eqn.primitive.name == "scan"
-        steps = eqn.params["length"] * _made(eqn.params["jaxpr"]) if loop else 0
-        made += steps + sum(var.aval.size for var in eqn.outvars)
+        known = BODIES & eqn.params.keys() if eqn.primitive.name in opened else ()
+        inside = sum(_made(eqn.params[name], opened) for name in known)
+        outside = sum(var.aval.size for var in eqn.outvars)
+        steps = eqn.params.get("length", 0) * inside
+        made += steps + outside if eqn.primitive.name == "scan" else max(inside, outside)
     return made

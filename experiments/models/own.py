@@ -6,8 +6,8 @@ so that what training carries on are weights, batch statistics and other state.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -41,7 +41,7 @@ class OwnModel(nnx.Module):
 
     def __call__(self, x: Shaped[Array, "..."], drop: Drop) -> Array:
         """The outputs for a batch, or for one example."""
-        self._begin(drop)
+        self.begin(drop)
         alone = x.ndim == self.rank
         model: Any = self.model
         outputs = model(x[None] if alone else x)
@@ -51,7 +51,8 @@ class OwnModel(nnx.Module):
         outputs = outputs.astype(jnp.float32)
         return outputs[0] if alone else outputs
 
-    def _begin(self, drop: Drop) -> None:
+    def begin(self, drop: Drop) -> None:
+        """Sets modes, rates and streams."""
         modes = {"deterministic": drop.key is None, "use_running_average": not drop.training}
         self.model.set_attributes(**modes, raise_if_not_found=False)
         for name, site in zip(self.names, self.sites, strict=True):
@@ -73,20 +74,25 @@ class OwnModel(nnx.Module):
 
 @dataclass(frozen=True)
 class Own(Architecture):
-    """How to build an `OwnModel`."""
+    """How to build an `OwnModel`: equal to itself alone.
 
-    make: Make
+    What a function builds hangs on more than the function, such as variables of its module.
+    """
+
+    make: Make = field(compare=False)
     """Takes `nnx.Rngs`, returns a module."""
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] = field(compare=False)
     """Of one example."""
-    dtype: str = "float32"
-    rules: tuple[Rule, ...] = ()
+    dtype: str = field(default="float32", compare=False)
+    rules: tuple[Rule, ...] = field(default=(), compare=False)
     """Of `jaxdrop.nnx.insert`: where dropout is put in."""
+    opened = ("scan", "while", "jit", "pjit", "checkpoint", "remat2", "custom_jvp_call")
+    token: object = field(default_factory=object, init=False, repr=False)
 
     @property
     def sites(self) -> tuple[str, ...]:
         """The paths of the dropout sites."""
-        return self._abstract().names
+        return self.built.names
 
     def example(self) -> jax.ShapeDtypeStruct:
         """Shape and type of one example."""
@@ -96,12 +102,13 @@ class Own(Architecture):
         """A model with fresh weights."""
         rngs = nnx.Rngs(key)
         model = surgery.made(self.make, rngs)
+        surgery.hold_arrays(model)
         surgery.put_in(model, self.rules, rngs)
         surgery.open_convolutions(model)
         return OwnModel(model, surgery.open_sites(model), len(self.shape))
 
     def draws(self, batch: int) -> dict[int, tuple[int, ...]]:
-        """The shape of what each site drops in first, by the number of the key."""
+        """The shape of what each site drops in first, 1 along tied axes, by the key's number."""
         found: dict[int, tuple[int, ...]] = {}
 
         def step(x: Array) -> Array:
@@ -115,12 +122,12 @@ class Own(Architecture):
         return found
 
     def _abstract(self) -> OwnModel:
-        return _abstract(self)
+        return self.built
 
-
-@cache
-def _abstract(own: Own) -> OwnModel:
-    return nnx.eval_shape(lambda: own.build(jax.random.key(0)))
+    @cached_property
+    def built(self) -> OwnModel:
+        """The model in shapes and types alone."""
+        return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
 
 
 def _streams(model: nnx.Module) -> Iterator[nnx.RngStream]:
@@ -136,13 +143,14 @@ def _seed(stream: nnx.RngStream, key: Key[Array, ""], first: int) -> None:
 
 
 def _watch(site: Any, told: Callable[[tuple[int, ...]], object]) -> None:
-    """Tells the shape of what the site is called on, if it drops in it."""
+    """Tells the shape of what the site is called on, of 1 along tied axes, if it drops in it."""
     kind = type(site)
 
     class Watched(kind):
         def __call__(self, x: Array, *others: Any, deterministic: Any = None, **more: Any) -> Any:
             if not deterministic or isinstance(self, DotProductAttention):  # which has its own
-                told(x.shape)
+                tied = {axis % x.ndim for axis in getattr(self, "broadcast_dims", ())}
+                told(tuple(1 if axis in tied else size for axis, size in enumerate(x.shape)))
             return super().__call__(x, *others, deterministic=deterministic, **more)
 
     object.__setattr__(site, "__class__", Watched)

@@ -6,6 +6,7 @@ shared stays shared. No other module changes, but a convolution is computed as o
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import jax
@@ -15,7 +16,14 @@ from jax import lax
 
 from experiments.errors import InputError, expect
 from experiments.models.convolution import conv_general_dilated
-from jaxdrop.nnx import ConcreteDropout, Dropout, DropRate, dropout_sites, insert
+from jaxdrop.nnx import (
+    ConcreteDropout,
+    Dropout,
+    DropRate,
+    GaussianNoise,
+    dropout_sites,
+    insert,
+)
 
 Make = Callable[..., nnx.Module]
 Rule = Callable[[nnx.Module], Iterable[Any]]
@@ -23,17 +31,25 @@ IN_ATTENTION = (
     "Build it with dropout_rate=0 and attention_fn=jaxdrop.nnx.DotProductAttention(rate, "
     "rngs=rngs), or pass --insert in-attention."
 )
+NOISE = "Build it with jaxdrop.nnx.GaussianDropout."
 NO_SITE = "Put some in: --insert after:Linear, after-activations, before-last:Linear, …"
 
 
 def made(make: Make, rngs: nnx.Rngs) -> nnx.Module:
     """What the function, or the class, builds; by Flax's custom it may take `rngs` by name only."""
-    call = make.__init__ if isinstance(make, type) else make
-    taken = inspect.signature(call).parameters.get("rngs")
-    by_name = taken is not None and taken.kind is taken.KEYWORD_ONLY
-    model = make(rngs=rngs) if by_name else make(rngs)
+    model = make(rngs=rngs) if _by_name(make) else make(rngs)
     expect(isinstance(model, nnx.Module), "a flax.nnx.Module from the function", repr(model)[:80])
     return model
+
+
+def _by_name(make: Make) -> bool:
+    """Whether it takes `rngs` by name alone, or among whatever is named."""
+    taken = inspect.signature(make.__init__ if isinstance(make, type) else make).parameters
+    kinds = {name: p.kind for name, p in taken.items() if p.default is p.empty and name != "self"}
+    named = taken["rngs"].kind if "rngs" in taken else None
+    return named is inspect.Parameter.KEYWORD_ONLY or (
+        named is None and [*kinds.values()] == [inspect.Parameter.VAR_KEYWORD]
+    )
 
 
 def put_in(model: nnx.Module, rules: Iterable[Rule], rngs: nnx.Rngs) -> None:
@@ -51,6 +67,25 @@ def open_sites(model: nnx.Module) -> dict[str, Any]:
     paths = {".".join(map(str, path)) or "itself": path for path in found}
     expect(len(paths) > 0, "a model with dropout sites", "none", NO_SITE)
     return {name: _opened(name, _at(model, path)) for name, path in paths.items()}
+
+
+def hold_arrays(model: nnx.Module) -> None:
+    """Arrays that stand by themselves are state too, where Flax sees none in those of a trace."""
+    for _, module in nnx.iter_modules(model):
+        for name, value in [*vars(module).items()]:
+            if isinstance(value, jax.Array):
+                setattr(module, name, nnx.data(value))
+            plain = value if isinstance(value, list | tuple | dict) else []
+            bare = any(
+                isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(plain, is_leaf=_seen)
+            )
+            got, fix = f"a {type(value).__name__} of them, {name}", "Make it nnx.List or nnx.Dict."
+            expect(not bare, "every array of the model where Flax sees it", got, fix)
+
+
+def _seen(leaf: Any) -> bool:
+    """Whether Flax finds it in a list."""
+    return isinstance(leaf, nnx.Variable | nnx.Module)
 
 
 def open_convolutions(model: nnx.Module) -> None:
@@ -74,6 +109,8 @@ def _opened(name: str, site: Any) -> Any:
     site = _ours(site) if type(site).__call__ is nnx.Dropout.__call__ else site
     known = any(kind.__module__.startswith("jaxdrop.") for kind in type(site).__mro__)
     settable = known and not isinstance(site, ConcreteDropout)
+    noise = isinstance(site, GaussianNoise)
+    expect(not noise, "sites that drop", f"one of noise at {name}, whose stddev is no rate", NOISE)
     fix = "Build it with jaxdrop.nnx.Dropout."
     expect(settable, "sites whose rate can be set", f"{type(site).__name__} at {name}", fix)
     shape = () if site.rngs is None else site.rngs.count.shape  # of layers that are stacked
@@ -99,5 +136,15 @@ def _ours(site: Any) -> Dropout:
     ours = Dropout(0.0, **options)
     ours.rngs, site.rngs = nnx.data(site.rngs), nnx.data(None)
     site.instead = nnx.data(ours)
-    object.__setattr__(site, "__class__", Replaced)
+    object.__setattr__(site, "__class__", _replaced(type(site)))
     return ours
+
+
+@cache
+def _replaced(kind: Any) -> type:
+    """What else a class of the reader's does stays."""
+
+    class Instead(Replaced, kind):
+        pass
+
+    return Instead

@@ -1,5 +1,6 @@
 """How far a command is, and for how long it will go on: a bar, or a line every half minute."""
 
+import math
 import sys
 import threading
 import time
@@ -29,7 +30,7 @@ class Progress:
         """Nothing is done of it yet."""
         self.what, self.done = "Starting", 0.0
         self.moved: Callable[[], object] = lambda: None
-        self.to_come = 0.0
+        self.to_come, self.over = 0.0, False
         self._total, self._begun, self._left_out, self._said = total, time.monotonic(), 0.0, False
 
     def at(self, what: str, done: float, anew: bool = False) -> None:
@@ -48,10 +49,15 @@ class Progress:
         self._begun += seconds
         self._left_out += work
 
+    def end(self) -> None:
+        """What came last is over too, if all is done."""
+        self.over = self.done >= self._total
+        self.moved()
+
     @property
     def share(self) -> float:
-        """Of the whole."""
-        return self.done / self._total
+        """Of the whole; what comes last, such as a measurement, is left until all is done."""
+        return 1.0 if self.over else min(self.done / self._total, 0.99)
 
     @property
     def left(self) -> float | None:
@@ -64,12 +70,14 @@ class Progress:
     @property
     def remaining(self) -> str:
         """The same in words."""
+        if self.done >= self._total and not self.over:
+            return "measuring"
         return "time left not known yet" if self.left is None else f"{duration(self.left)} left"
 
     @property
     def line(self) -> str:
         """All of it."""
-        return f"{self.what}: {self.share:.0%} done, {self.remaining}"
+        return f"{self.what}: {math.floor(100 * self.share + 1e-9)}% done, {self.remaining}"
 
 
 @contextmanager
@@ -82,6 +90,7 @@ def shown(total: float) -> Iterator[Progress]:
         return
     with show(progress, console):
         yield progress
+        progress.end()
 
 
 @contextmanager

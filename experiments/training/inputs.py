@@ -2,6 +2,11 @@
 
 Drawn for every seed, of the first epoch; masks of its first step, at every rate: for each site the
 keep mask of its shape, where sites of one draw count once, and of a loop only its first step.
+
+Of a reader's model these are the masks of `Dropout` at 16 bits, with the stream that the site
+holds, where it stands in no stacked layers. For every other site (another operator, other bits,
+streams handed over at the call) what is digested is a keep mask of its first key and shape, which
+changes with them, but is not what it draws.
 """
 
 from dataclasses import dataclass

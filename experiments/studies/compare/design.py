@@ -8,9 +8,9 @@ from typing import NamedTuple
 from experiments.data.images import Form, load
 from experiments.errors import expect
 from experiments.models import Architecture
-from experiments.studies.compare import source
 from experiments.studies.compare.own import network
 from experiments.studies.compare.settings import PLACEMENTS, Compare, Placement
+from experiments.studies.compare.source import Source
 from experiments.studies.design import Arm, Case, Design
 from experiments.studies.networks import perceptron
 
@@ -48,10 +48,12 @@ def sites(placement: Placement, depth: int) -> tuple[str, ...]:
     }[placement]
 
 
-def of_model(names: Sequence[str], groups: Iterable[str] = ()) -> Placements:
+def of_model(names: Sequence[str], groups: Sequence[str] = ()) -> Placements:
     """Each site of a reader's model alone, all of them, and each group that a pattern names."""
     alone = {name: (escape(name),) for name in names}
-    expect(not {"none", ALL} & {*names}, f"sites of other names than none and {ALL}", names)
+    for what, given in (("sites", names), ("groups", groups)):
+        taken = sorted({"none", ALL} & {*given})
+        expect(not taken, f"{what} of other names than none and {ALL}", ", ".join(taken))
     together = {ALL: ("*",)} if len(names) > 1 else {}
     return alone | together | {pattern: (pattern,) for pattern in groups}
 
@@ -66,7 +68,7 @@ def placements(config: Compare, architecture: Architecture) -> Placements:
 
 def design(config: Compare, case: Case | None = None) -> Design:
     """Nothing is claimed of the arms; what they train on is the case's, or what is asked for."""
-    case = case or (_own if config.own.model else _ours)(config)
+    case = case or _ours(config)
     decay, rates = {"weight_decay": config.training.weight_decay}, config.arms.rates
     there = placements(config, case.architecture)
     arms = {
@@ -82,9 +84,11 @@ def _ours(config: Compare) -> Case:
     return Case(network, data, {})
 
 
-def _own(config: Compare) -> Case:
-    of_file, own = source.read(str(config.own.model)), config.own
+def of_source(config: Compare, of_file: Source) -> Case:
+    """A model from a file, and its data."""
+    own = config.own
     form = Form(True, own.loss == "cross-entropy")
     data = load(*vars(config.data).values(), form=form)
     size = min(config.training.batch_size, config.data.train_size)
-    return Case(network(of_file.make, data, size, own.insert, of_file.path), data, {})
+    asked = own.insert, of_file.path, config.arms.rates
+    return Case(network(of_file.make, data, size, *asked), data, {})

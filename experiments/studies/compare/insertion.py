@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -30,7 +30,6 @@ ALONE: Mapping[str, Callable[[jax.ShapeDtypeStruct], Rule]] = {
 NAMES = ("after:CLASS", "before-last:CLASS", *ALONE)
 
 
-@cache
 def rule(words: str, module: str, example: jax.ShapeDtypeStruct) -> Rule:
     """Classes are those of the module where the model is from, or else of Flax."""
     name, _, kinds = words.partition(":")
@@ -38,6 +37,7 @@ def rule(words: str, module: str, example: jax.ShapeDtypeStruct) -> Rule:
     expect(known, f"--insert to be one of {', '.join(NAMES)}", repr(words))
     if not kinds:
         return ALONE[name](example)
+    expect(all(kinds.split(",")), "a name on each side of a comma in --insert", repr(words))
     return OF_KINDS[name](tuple(_kind(kind, module) for kind in kinds.split(",")), ELEMENT)
 
 

@@ -1,5 +1,6 @@
 """A reader's model as a network to compare on: checked before anything trains."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from experiments.data.images import Dataset
-from experiments.errors import expect
+from experiments.errors import InputError, expect
 from experiments.models import Drop
 from experiments.models.own import CALLS, Own
 from experiments.models.surgery import Make, Rule
@@ -23,6 +24,7 @@ def network(
     batch: int,
     insert: Iterable[str | Rule] = (),
     path: str | None = None,
+    rates: Iterable[float] = (),
 ) -> Own:
     """The architecture; `path` is the file that it is from, if there is one."""
     shape, dtype = data.x_train.shape[1:], data.x_train.dtype
@@ -35,10 +37,40 @@ def network(
     own = Own(make, shape, str(dtype), tuple(rules))
     with told("the function to build a model", path):
         sites = own.sites
+    _check_state(own)
+    _check_rates(own, rates)
     with told(f"the model to be called on a batch of shape {inputs.shape}", path):
         _check_call(own, inputs, data)
         _check_sites(sites, own.draws(batch))
     return own
+
+
+def _check_state(own: Own) -> None:
+    """Training carries on variables of real numbers alone, and only such have gradients."""
+    for path, leaf in nnx.to_flat_state(nnx.state(own.built)):
+        name = ".".join(map(str, path[1:]))
+        _check_types(name, jax.tree.leaves(leaf), isinstance(leaf, nnx.Param))
+
+
+def _check_types(name: str, arrays: Iterable[Any], trained: bool) -> None:
+    wanted = "floating-point numbers in every nnx.Param" if trained else "real numbers in the state"
+    fix = "What is not trained is an nnx.Variable." if trained else "Streams are nnx.RngStream."
+    kinds = (jnp.floating,) if trained else (jnp.floating, jnp.integer, jnp.bool_)
+    for array in arrays:
+        good = any(jnp.issubdtype(array.dtype, kind) for kind in kinds)
+        expect(good, f"{wanted} of the model", f"{array.dtype} in {name}", fix)
+
+
+def _check_rates(own: Own, rates: Iterable[float]) -> None:
+    """Before they are traced: then a site no longer sees them."""
+    for rate, (name, site) in itertools.product(
+        rates, zip(own.sites, own.built.sites, strict=True)
+    ):
+        try:
+            site._operation.check(rate, ())
+        except ValueError as error:
+            what, fix = "rates that every site takes", "Pass other --rates."
+            raise InputError(f"Expected {what}; got at {name}: {error} {fix}") from None
 
 
 def _check_call(own: Own, inputs: jax.ShapeDtypeStruct, data: Dataset) -> None:
@@ -49,16 +81,34 @@ def _check_call(own: Own, inputs: jax.ShapeDtypeStruct, data: Dataset) -> None:
         outputs, before, after = jax.eval_shape(lambda x, drop=drop: _called(own, x, drop), x)
         wanted = (*inputs.shape[: x.ndim - len(own.shape)], *places)
         what = f"outputs of shape {wanted}, as the targets ask for"
-        fix = "For real targets pass --loss mse." if data.has_classes else ""
+        fix = _fix(data, outputs.size == outputs.shape[0]) if x is inputs else ""
         expect(outputs.shape == wanted, what, f"shape {outputs.shape}", fix)
         kept, fix = _types(before) == _types(after), "Keep shapes and types of all variables."
         expect(kept, "state that is after a call of the model what it was before", "other", fix)
 
 
+def _fix(data: Dataset, one: bool) -> str:
+    if not data.has_classes:
+        return ""
+    classes = f"The data are of {data.classes} classes: the model gives a logit for each."
+    return "For real targets pass --loss mse." if one else classes
+
+
 def _called(own: Own, x: Any, drop: Drop) -> tuple[Any, nnx.State, nnx.State]:
-    model = own.build(jax.random.key(0))
-    before, outputs = nnx.state(model), model(x, drop)
-    return outputs, before, nnx.state(model)
+    """As a step calls it, with gradients."""
+    params, rest = nnx.state(own.build(jax.random.key(0)), nnx.Param, nnx.Not(nnx.Param))
+
+    def loss(params: nnx.State) -> tuple[Any, tuple[Any, nnx.State, nnx.State]]:
+        model = own.bind(params, rest)
+        before = nnx.state(model)
+        model.begin(drop)
+        graph, outputs = nnx.graphdef(model), model(x, drop)
+        fix = "What a call changes is kept in an nnx.Variable alone."
+        same = nnx.graphdef(model) == graph
+        expect(same, "a model whose attributes no call changes", "another after a call", fix)
+        return outputs.sum(), (outputs, before, nnx.state(model))
+
+    return jax.grad(loss, has_aux=True)(params)[1]
 
 
 def _types(state: nnx.State) -> tuple[Any, ...]:

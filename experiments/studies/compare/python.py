@@ -125,15 +125,15 @@ def compare(
     expect(loss in get_args(Loss), f"loss to be one of {', '.join(get_args(Loss))}", repr(loss))
     form = Form(True, loss == "cross-entropy")
     found = dataset(npz.checked(_named(data), form.classes), form)
-    size = min(train_size or len(found.y_train), len(found.y_train))
-    batch_size = min(batch_size, size)
+    everything = len(found.y_train)
+    size = everything if train_size is None else min(train_size, everything)
     config = Compare(
         Arms(rates=tuple(rates), seeds=seeds, seed=seed),
         Data("data", size, len(found.y_test)),
         own=Own(getattr(build, "__qualname__", repr(build)), tuple(sites), (), loss),
-        training=Training(epochs, batch_size, learning_rate, weight_decay),
+        training=Training(epochs, min(batch_size, max(size, 1)), learning_rate, weight_decay),
     )
-    case = Case(network(build, found, batch_size, insert), found, {})
+    case = Case(network(build, found, config.training.batch_size, insert, None, rates), found, {})
     return _compared(config, case, quiet)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.runs.execute import Runnable, execute
 from experiments.runs.folder import check_folder
 from experiments.studies.compare import source
-from experiments.studies.compare.design import CASE, design
+from experiments.studies.compare.design import CASE, design, of_source
 from experiments.studies.compare.report import report
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.results import Cut
@@ -28,8 +28,10 @@ def compare_into(config: Compare, folder: Folder, cluster: Cluster) -> None:
 
 def prepare(config: Compare, cut: Cut = None) -> Runnable[Histories]:
     """A study like any other, but for what it says."""
-    grid, words = design(config), command_line("compare", config)
+    of_file = source.read(config.own.model) if config.own.model else None
+    case = of_source(config, of_file) if of_file else None
+    grid, words = design(config, case), command_line("compare", config)
     reported, ends = partial(report, config, grid.cases[CASE]), [config.arms.seeds]
-    files = source.digests(config.own.model)
+    files = of_file.files if of_file else {}
     asked = words, config, config.protocol, ends, grid, cut, reported
     return runnable(*asked, point=0.01, files=files)

@@ -5,13 +5,15 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from flax import nnx
 
 from experiments.errors import InputError, expect
-from experiments.models.surgery import Make
+from experiments.models.surgery import Make, made
+from experiments.studies.compare.beside import Beside
 
 LONGEST = 300  # characters of a message that is passed on
 
@@ -23,7 +25,13 @@ class Source(NamedTuple):
     """Of the file, as it was typed."""
     digest: str
     """SHA-256 of the file that was run."""
+    beside: Beside
     make: Make
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Digests of the file and of what it has imported from beside it, by their paths."""
+        return {self.path: self.digest} | self.beside.digests
 
 
 def read(model: str) -> Source:
@@ -35,33 +43,32 @@ def read(model: str) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a null byte
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"Expected to read the file of --model; got {path}: {reason}.") from None
-    module = _run(path, content)
+    beside = Beside(path)
+    module = _run(path, content, beside)
     own = (key for key, thing in vars(module).items() if callable(thing) and key[0] != "_")
     got = f"none of that name, but {', '.join(own) or 'nothing'}"
     make = getattr(module, name, None)
     expect(callable(make), f"{name} to be a function or a class in {path}", got)
-    return Source(path, hashlib.sha256(content).hexdigest(), make)  # pyright: ignore
+    return Source(path, hashlib.sha256(content).hexdigest(), beside, _there(beside, make))
 
 
-def digests(model: str | None) -> dict[str, str]:
-    """By its path, that of the file, if there is one."""
-    found = read(model) if model else None
-    return {found.path: found.digest} if found else {}
+def _there(beside: Beside, make: Any) -> Make:
+    """As it is, but that what lies beside its file can be imported."""
+
+    def build(rngs: nnx.Rngs) -> nnx.Module:
+        with beside.there():
+            return made(make, rngs)
+
+    build.__module__ = getattr(make, "__module__", "")
+    return build
 
 
-@cache
-def _run(path: str, content: bytes) -> ModuleType:
-    """Once for each content; what lies beside the file can be imported, as in a script."""
+def _run(path: str, content: bytes, beside: Beside) -> ModuleType:
     module = ModuleType(f"model_{hashlib.sha256(content).hexdigest()[:16]}")
     module.__file__ = path
     sys.modules[module.__name__] = module  # where dataclasses look their fields' types up
-    folder = str(Path(path).parent.absolute())
-    sys.path.insert(0, folder)
-    try:
-        with told(f"{path} to run", path):
-            exec(compile(content, path, "exec"), vars(module))
-    finally:
-        sys.path.remove(folder)
+    with told(f"{path} to run", path), beside.there():
+        exec(compile(content, path, "exec"), vars(module))
     return module
 
 

@@ -91,6 +91,11 @@ BAD_ARRAYS = {
     "a gap": ({"y_train": LABELS * 2}, "every label from 0 to 4 in y_train; got 3"),
     "unknown label": ({"y_test": LABELS[:30] + 1}, "y_test only labels of y_train; got .3"),
     "other images": ({"x_test": np.ones((30, 5))}, r"shape \(2, 2\) in x_test"),
+    "other whole numbers": (
+        {"x_test": np.ones((30, 2, 2), int)},
+        "x_test of the kind of x_train, uint8; got int64",
+    ),
+    "no whole numbers": ({"x_test": np.ones((30, 2, 2))}, "x_train, uint8; got float64"),
     "pickled": ({"x_train": np.array([{}] * 60)}, r"numbers in x_train of .*set\.npz"),
     "ragged": (
         {"y_test": np.array([[1], [1, 2]], object)},

@@ -1,5 +1,6 @@
 """A reader's model drops where ours would: at the rates and by the keys that training hands it."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,13 @@ import jaxdrop
 from experiments.errors import InputError
 from experiments.models import Drop
 from experiments.models.own import CALLS, Own
-from jaxdrop.nnx import ConcreteDropout, DotProductAttention, Dropout, in_attention
+from jaxdrop.nnx import (
+    ConcreteDropout,
+    DotProductAttention,
+    Dropout,
+    GaussianNoise,
+    in_attention,
+)
 from tests.experiments.own import SITES, Dropping, Layers, key, names
 
 X = jax.random.normal(key(2), (5, 2, 2))
@@ -59,7 +66,10 @@ def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
     x = jax.random.normal(key(3), (6, 4, 4))
     drop = partial(jaxdrop.dropout, broadcast_dims=axes, bits=16)
     expected = drop(jax.random.fold_in(key(1), 0), x, jnp.float32(0.3))
-    np.testing.assert_allclose(trained(own, x, 0.3)[0], expected, rtol=1e-6)
+    outputs = trained(own, x, 0.3)[0]
+    np.testing.assert_allclose(outputs, expected, rtol=1e-6)
+    mask = jaxdrop.keep_mask(jax.random.fold_in(key(1), 0), 0.3, own.draws(6)[0])  # as digested
+    np.testing.assert_array_equal(outputs != 0, np.broadcast_to(mask, x.shape))
 
 
 def test_our_own_sites_stay_what_they_are():
@@ -111,7 +121,8 @@ def test_digests_are_of_the_draws_that_are_made(monkeypatch):
     numbers = [0, CALLS, CALLS + 1, 2 * CALLS]
     keys = [jax.random.key_data(jax.random.fold_in(key(1), n)).tobytes() for n in numbers]
     assert list(drawn) == keys
-    assert [drawn[k] for k in (keys[0], keys[1], keys[3])] == list(shapes.values())
+    assert [drawn[k] for k in (keys[0], keys[1], keys[3])] == [(5, 6)] * 3
+    assert list(shapes.values()) == [(5, 6), (5, 6), (1, 6)]
 
 
 def test_stacked_layers_have_masks_of_their_own():
@@ -194,6 +205,7 @@ class Doubled(nnx.Dropout):
     (lambda rngs: attending(rngs, dropout_rate=0.1), "static one inside first.*attention_fn="),
     (lambda rngs: Dropping(Doubled(0.1, rngs=rngs)), "got Doubled at site"),
     (lambda rngs: Dropping(ConcreteDropout(0.1, rngs=rngs)), "got ConcreteDropout at site"),
+    (lambda rngs: Dropping(GaussianNoise(0.1, rngs=rngs)), "noise at site, whose stddev is no"),
     (lambda rngs: 3, "a flax.nnx.Module from the function; got 3"),
 ])  # fmt: skip
 def test_what_cannot_be_told_a_rate_is_refused(build, message):
@@ -206,7 +218,79 @@ def test_a_subclass_that_only_sets_a_rate_is_a_site_as_any():
         def __init__(self, rngs):
             super().__init__(0.5, rngs=rngs)
 
-    own = Own(lambda rngs: Dropping(Half(rngs)), (4,))
+        def doubled(self, x):
+            return 2 * self(x)
+
+    class Doubling(Dropping):
+        def __call__(self, x):
+            return self.site.doubled(x) / 2
+
+    own = Own(lambda rngs: Doubling(Half(rngs)), (4,))
     x = jnp.ones((3, 4))
     expected = jaxdrop.dropout(jax.random.fold_in(key(1), 0), x, 0.5)
     np.testing.assert_array_equal(trained(own, x)[0], expected)
+
+
+def test_a_builder_is_asked_anew_for_each_comparison():
+    width = 3
+
+    @dataclass
+    class Builder:  # equal to others, so that it cannot be hashed
+        def __call__(self, rngs):
+            return Dropping(nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, width, rngs=rngs))
+
+    build = Builder()
+    first = Own(build, (4,))
+    assert (first.parameters, first == first, hash(first)) == (15, True, hash(first))
+    width = 5
+    assert Own(build, (4,)).parameters == 25
+    assert Own(build, (4,)) != first
+
+
+def test_lists_of_variables_are_state_as_they_are():
+    scaled = lambda rngs: nnx.SpectralNorm(nnx.Linear(4, 3, rngs=rngs), rngs=rngs)  # noqa: E731
+    own = Own(lambda rngs: Dropping(nnx.Dropout(0.5, rngs=rngs), scaled(rngs)), (4,))
+    assert own.parameters == 4 * 3 + 3
+
+
+def test_streams_are_passed_by_name_where_only_names_are_taken():
+    builds = [
+        lambda **named: Dropping(nnx.Dropout(0.5, **named)),
+        lambda *, rngs: Dropping(nnx.Dropout(0.5, rngs=rngs)),
+        lambda streams, **_: Dropping(nnx.Dropout(0.5, rngs=streams)),
+    ]
+    assert [Own(build, (4,)).sites for build in builds] == [("site",)] * 3
+
+
+def test_an_array_that_stands_by_itself_is_state_and_a_list_of_them_is_refused():
+    class Masked(Dropping):
+        def __init__(self, rngs, form=lambda mask: mask):
+            super().__init__(nnx.Dropout(0.5, rngs=rngs))
+            self.mask = form(jnp.arange(4.0)[None])
+
+        def __call__(self, x):
+            return super().__call__(x * self.mask)
+
+    with pytest.raises(InputError, match=r"a list of them, mask\. Make it nnx\.List"):
+        _ = Own(lambda rngs: Masked(rngs, lambda mask: [mask]), (4,)).sites
+    own = Own(Masked, (4,))
+    fresh = jax.jit(lambda key: nnx.state(own.build(key), nnx.Param, nnx.Not(nnx.Param)))
+    states = fresh(key(0))
+    used = jax.jit(lambda states: own.bind(*states)(jnp.ones((2, 4)), Drop(own.sites)))(states)
+    np.testing.assert_array_equal(used, [[0, 1, 2, 3]] * 2)
+
+
+@pytest.mark.parametrize("wrapped", [nnx.jit, nnx.remat])
+def test_what_a_compiled_part_makes_counts_too(wrapped):
+    class Deep(Dropping):
+        def __init__(self, rngs, compiled):
+            super().__init__(nnx.Dropout(0.5, rngs=rngs), nnx.Linear(4, 3, rngs=rngs))
+            self.compiled = compiled
+
+        def __call__(self, x):
+            within = lambda first, x: first(jnp.tile(x, 50)[..., :4])  # noqa: E731
+            return self.site((wrapped(within) if self.compiled else within)(self.first, x))
+
+    bare, compiled = (Own(partial(Deep, compiled=c), (4,)).units for c in (False, True))
+    assert bare > 200
+    assert compiled == pytest.approx(bare, rel=0.1)

@@ -40,6 +40,17 @@ def test_time_left_is_known_once_something_is_done_and_leaves_out_what_only_come
     assert working.line == "b: 20% done, time left not known yet"
 
 
+def test_all_is_done_only_when_what_comes_last_is(clock):
+    working = Progress(1000)
+    clock[0] = 30
+    working.at("a", 998)
+    assert working.line.startswith("a: 99% done, ")
+    working.at("a", 1000)
+    assert working.line == "a: 99% done, measuring"
+    working.end()
+    assert working.line.startswith("a: 100% done")
+
+
 def test_how_long_it_will_take_is_said_once_and_only_if_that_is_long(clock, capsys):
     for done, said in ((10, "It will take about 9 seconds"), (2, "It will take about 49 seconds")):
         working = Progress(100)

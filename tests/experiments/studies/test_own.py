@@ -4,19 +4,23 @@ import csv
 import doctest
 import json
 import shutil
+import sys
 import textwrap
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments import cli
 from experiments.errors import InputError
-from experiments.runs import execute
+from experiments.runs import execute, manifest
 from experiments.studies import compare as package
 from experiments.studies.compare import compare, source
 from experiments.studies.compare.design import grid, of_model
 from experiments.training import sweep
+from jaxdrop.nnx import GaussianDropout
 from tests.experiments.own import FILE, SITES, names, save
 
 pytestmark = pytest.mark.xdist_group("own")  # one worker compiles
@@ -66,6 +70,11 @@ def test_each_site_all_of_them_and_each_group_are_placements():
     }  # fmt: skip
     assert len(grid(placements, (0.1, 0.5))) == 1 + 5 * 2
     assert list(of_model(["only"])) == ["only"]
+    for name in ("none", "all"):
+        with pytest.raises(
+            InputError, match=f"groups of other names than none and all; got {name}"
+        ):
+            of_model(["only"], ["o*", name])
 
 
 def test_a_run_of_a_readers_model_is_one_like_ours(folder):
@@ -159,7 +168,7 @@ def test_real_targets_are_predicted(here, capsys):
 BAD = {
     "no file": ("nothing.py:network", [], "the file of --model; got nothing.py: No such file"),
     "no form": ("model.py", [], "--model FILE.py:NAME; got 'model.py'"),
-    "no name": ("model.py:nothing", [], "model.py; got none of that name, but Block, Network"),
+    "nothing": ("model.py:nothing", [], "model.py; got none of that name, but Block, Network"),
     "syntax": ("syntax.py:f", [], "syntax.py to run; got SyntaxError"),
     "raises when run": ("broken.py:f", [], "ZeroDivisionError: division by zero (line 1 of broken"),
     "exits when run": ("script.py:f", [], "script.py to run; got SystemExit: 3 (line 2 of script"),
@@ -171,6 +180,7 @@ BAD = {
     "real targets": ("model.py:network", ["--loss", "mse"], "outputs of shape (20,)"),
     "no rule": ("model.py:plain", ["--insert", "behind:Linear"], "--insert to be one of after:"),
     "no class": ("model.py:plain", ["--insert", "after:Lin"], "Lin in --insert; got none of that"),
+    "no name": ("model.py:plain", ["--insert", "after:Linear,"], "a name on each side of a comma"),
     "no place": ("model.py:plain", ["--insert", "after:Conv"], "--insert to find its place"),
     "no group": ("model.py:network", ["--sites", "decoder.*"], "got 'decoder.*'"),
     "our placements": ("model.py:network", ["--placements", "input"], "Name groups of its sites"),
@@ -212,6 +222,47 @@ def test_bad_input_is_one_message(here, capsys, monkeypatch, model, more, messag
     assert not (here / "out").exists()
 
 
+HELPED = """
+from widths import WIDTH
+def build(rngs):
+    from sites import site
+    return site(WIDTH, rngs)
+"""
+HELPERS = (
+    "WIDTH = 4\n",
+    "from flax import nnx\ndef site(n, rngs): return nnx.Dropout(0.5, rngs=rngs)\n",
+)
+
+
+def helped(folder, *helpers):
+    folder.mkdir()
+    for name, text in zip(("model", "widths", "sites"), (HELPED, *helpers), strict=True):
+        (folder / f"{name}.py").write_text(text)
+    return source.read(f"{folder.name}/model.py:build")
+
+
+def test_each_folder_has_modules_of_its_own_while_a_model_is_built_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    linear = "from flax import nnx\ndef site(n, rngs): return nnx.Linear(n, n, rngs=rngs)\n"
+    first, second = helped(tmp_path / "a", *HELPERS), helped(tmp_path / "b", "WIDTH = 55\n", linear)
+    path, modules = [*sys.path], {*sys.modules}
+    for _ in range(2):
+        assert isinstance(first.make(nnx.Rngs(0)), nnx.Dropout)
+        assert second.make(nnx.Rngs(0)).kernel.shape == (55, 55)  # pyright: ignore
+    assert sys.path == path
+    assert not {"widths", "sites"} & {*sys.modules} - modules
+
+
+def test_digests_are_of_all_that_a_model_imports_from_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = helped(tmp_path / "a", *HELPERS)
+    assert {*found.files} == {"a/model.py", "a/widths.py"}
+    found.make(nnx.Rngs(0))
+    contents = {name: Path(name).read_bytes() for name in found.files}
+    assert {*contents} == {"a/model.py", "a/widths.py", "a/sites.py"}
+    assert found.files == manifest.sha256(contents)
+
+
 def test_what_belongs_to_a_model_asks_for_one(here, capsys):
     assert run("--insert", "after:Linear") == 2
     assert "a --model for --sites, --insert or --loss mse; got none" in capsys.readouterr().err
@@ -244,7 +295,36 @@ def test_the_function_gives_what_the_command_does(here, capsys):
     assert numbers == (here / "run" / "results.csv").read_bytes()
 
 
+class Holding(nnx.Module):
+    """A site, and what each test adds."""
+
+    def __init__(self, rngs, held=0, site=nnx.Dropout, outputs=3):
+        self.linear = nnx.Linear(4, outputs, rngs=rngs)
+        self.site, self.held, self.calls = site(0.5, rngs=rngs), held, 0
+
+    def __call__(self, x):
+        return self.site(self.linear(x.reshape(len(x), -1)))
+
+
+class Counting(Holding):
+    def __call__(self, x):
+        self.calls += 1
+        return super().__call__(x)
+
+
+def holding(**options):
+    return {"build": lambda rngs: Holding(rngs, **options)}
+
+
 @pytest.mark.parametrize(("more", "message"), [
+    (holding(held=nnx.Param(np.ones(3, int))), "floating-point .* nnx.Param .*; got int32 in held"),
+    (holding(held=nnx.Param(np.ones(3, complex))), "nnx.Param .*; got complex.* in held"),
+    (holding(held=nnx.Variable(jax.random.key(0))), "real numbers in the state .*; got key<"),
+    ({"build": Counting}, "a model whose attributes no call changes"),
+    (holding(site=GaussianDropout) | {"rates": (0.5, 1)}, "got at site: Expected a rate below 1"),
+    (holding(outputs=4), r"shape \(20, 4\). The data are of 3 classes"),
+    (holding(outputs=1), "shape .*For real targets pass --loss mse"),
+    ({"train_size": 0}, "--train-size of 1 or more; got 0"),
     ({"data": arrays()[:3]}, "the arrays x_train, .*; got no y_test"),
     ({"loss": "hinge"}, "loss to be one of cross-entropy, mse; got 'hinge'"),
     ({"rates": (2,)}, r"rates in \[0, 1\]; got 2"),
@@ -252,7 +332,7 @@ def test_the_function_gives_what_the_command_does(here, capsys):
 ])  # fmt: skip
 def test_the_function_refuses_what_the_command_does(more, message):
     with pytest.raises(InputError, match=message):
-        compare(**{"build": names()["network"], "data": arrays(), **more})
+        compare(**{"build": names()["network"], "data": arrays(), "batch_size": 20, **more})
 
 
 def test_the_function_lets_through_what_the_model_raises():
