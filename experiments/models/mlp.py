@@ -68,7 +68,8 @@ class MLP(nnx.Module):
         for layer, linear in enumerate((*self.hidden, self.head), 1):
             kernel = drop(f"weights{layer}", linear.kernel[...], OPERATORS[self.kind])
             assert linear.bias is not None, "layers have a bias"
-            x = jnp.dot(x, kernel) + linear.bias
+            bias = linear.bias[...].reshape((1,) * (x.ndim - 1) + (-1,))
+            x = jnp.dot(x, kernel) + bias
             x = self.activation(x) if linear is not self.head else x
         return x
 

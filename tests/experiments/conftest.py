@@ -17,6 +17,13 @@ def standard_promotion():
         yield
 
 
+@pytest.fixture(autouse=True)
+def well_compiled():
+    """A smoke run is compiled in a hurry; what comes after it in this process is not."""
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def trained(folder, *arguments):
     """The folder of a run, and what came out of its training."""
     histories, train = [], execute.train

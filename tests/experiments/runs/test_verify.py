@@ -199,7 +199,7 @@ def test_a_flag_that_changes_no_bit_is_none(run, monkeypatch):
 @pytest.mark.parametrize("devices", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_another_count_of_devices(run, devices, capsys):
     """In a process of its own: this one has eight devices."""
-    flags = os.environ["XLA_FLAGS"].replace(DEVICES, "")
+    flags = os.environ["XLA_FLAGS"].replace(DEVICES, "").strip()
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": devices, "XLA_FLAGS": flags}
     command = [sys.executable, "-m", "experiments", "verify", str(run)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
