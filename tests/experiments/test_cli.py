@@ -86,7 +86,7 @@ def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_pa
     assert "★" in printed
     assert "identical, to the last bit" in printed
     assert "n = 2 seeds" in printed
-    drawn = "60 training (drawn by each seed from 1,707) and 90 test examples"
+    drawn = "60 training (drawn by each seed from a pool of 1,707) and 90 test examples"
     assert drawn in " ".join(printed.split())
     table = [line for line in printed.splitlines() if " ± " in line and "points" not in line]
     assert not any("…" in line for line in table)

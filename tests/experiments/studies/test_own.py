@@ -100,7 +100,7 @@ def test_the_same_command_gives_the_same_bytes(here):
 def test_it_says_what_was_trained(here):
     html = (here / "run" / "report.html").read_text()
     assert "Model model.py:network, 159 parameters, 3 dropout sites" in html
-    assert "60 training (drawn by each seed from 60) and 30 test examples" in html
+    assert "60 training (all there are, for every seed) and 30 test examples" in html
 
 
 def test_a_run_is_verified(here, capsys):
