@@ -11,7 +11,15 @@ from experiments.errors import InputError, expect
 from experiments.report import index
 from experiments.report.verdict import FILE, Conclusion
 from experiments.runs import manifest
-from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder, how_to_resume, put, write
+from experiments.runs.folder import (
+    MANIFEST,
+    UNFINISHED,
+    check_folder,
+    holds,
+    how_to_resume,
+    put,
+    write,
+)
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,8 @@ def _publish(path: Path, content: bytes) -> None:
 
 def _reason(folder: Path) -> str:
     """Why a folder is left out, if it is."""
-    if not (folder / MANIFEST).is_file():
-        begun = (folder / UNFINISHED).is_file()
+    if not holds(folder, MANIFEST):
+        begun = holds(folder, UNFINISHED)
         return f"unfinished ({how_to_resume(folder)})" if begun else "no run"
     found = manifest.read_json(Listed, folder / MANIFEST)
     if FILE not in found.sha256:
@@ -65,7 +73,7 @@ def _reason(folder: Path) -> str:
 
 def _is_page(folder: Path) -> bool:
     """Whether it holds a page of this command's."""
-    there = (folder / MANIFEST).is_file()
+    there = holds(folder, MANIFEST)
     return there and index.MARKDOWN in manifest.read_json(Listed, folder / MANIFEST).sha256
 
 

@@ -5,6 +5,7 @@ It is all that another run needs to say whether it is the same, and where it fir
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from experiments.errors import InputError, expect
 from experiments.report.files import as_json
 from experiments.report.verdict import Verdict
 from experiments.runs.environment import Environment, environment
-from experiments.runs.folder import MANIFEST, plain
+from experiments.runs.folder import MANIFEST, holds, plain
 from experiments.training.chunks import Layout
 from experiments.training.fingerprints import digest
 from experiments.training.inputs import Inputs
@@ -112,7 +113,7 @@ def read(run: Path) -> Manifest:
 
 def read_json(kind: type[T], path: Path) -> T:
     """A dataclass from a file, whose entries are of the types that it names."""
-    expect(path.is_file(), f"a file {path}", "none")
+    expect(holds(path.parent, path.name), f"a file {path}", "none")
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError, RecursionError) as error:
@@ -133,7 +134,7 @@ def first_code_that_differs(head: Head) -> str:
     """A file of code that is not what the run was given; nothing if all are, or none was."""
     for name in head.files:
         fix = "Start from the folder where the run began, with the file in its place."
-        expect(Path(name).is_file(), f"the file {name} that the run was given", "none", fix)
+        expect(os.path.isfile(name), f"the file {name} that the run was given", "none", fix)
     name = first_file_that_differs(Path(), head.files)
     return f"{name} (of another digest than the manifest's)" if name else ""
 

@@ -1,5 +1,6 @@
 """An unfinished run is brought to its end, as if nothing had happened."""
 
+import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +34,7 @@ def resume(run: Path, every: float, cluster: Cluster, prepare: Prepare, strict: 
 
 def bring_to_end(run: Path, every: float, prepare: Prepare) -> Verdict | None:
     """The results are those of a run never interrupted."""
-    expect(run.is_dir(), f"the folder of a run, {run}", "none")
+    expect(os.path.isdir(run), f"the folder of a run, {run}", "none")
     with locked(run):
         if devices.agree((run / MANIFEST).exists()):
             return _finished(run)

@@ -8,7 +8,7 @@ from experiments.errors import expect
 from experiments.runs import manifest, tolerance
 from experiments.runs.environment import environment
 from experiments.runs.execute import Runnable, T
-from experiments.runs.folder import MANIFEST, UNFINISHED, how_to_resume
+from experiments.runs.folder import MANIFEST, UNFINISHED, holds, how_to_resume
 from experiments.runs.manifest import Manifest, Outcome
 from experiments.runs.resume import Prepare
 from experiments.training.devices import Cluster, say
@@ -22,7 +22,7 @@ Outcomes = Mapping[str, Outcome]
 def verify(run: Path, cluster: Cluster, prepare: Prepare) -> int:
     """Prints the answer; 0 identical, 1 different, 3 as alike as another environment lets it be."""
     cluster.join()
-    begun = (run / UNFINISHED).exists() and not (run / MANIFEST).exists()
+    begun = holds(run, UNFINISHED) and not holds(run, MANIFEST)
     fix = f"Bring it to its end first: {how_to_resume(run)}."
     expect(not begun, f"a finished run in {run}", "an unfinished one", fix)
     known = manifest.read(run)

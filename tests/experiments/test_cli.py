@@ -262,3 +262,11 @@ def test_a_run_that_is_done_exits_with_0_but_for_checks_and_if_it_is_strict(
     monkeypatch.setattr(command.Asked, "prepare", lambda *_: None)
     where = ["run", "where", "--output", str(tmp_path / "run")]
     assert (cli.main(where), cli.main([*where, "--strict"])) == (plain, strict)
+
+
+@pytest.mark.parametrize("command", ["verify", "resume", "report"])
+@pytest.mark.parametrize("name", ["1" * 400, "a\0b"], ids=["long", "null"])
+def test_a_name_that_no_file_can_have_is_one_message(command, name, tmp_path, capsys):
+    more = ["--output", str(tmp_path / "atlas")] if command == "report" else []
+    assert cli.main([command, name, *more]) == 2
+    assert "error: Expected" in capsys.readouterr().err
