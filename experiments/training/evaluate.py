@@ -37,11 +37,6 @@ class Measurement(NamedTuple):
     images: Mapping[str, Numbers] = {}
     """Of each test image, what has such a value: by the names of the numbers that are its mean."""
 
-    @property
-    def numbers(self) -> dict[str, Numbers]:
-        """The metrics, and what the probe found, by their names."""
-        return {**self.metrics._asdict(), **self.probed}
-
 
 @partial(jax.jit, static_argnums=0)
 def measure(plan: Plan, state: TrainState, problem: Problem, rows: Rows) -> Measurement:

@@ -4,8 +4,7 @@ The default protocol is one where dropout can show an effect in either direction
 third of the pool that seeds draw from, are few enough for a 64-256-128-10 network to learn by
 heart: without dropout it fits them all after 20 of the 100 epochs and tests 3 points lower, so
 there is something to prevent. And 100 epochs are enough for rates up to 0.7 on the hidden layers to
-fit nearly all of them too, so a high rate is not judged by its slowness. With 1,000 images and 30
-epochs every rate only did harm.
+fit nearly all of them too, so a high rate is not judged by its slowness.
 """
 
 import math

@@ -35,7 +35,8 @@ def history():
 
 def of(arm, block=-1):
     """What came out for both seeds, metrics and probe."""
-    tables, index = history().blocks[block].measured.numbers, list(ARMS).index(arm)
+    found, index = history().blocks[block].measured, list(ARMS).index(arm)
+    tables = {**found.metrics._asdict(), **found.probed}
     return {name: table[:, index] for name, table in tables.items()}
 
 

@@ -41,9 +41,11 @@ def test_seeds_are_added_until_no_more_would_help(tmp_path, capsys):
     kept = [row for row in more if int(row["seed"]) < 2]
     assert kept == few
     assert cli.main(["verify", str(tmp_path / "more")]) == 0
-    assert (
-        "seeds: 5 (looks after 2, 4, 5)" in (tmp_path / "more" / "report.html").read_text().lower()
-    )
+    losses = {row["seed"]: row["test NLL"] for row in more if row["arm"] == "none"}
+    assert len({*losses.values()}) == 5  # no seed is trained at two looks
+    page = (tmp_path / "more" / "report.html").read_text()
+    assert "Seeds: 5 (looks after 2, 4, 5)" in page
+    assert f"{100 - 5 / (2 * 3):.2f} %" in page  # of each of two parts, at each of three looks
 
 
 def test_what_is_decided_at_the_first_look_stops_there(tmp_path, capsys):
