@@ -42,6 +42,12 @@ def test_the_three_parts_of_a_variance_are_told_apart():
     np.testing.assert_allclose((found.over_seeds - found.rest) * 4000, 9, rtol=0.1)
 
 
+def test_what_is_between_a_seed_and_an_image_counts_once():
+    """Images alone have a variance of 1, where their means have 51: within 5 standard deviations."""
+    table = crossed(np.random.default_rng(4), 8, 200_000, 0.0, 1.0, 20.0)
+    assert spread(table.mean(1), table).over_images * 200_000 == pytest.approx(1, abs=0.8)
+
+
 def test_each_part_reaches_by_its_own_t():
     table = crossed(np.random.default_rng(2), 8, 200, 1.0, 5.0, 3.0)
     found = spread(table.mean(1), table)
