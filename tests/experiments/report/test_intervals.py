@@ -43,7 +43,7 @@ def test_the_three_parts_of_a_variance_are_told_apart():
 
 
 def test_what_is_between_a_seed_and_an_image_counts_once():
-    """Images alone have a variance of 1, where their means have 51: within 5 standard deviations."""
+    """Images alone have a variance of 1, their means one of 51: within 5 standard deviations."""
     table = crossed(np.random.default_rng(4), 8, 200_000, 0.0, 1.0, 20.0)
     assert spread(table.mean(1), table).over_images * 200_000 == pytest.approx(1, abs=0.8)
 
