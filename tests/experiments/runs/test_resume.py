@@ -1,5 +1,6 @@
 """Runs are stopped in every way there is, and end in the bytes of one that was not stopped."""
 
+import gc
 import json
 import os
 import random
@@ -28,9 +29,20 @@ SMALL = [*ARGUMENTS, "--epochs", str(EPOCHS), "--placements", "input", "--rates"
 COMPARE = ["compare", *SMALL, "--seeds", "2", "--checkpoint-every", "0"]
 
 CHECKPOINTS = Path(PROGRESS, "chunk 1 of 1")
-ORBAX_LEAVES_THINGS = pytest.mark.filterwarnings(  # undone, when it fails
+IGNORED = pytest.mark.filterwarnings(
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+
+
+def orbax_leaves_things(test):
+    """Undone, when it fails: they go before another test begins, which would be warned of them."""
+    return IGNORED(pytest.mark.usefixtures("collected")(test))
+
+
+@pytest.fixture
+def collected():
+    yield
+    gc.collect()
 
 
 def compare(folder, *arguments):
@@ -171,7 +183,7 @@ def swap(folder, step):
     (folder / "aside").rename(folder / CHECKPOINTS / str(step - 1))
 
 
-@ORBAX_LEAVES_THINGS
+@orbax_leaves_things
 @pytest.mark.parametrize("damage", [flip, truncate, lose_metadata, swap])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     tmp_path, whole, interrupted, damage, monkeypatch, capsys
@@ -184,7 +196,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
     assert contents(folder) == whole
 
 
-@ORBAX_LEAVES_THINGS
+@orbax_leaves_things
 def test_without_any_good_checkpoint_it_begins_anew(tmp_path, whole, interrupted, monkeypatch):
     monkeypatch.setattr(sweep, "CALL", 0)
     folder, _ = interrupted(tmp_path, 4)
@@ -194,7 +206,7 @@ def test_without_any_good_checkpoint_it_begins_anew(tmp_path, whole, interrupted
     assert contents(folder) == whole
 
 
-@ORBAX_LEAVES_THINGS
+@orbax_leaves_things
 def test_a_full_disk_is_one_error_and_leaves_what_was_written(tmp_path, whole, monkeypatch, capsys):
     """The system refuses files above a limit, as it would on a full disk, from the third on."""
     import resource
