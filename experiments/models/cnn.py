@@ -25,15 +25,18 @@ class Convolutional(Stacked):
     global_pool: bool = False
     """The mean of each map goes into the dense part, in place of its elements."""
     kernel: int = 3
+    stride: int = 1
+    """Of the first convolution."""
 
     @property
     def stack(self) -> Stack:
         """Its layers."""
         pools = (self.pool,) * len(self.features) if isinstance(self.pool, bool) else self.pool
-        pairs = enumerate(zip(self.features, pools, strict=True), 1)
+        strides = (self.stride, *[1] * (len(self.features) - 1))
+        rows = enumerate(zip(self.features, strides, pools, strict=True), 1)
         layers = tuple(
-            Layer(f"conv{i}", size, self.kernel, pool=pool, pool_site=f"pool{i}" if pool else None)
-            for i, (size, pool) in pairs
+            Layer(f"conv{i}", size, self.kernel, stride, pool, f"pool{i}" if pool else None)
+            for i, (size, stride, pool) in rows
         )
         options = {"norm": self.norm, "global_pool": self.global_pool}
         return Stack(self.image, layers, self.hidden, self.classes, **options)

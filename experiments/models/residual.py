@@ -79,7 +79,8 @@ class ResNet(ImageModel):
         """A stem, the blocks, the head."""
         self.image, self.global_pool = architecture.image, architecture.head == "global_pool"
         norm, features = architecture.norm, architecture.features
-        self.stem = conv(self.image[-1], features[0], 3, use_bias=not norm, rngs=rngs)
+        options = {"strides": architecture.stride, "use_bias": not norm, "rngs": rngs}
+        self.stem = conv(self.image[-1], features[0], 3, **options)
         self.norm = Norm(features[0], norm, rngs=rngs)
         shapes = zip(pairwise((features[0], *features)), architecture.strides, strict=True)
         self.blocks = nnx.List(
@@ -109,6 +110,8 @@ class Residual(ImageArchitecture):
     """Of the hidden layer of a dense head."""
     norm: bool = True
     """Whether there is any batch norm."""
+    stride: int = 1
+    """Of the stem, the first convolution."""
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -121,7 +124,7 @@ class Residual(ImageArchitecture):
     @property
     def strides(self) -> tuple[int, ...]:
         """Of each block."""
-        side, strides = min(self.image[:2]), []
+        side, strides = -(-min(self.image[:2]) // self.stride), []
         for before, after in pairwise((self.features[0], *self.features)):
             strides.append(2 if after > before and side > 2 else 1)
             side = -(-side // strides[-1])
@@ -138,7 +141,7 @@ class Residual(ImageArchitecture):
         if self.head == "global_pool":
             return self.features[-1]
         height, width, _ = self.image
-        for stride in self.strides:
+        for stride in (self.stride, *self.strides):
             height, width = -(-height // stride), -(-width // stride)
         return self.features[-1] * height * width
 

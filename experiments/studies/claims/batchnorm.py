@@ -26,7 +26,7 @@ from experiments.data.images import Dataset
 from experiments.models import Drop, Residual
 from experiments.models.images import Norm
 from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
-from experiments.studies.networks import images, shape
+from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Trained
@@ -53,7 +53,7 @@ def design(settings: Settings) -> Design:
         more("behind the last norm over before norm", last, before),
         more("variance shift: ratio of none over that of before norm", *shift, margin=MARGIN),
     ]
-    network = Residual(shape(data), data.classes)
+    network = Residual(**maps(data))
     case = Case(network, data, ARMS, {"probe": variance_ratio})
     return Design({"resnet": case}, contrasts)
 

@@ -15,7 +15,7 @@ Came out (8 seeds): not decided. On the dense layers 0.5 gains 1.4 ± 0.9 points
 
 from experiments.models import Vgg
 from experiments.studies.design import Arm, Case, Contrast, Design, Term, accuracy, more
-from experiments.studies.networks import images, shape
+from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout belongs on dense layers at 0.2-0.5, on convolutions at 0.1-0.3"
@@ -34,8 +34,8 @@ def design(settings: Settings) -> Design:
     data, few = images(settings), ((1, 16),)
     vgg, alexnet = (few, few) if settings.smoke else (((1, 16), (1, 32)), ((1, 16), (2, 32)))
     styles = {
-        "vgg": Vgg(shape(data), data.classes, vgg),
-        "alexnet": Vgg(shape(data), data.classes, alexnet, kernel=5),
+        "vgg": Vgg(**maps(data), blocks=vgg),
+        "alexnet": Vgg(**maps(data), blocks=alexnet, kernel=5),
     }
     cases = {name: Case(network, data, ARMS) for name, network in styles.items()}
     return Design(cases, [contrast for name in cases for contrast in _contrasts(name)])

@@ -14,7 +14,7 @@ costs half a point; with norm and the dense head it still gains (0.19 ± 0.41 le
 
 from experiments.models import Convolutional
 from experiments.studies.design import Arm, Case, Design, accuracy, interaction, more
-from experiments.studies.networks import images, shape
+from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "batch norm and global average pooling reduce the need for dropout"
@@ -25,7 +25,7 @@ def design(settings: Settings) -> Design:
     """A case for each head, and one with the norm alone."""
     data = images(settings)
     features = (16,) if settings.smoke else (16, 32)
-    of_image = {"image": shape(data), "classes": data.classes, "features": features, "pool": True}
+    of_image = maps(data) | {"features": features, "pool": True}
     networks = {
         "dense": (Convolutional(**of_image, hidden=(128,)), "dense1"),
         "dense and norm": (Convolutional(**of_image, hidden=(128,), norm=True), "dense1"),

@@ -16,7 +16,7 @@ than dropping single elements at each of the three places: by 0.33 ± 0.31 point
 
 from experiments.models import Convolutional
 from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, shape
+from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "element dropout is wrong in convolutions: spatial dropout is better"
@@ -28,7 +28,7 @@ def design(settings: Settings) -> Design:
     """A case without pooling and one with it."""
     data = images(settings)
     features = (16,) if settings.smoke else (16, 32)
-    of_image = {"image": shape(data), "classes": data.classes, "features": features}
+    of_image = maps(data) | {"features": features}
     plain, pooled = Convolutional(**of_image), Convolutional(**of_image, pool=True)
     cases = {
         "no pooling": Case(plain, data, {"none": Arm()} | _kinds("", "conv")),

@@ -20,7 +20,7 @@ MODELS = {
     "pooled": Convolutional(SMALL, 10, (4, 6), (True, False), (12, 8), norm=True),
     "vgg": Vgg(SMALL, 10, ((2, 4), (1, 6)), (12, 8), 5, 2),
     "residual": Residual(SMALL, 10, (4, 4, 6)),
-    "dense head": Residual(SMALL, 10, (4, 6), "dense", 12, norm=False),
+    "dense head": Residual(SMALL, 10, (4, 6), "dense", 12, norm=False, stride=2),
 }
 of_each = pytest.mark.parametrize("name", MODELS)
 X = jax.random.normal(jax.random.key(2), (2, 3, 64))
@@ -114,6 +114,8 @@ def test_parameters_are_those_counted_by_hand():
     assert Convolutional(MNIST, 10).parameters == plain + (784 * 32 + 1) * 10
     pool = Convolutional(MNIST, 10, (16,), True)
     assert pool.parameters == (9 + 1) * 16 + (14 * 14 * 16 + 1) * 10
+    halved = Convolutional(MNIST, 10, stride=2)
+    assert halved.parameters == plain + (14 * 14 * 32 + 1) * 10
 
 
 def test_more_pooling_than_there_is_map_is_refused():
