@@ -45,6 +45,8 @@ class All:
     """Folder of the data, for studies that need one; by default each study's own."""
     smoke: bool = False
     """The smallest version of each."""
+    until_decided: bool = False
+    """Add seeds to each study that can, until its claim is decided."""
     output: Path = Path("runs")
     """Folder for the runs: each study has one of its own in it, as by itself."""
     overwrite: bool = False
@@ -154,9 +156,9 @@ def _run_one(name: str, config: All) -> Verdict | None:
     study = STUDIES[name]
     output = folder(config.output, name, config.smoke)
     given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": output}
+    asks = {"data_dir": config.data_dir, "until_decided": config.until_decided or None}
     known = {field.name for field in fields(study.defaults)}
-    if config.data_dir is not None and "data_dir" in known:
-        given["data_dir"] = config.data_dir
+    given |= {name: value for name, value in asks.items() if name in known and value is not None}
     asked = Asked(name, replace(study.defaults, **given))
     if reason := study.lacks(asked.settings):
         print(f"{name}: skipped, {reason}")

@@ -32,7 +32,7 @@ from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Trained
 
 CLAIM = "dropout before batch norm hurts"
-DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=60)
+DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=60, most_seeds=16)
 RATIO = "variance_ratio"
 MARGIN = 0.02
 ARMS = {

@@ -20,7 +20,7 @@ from experiments.studies.networks import images, perceptron, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
-DEFAULTS = Settings(epochs=150)
+DEFAULTS = Settings(epochs=150, most_seeds=32)
 OTHERS = {
     "decay": {"weight_decay": 0.1},
     "stopping": {"patience": 15.0},

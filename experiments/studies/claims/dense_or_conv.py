@@ -19,7 +19,7 @@ from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout belongs on dense layers at 0.2-0.5, on convolutions at 0.1-0.3"
-DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=100)
+DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=100, most_seeds=16)
 DENSE, CONVOLUTIONS = "dense*", "conv*.element"
 ARMS = (
     {"none": Arm()}

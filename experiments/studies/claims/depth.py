@@ -23,7 +23,7 @@ from experiments.studies.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "rates should grow with depth"
-DEFAULTS = Settings(train_size=300, epochs=40)
+DEFAULTS = Settings(train_size=300, epochs=40, most_seeds=16)
 
 
 def design(settings: Settings) -> Design:

@@ -17,7 +17,7 @@ from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "dropping weights is better than dropping units"
-DEFAULTS = Settings(epochs=100, seeds=32)
+DEFAULTS = Settings(epochs=100, seeds=32, most_seeds=128)
 RATES = (0.3, 0.5)
 
 

@@ -18,7 +18,7 @@ from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "early dropout helps networks that underfit, late dropout those that overfit"
-DEFAULTS = Settings(epochs=60, seeds=32)
+DEFAULTS = Settings(epochs=60, seeds=32, most_seeds=128)
 RATES = {"small": 0.1, "large": 0.5}
 LOSS = "train NLL"
 MARGIN = 0.02  # nats

@@ -18,7 +18,7 @@ from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "batch norm and global average pooling reduce the need for dropout"
-DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=100, seeds=16)
+DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=100, seeds=16, most_seeds=32)
 
 
 def design(settings: Settings) -> Design:

@@ -17,7 +17,7 @@ from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "a little dropout on the input helps with images"
-DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=32)
+DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=32, most_seeds=128)
 HIDDEN = {"post*": 0.5}
 ARMS = {
     "none": Arm(),

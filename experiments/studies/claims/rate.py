@@ -16,7 +16,7 @@ from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "more dropout is not always better: 0.9 underfits"
-DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=16)
+DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=16, most_seeds=128)
 RATES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
 FIT = "train accuracy"
 

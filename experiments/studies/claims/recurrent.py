@@ -20,7 +20,9 @@ from experiments.studies.design import Arm, Case, Contrast, Design, Term, more
 from experiments.studies.settings import Settings
 
 CLAIM = "naive dropout at every step spoils recurrent networks; variational masks do not"
-DEFAULTS = Settings(dataset=("sklearn",), train_size=110, epochs=80, learning_rate=1e-2)
+DEFAULTS = Settings(
+    dataset=("sklearn",), train_size=110, epochs=80, learning_rate=1e-2, most_seeds=16
+)
 LENGTH, RATE = 32, 0.3
 MARGIN = 0.01  # nats a character
 SITES = {

@@ -19,7 +19,7 @@ from experiments.studies.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "in residual networks stochastic depth is better than element dropout"
-DEFAULTS = Settings(train_size=300, epochs=30)
+DEFAULTS = Settings(train_size=300, epochs=30, most_seeds=16)
 FEATURES = (16, 16, 32, 32)
 LAST = (0.2, 0.5)
 

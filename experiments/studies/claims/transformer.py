@@ -19,7 +19,7 @@ from experiments.studies.networks import images, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout helps transformers little, stochastic depth more"
-DEFAULTS = Settings(epochs=40)
+DEFAULTS = Settings(epochs=40, most_seeds=16)
 USUAL = {"attention*": 0.1, "mlp*": 0.1, "residual*": 0.1}
 ARMS = {
     "none": Arm(),

@@ -16,7 +16,7 @@ from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout on only the input or only the last layer is not enough"
-DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=32)
+DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=32, most_seeds=128)
 ARMS = {
     "none": Arm(),
     "input": Arm({"input": 0.2}),
