@@ -58,8 +58,7 @@ def _in_one(found: Conclusion) -> tuple[str, ...]:
 
 
 def _details(found: Conclusion) -> str:
-    parts = found.words.replace("; ", "\n- ")
     return (
         f"<details>\n<summary><code>{found.study}</code>: {found.verdict}</summary>\n\n"
-        f"- {parts}\n\n```sh\n{found.command}\n```\n\n</details>\n"
+        f"{found.details}\n```sh\n{found.command}\n```\n\n</details>\n"
     )

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -41,7 +41,11 @@ class Report:
         """All that is text."""
         numbers = {name: table.csv() for name, table in self.numbers.items()}
         config = {"config.json": as_json(dataclasses.asdict(self.settings))}
-        return config | numbers | self.conclusion.file()
+        return config | numbers | replace(self.conclusion, details=self._details()).file()
+
+    def _details(self) -> str:
+        tables = (f"**{table.title}**\n\n{table.markdown()}" for table in self.tables)
+        return "\n".join([*tables, *(f"{line}\n" for line in self.lines if line)])
 
     def figures(self) -> Files:
         """The pictures, and the page that shows them."""

@@ -57,6 +57,8 @@ class Conclusion:
     """The one that tells most, with its interval and unit."""
     data: str = ""
     seeds: int = 0
+    details: str = ""
+    """Its tables and what is to be said of them, in Markdown."""
 
     def file(self) -> Files:
         """As it is written."""
