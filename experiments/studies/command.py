@@ -96,7 +96,7 @@ class Asked(NamedTuple):
 
     def _tell(self) -> None:
         """About how long it will take; what it is asked for may be more than what is usual."""
-        usual = f"usually takes, in minutes, {STUDIES[self.name].minutes}"
+        usual = f"takes, in minutes and with its usual settings, {STUDIES[self.name].minutes}"
         takes = "takes seconds with --smoke" if self.settings.smoke else usual
         devices.say(f"{self.name} {takes}.", sys.stderr)
 

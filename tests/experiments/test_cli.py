@@ -238,7 +238,7 @@ def test_a_smoke_run_goes_into_a_folder_of_its_own(monkeypatch, capsys, tmp_path
     assert "takes seconds with --smoke" in capsys.readouterr().err
     assert cli.main(["run", "where"]) == 0
     said = capsys.readouterr()
-    assert "where usually takes, in minutes, 1 on two cores with digits alone." in said.err
+    assert "where takes, in minutes and with its usual settings, " in said.err
     assert said.out.splitlines()[-1] == f"verdict: {OPEN.value}"
     assert cli.main(["run", "all", "--smoke", "--output", "mine"]) == 0
     assert [str(folder) for folder in folders] == [

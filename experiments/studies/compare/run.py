@@ -1,5 +1,6 @@
 """Where should dropout stand? Every placement, rate and seed in one compiled program."""
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.results import Cut
 from experiments.studies.run import runnable
 from experiments.studies.settings import command_line
-from experiments.training.devices import Cluster, lead
+from experiments.training.devices import Cluster, lead, say
 from experiments.training.sweep import Histories
 
 
@@ -23,6 +24,7 @@ def compare_into(config: Compare, folder: Folder, cluster: Cluster) -> None:
     default = f"compare-{Path(config.data.dataset).stem}-{network.rpartition(':')[2]}"
     path = folder.output or Path("runs", default)
     lead(lambda: check_folder(path, folder.overwrite))
+    say("compare takes about a minute on two cores, with its usual settings.", sys.stderr)
     execute(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
 
 

@@ -64,6 +64,7 @@ def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
     assert "| **open** | all hidden layers over the input alone: " in lines[6]
     assert lines[6].endswith(" points | digits | 2 |")
     assert "<details>\n<summary><code>where</code>: open</summary>" in markdown
+    assert "**All arms**\n\n| case | arm | test accuracy" in markdown
     page = (tmp_path / "atlas" / "report.html").read_text()
     assert "1 run: 1 open." in page
     link = page.split('<a href="')[1].split('"')[0]

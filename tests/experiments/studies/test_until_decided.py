@@ -9,7 +9,7 @@ import pytest
 from experiments import cli
 from experiments.report.intervals import spread
 from experiments.report.verdict import Verdict
-from experiments.studies import claim
+from experiments.studies import STUDIES, claim, command
 from experiments.studies.claim import Finding
 from experiments.studies.design import Contrast
 from experiments.studies.settings import Settings
@@ -64,6 +64,21 @@ def test_most_seeds_are_no_fewer_than_the_first(tmp_path, capsys):
     assert "--most-seeds of at least the 8 --seeds; got 8 and 4" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_all_studies_can_go_on_until_they_are_decided(tmp_path, monkeypatch):
+    asked = []
+
+    def execute(runnable, *_):
+        asked.append(" ".join(runnable.head.command))
+        return Verdict.OPEN
+
+    monkeypatch.setattr(command, "execute", execute)
+    studies = {name: STUDIES[name] for name in ("where", "uncertainty")}
+    monkeypatch.setattr(command, "STUDIES", studies)
+    everything = ["run", "all", "--smoke", "--until-decided", "--output", str(tmp_path / "runs")]
+    assert cli.main(everything) == 0
+    assert asked == ["run where --until-decided --smoke", "run uncertainty --smoke"]
 
 
 def stopped(random, truth, of_seeds, of_images, rest):
