@@ -5,11 +5,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from experiments.bench.sections import Row
-from experiments.report.figures import as_png, panels
+from experiments.report.colours import AMBER, BLUE, GREY, RED
+from experiments.report.figures import as_svg, fold, in_style, panels
 
-COLORS = {"limit": "0.6", "ours": "tab:blue", "jax-peer": "tab:orange", "peer": "tab:red"}
+COLORS = {"limit": GREY, "ours": BLUE, "jax-peer": AMBER, "peer": RED}
 
 
+@in_style()
 def draw(rows: list[Row], caption: str) -> bytes:
     """A panel for each case: a row for each shape, a column for each dtype and kind."""
     shapes, columns = _distinct(rows, "shape"), _distinct(rows, "dtype", "kind")
@@ -18,7 +20,8 @@ def draw(rows: list[Row], caption: str) -> bytes:
     for axes, case in zip(shown, cases, strict=True):
         panel(axes, [row for row in rows if _key(row, "shape", "dtype", "kind") == case])
     figure.suptitle("Time of a call, by shape, dtype and direction")
-    return as_png(figure, caption)
+    figure.supxlabel(fold(caption, int(figure.get_figwidth() * 13)), fontsize=9)
+    return as_svg(figure, caption)
 
 
 def panel(axes: Axes, rows: list[Row]) -> None:

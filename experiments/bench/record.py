@@ -62,7 +62,7 @@ def files(results: Mapping[str, Any]) -> dict[str, bytes]:
         "table.md": report.markdown(sections, text).encode(),
     }
     if "dropout" in sections:
-        content["bench.png"] = plot.draw(sections["dropout"], text)
+        content["bench.svg"] = plot.draw(sections["dropout"], text)
     return content
 
 

@@ -1,40 +1,98 @@
-"""Figures as files, drawn without a screen; each caption says what was run."""
+"""Figures as files, drawn without a screen: a title that says what came out, and names on things.
+
+A figure is as wide as a phone and a column of a page show it, letters included. Its text stays
+text, in the fonts of whoever looks at it: so it is sharp at any size, and names may be in any
+script, whether or not there is a font for it where the figure is drawn.
+"""
 
 import io
-import textwrap
-from collections.abc import Sequence
+import warnings
 from typing import Any
 
 import numpy as np
+from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
 
+from experiments.report.colours import GREY, INK
 from experiments.report.intervals import Interval
 from experiments.report.page import Picture
 
-GREY = "0.45"
+WIDTH = 4.8  # inches
+PER_CENT, POSITIVE, ANY = (0.0, 100.0), (0.0, np.inf), (-np.inf, np.inf)
+"""What is possible."""
+OTHER_SCRIPTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
+    "Malgun Gothic", "WenQuanYi Zen Hei", "Noto Sans Devanagari", "Noto Sans Arabic",
+    "Arial Unicode MS",
+)  # fmt: skip
+"""By these text is measured where they are installed."""
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "jaxdrop",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "text.parse_math": False,
+}
+"""A dollar in a name is one."""
 
 
-def as_png(figure: Figure, caption: str) -> bytes:
-    """The figure as a file, its caption below; without matplotlib's version, so bytes repeat."""
-    figure.supxlabel(textwrap.fill(caption, int(figure.get_figwidth() * 13)), fontsize=9)
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
+def in_style() -> Any:
+    """For what is drawn within, or by a function that it decorates."""
+    there = set(font_manager.get_font_names())
+    fonts = ["sans-serif", *(name for name in OTHER_SCRIPTS if name in there)]
+    return rc_context(STYLE | {"font.family": fonts})
+
+
+def as_svg(figure: Figure, caption: str) -> bytes:
+    """The figure as a file whose bytes repeat: it holds neither date nor version."""
+    content, about = io.BytesIO(), {"Date": None, "Creator": None, "Description": caption}
+    with in_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # whoever looks at it may have it
+        FigureCanvasSVG(figure).print_svg(content, metadata=about)
     return content.getvalue()
 
 
-def picture(alt: str, figure: Figure, caption: str) -> Picture:
-    """A figure for a page, too."""
-    return Picture(alt, as_png(figure, caption))
+def picture(title: str, figure: Figure, caption: str, note: str = "") -> Picture:
+    """A figure for a page: what came out, how to read it, and below what was run."""
+    letters = int(figure.get_figwidth() * 11.5)
+    style = {"x": 0.01, "ha": "left", "fontsize": 10.5, "fontweight": "bold"}
+    figure.suptitle(fold(title, letters), **style)
+    if note:
+        style = {"x": 0.01, "ha": "left", "fontsize": 8.5, "color": GREY}
+        figure.supxlabel(fold(note, int(letters * 1.25)), **style)
+    return Picture(title, as_svg(figure, caption), caption)
+
+
+def fold(text: str, letters: int) -> str:
+    """In lines that hold so many letters, or half as many wide ones."""
+    if cell_len(text) <= letters:
+        return text
+    lines = Text(text).wrap(Console(width=letters), letters)
+    return "\n".join(line.plain.rstrip() for line in lines)
 
 
 def panels(
     count: int, columns: int, width: float, height: float, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """So many panels in rows, each of a size in inches, with room for a caption."""
+    """So many panels in rows, each of a size in inches, with room for a title."""
     rows = -(-count // columns)
-    figure = Figure(figsize=(width * columns, height * rows + 1.2), layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows + 0.8), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, **shared)
     for axes in grid.flat[count:]:
         axes.set_axis_off()
@@ -43,37 +101,39 @@ def panels(
     return figure, list(grid.flat[:count])
 
 
-def points(axes: Axes, places: Any, spread: Interval, flat: bool = False, **style: Any) -> None:
-    """Means at places, each with its interval if there is one; flat ones lie along x."""
-    half = np.nan_to_num(spread.half)
+def points(
+    axes: Axes,
+    places: Any,
+    spread: Interval,
+    flat: bool = False,
+    within: tuple[float, float] = ANY,
+    **style: Any,
+) -> None:
+    """Means at places, each with its interval, as far as possible; flat ones lie along x."""
+    half, mean = np.nan_to_num(spread.half), np.asarray(spread.mean)
+    reach = [np.clip(side, 0, half) for side in (mean - within[0], within[1] - mean)]
+    bars = np.reshape(reach, (2, -1))
     style = {"fmt": "o", "markersize": 4, "capsize": 2} | style
     if flat:
-        axes.errorbar(spread.mean, places, xerr=half, **style)
+        axes.errorbar(mean, places, xerr=bars, **style)
     else:
-        axes.errorbar(places, spread.mean, yerr=half, **style)
+        axes.errorbar(places, mean, yerr=bars, **style)
     axes.grid(alpha=0.25, axis="x" if flat else "both")
 
 
-def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray, **style: Any) -> None:
+def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray, color: str) -> None:
     """How a network learns: test solid, train dotted."""
-    (line,) = axes.plot(epochs, test, **style)
-    axes.plot(epochs, train, ":", color=line.get_color(), linewidth=1)
+    axes.plot(epochs, test, color=color, linewidth=1.4)
+    axes.plot(epochs, train, ":", color=color, linewidth=1.4)
     axes.grid(alpha=0.25)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
-def legend(figure: Figure, axes: Axes, title: str) -> None:
-    """One for all panels, whose title is the figure's."""
-    handles, labels = axes.get_legend_handles_labels()
-    columns = _columns([len(label) for label in labels], figure.get_figwidth())
-    place = {"loc": "outside upper center", "ncols": columns, "frameon": False}
-    figure.legend(handles, labels, title=title, title_fontsize=14, **place)
-
-
-def _columns(letters: Sequence[int], width: float) -> int:
-    """As many as so many inches have room for, 8 at most."""
-    for columns in range(8, 1, -1):
-        rows = -(-len(letters) // columns)
-        longest = [max(letters[first : first + rows]) for first in range(0, len(letters), rows)]
-        if sum(0.55 + 0.085 * count for count in longest) <= width:
-            return columns
-    return 1
+def logarithmic(axes: Axes) -> None:
+    """With ticks that are read as numbers."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    subs = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 3) if high < 1e3 * low else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")

@@ -1,6 +1,6 @@
-"""What each kind of dropout drops, as pictures."""
+"""What each kind of dropout drops, as pictures, for studies that compare kinds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,11 +9,18 @@ import numpy as np
 from jaxtyping import Array
 
 import jaxdrop
-from experiments.report.figures import panels, picture
+from experiments.report.figures import WIDTH, in_style, panels, picture
 from experiments.report.page import Picture
 from experiments.training.keys import PRNG
 
 RATE, SIDE = 0.3, 12
+SAYS = {
+    "dropout": "dropout drops every element by itself",
+    "spatial_dropout": "spatial_dropout drops whole maps (4 × 4 channels are shown)",
+    "drop_path": "drop_path drops a whole branch (a row is an example)",
+    "locked_dropout": "locked_dropout drops the same features at all times (a row is a time)",
+    "alpha_dropout": "alpha_dropout sets to a value below 0 and rescales, so mean and variance stay",
+}
 
 
 def masks(key: Array, rate: float = RATE) -> Mapping[str, np.ndarray]:
@@ -26,30 +33,24 @@ def masks(key: Array, rate: float = RATE) -> Mapping[str, np.ndarray]:
 
     drawn = {
         "dropout": jaxdrop.dropout(key, square, rate),
-        "exact_dropout: so many in each row": jaxdrop.exact_dropout(key, square, rate),
-        "spatial_dropout: 4 × 4 channels": of_maps(jaxdrop.spatial_dropout),
-        "drop_block: 4 × 4 channels": of_maps(jaxdrop.drop_block, block_size=3),
-        "drop_path: rows are examples": jaxdrop.drop_path(key, square, rate),
-        "token_dropout: rows are tokens": jaxdrop.token_dropout(key, square, rate, keep_first=1),
-        "locked_dropout: rows are times": jaxdrop.locked_dropout(key, square, rate, time_dim=0),
+        "spatial_dropout": of_maps(jaxdrop.spatial_dropout),
+        "drop_path": jaxdrop.drop_path(key, square, rate),
+        "locked_dropout": jaxdrop.locked_dropout(key, square, rate, time_dim=0),
         "alpha_dropout": jaxdrop.alpha_dropout(key, square, rate),
-        "gaussian_dropout": jaxdrop.gaussian_dropout(key, square, rate),
-        "concrete_dropout": jaxdrop.concrete_dropout(key, square, np.log(rate / (1 - rate))),
     }
     return {name: np.asarray(values) for name, values in drawn.items()}
 
 
-def gallery(seed: int = 0, rate: float = RATE) -> Picture:
+@in_style()
+def gallery(kinds: Sequence[str], seed: int = 0, rate: float = RATE) -> Picture:
     """A panel for each kind."""
     drawn = masks(jax.random.key(seed, impl=PRNG), rate)
-    figure, shown = panels(len(drawn), 5, 2.6, 2.9)
-    for axes, (name, values) in zip(shown, drawn.items(), strict=True):
-        axes.imshow(values, cmap="cividis", vmin=-1, vmax=2, interpolation="nearest")
-        title, _, note = name.partition(": ")
-        axes.set_title(title, fontsize=10)
-        axes.set(xticks=[], yticks=[], xlabel=note)
+    figure, shown = panels(len(kinds), 2, WIDTH / 2, 2.3)
+    for axes, name in zip(shown, kinds, strict=True):
+        axes.imshow(drawn[name], cmap="cividis", vmin=-1, vmax=2, interpolation="none")
+        axes.set(title=name, xticks=[], yticks=[])
     return picture(
-        "what each kind of dropout drops",
+        f"What this study is about: {'; '.join(SAYS[name] for name in kinds)}.",
         figure,
         f"What is left of ones at rate {rate:g}: dark is dropped, the brighter the more it was "
         "scaled up. One draw of each kind.",

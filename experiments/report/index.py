@@ -15,7 +15,7 @@ from experiments.words import counted
 
 TITLE = "Dropout: what is claimed, and what came out"
 MARKDOWN = "RESULTS.md"
-HEADER = ("study", "claim", "verdict", "what came out")
+HEADER = ("study", "claim", "verdict", "in one number", "what came out")
 NOTE = "Intervals of a study hold together at 95 %; each study's page says what was run."
 Runs = Sequence[tuple[Path, Conclusion]]
 
@@ -27,7 +27,10 @@ def table(runs: Runs, output: Path) -> Table:
         page = os.path.relpath(folder / "report.html", output)
         return Cell(study, href=Path(page).as_posix())
 
-    rows = [(link(path, it.study), it.claim, it.verdict, it.words) for path, it in runs]
+    rows = [
+        (link(path, it.study), it.claim, it.verdict, it.number or "–", it.words)
+        for path, it in runs
+    ]
     return Table("", HEADER, rows, NOTE)
 
 

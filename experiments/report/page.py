@@ -22,15 +22,16 @@ TEMPLATES = Environment(
 
 
 class Picture(NamedTuple):
-    """A PNG that says itself what it shows; `alt` is for those who cannot see it."""
+    """An SVG; `alt` says what came out to those who cannot see it, the caption what was run."""
 
     alt: str
-    png: bytes
+    svg: bytes
+    caption: str = ""
 
     @property
     def base64(self) -> str:
         """The file as text."""
-        return base64.b64encode(self.png).decode()
+        return base64.b64encode(self.svg).decode()
 
 
 class Page(NamedTuple):
@@ -38,6 +39,7 @@ class Page(NamedTuple):
 
     title: str
     verdict: str
+    """With its number."""
     tables: Sequence[Table] = ()
     pictures: Sequence[Picture] = ()
     facts: Mapping[str, str] = {}

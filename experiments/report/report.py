@@ -23,7 +23,7 @@ class Report:
     verdict: Verdict | None
     """On the claim, if there is one."""
     sentence: str
-    """The verdict, as the page begins with it."""
+    """The verdict and its number, as the page begins with them."""
     numbers: Mapping[str, Table]
     """By the names of their files."""
     tables: Sequence[Table]
@@ -54,7 +54,7 @@ class Report:
         title = f"{smoke}{claim[0].upper()}{claim[1:].removesuffix('?')}?"
         shown, command = list(drawn.values()), self.conclusion.command
         page = Page(title, self.sentence, self.tables, shown, self.facts, command)
-        files = {name: picture.png for name, picture in drawn.items() if name}
+        files = {name: picture.svg for name, picture in drawn.items() if name}
         return files | {"report.html": render(page)}
 
     def show(self) -> None:

@@ -38,6 +38,11 @@ class Table:
         """Whether a column begins with a number: then it stands to the right."""
         return len(self.rows) > 0 and _cell(self.rows[0][column]).value is not None
 
+    @property
+    def words(self) -> bool:
+        """Whether it holds no number: then a narrow page shows cell below cell."""
+        return not any(self.numeric(column) for column in range(len(self.header)))
+
     def screen(
         self,
         columns: Sequence[int] | None = None,

@@ -45,10 +45,29 @@ class Finding(NamedTuple):
         return self.interval.text(".3g", "+")
 
     @property
+    def unit(self) -> str:
+        """Of the difference."""
+        return next(iter(self.contrast.weights)).unit
+
+    @property
     def in_full(self) -> str:
-        """The same with what it is of, and its unit."""
-        unit = next(iter(self.contrast.weights)).unit
-        return f"{self.contrast.words}: {self.text} {unit}".rstrip()
+        """The difference with what it is of, and its unit."""
+        return f"{self.contrast.words}: {self.text} {self.unit}".rstrip()
+
+    @property
+    def bounds(self) -> str:
+        """Where it should lie, in words."""
+        low, high = self.contrast.low, self.contrast.high
+        if np.isinf(high):
+            return f"> {low:g}"
+        return f"< {high:g}" if np.isinf(low) else f"{low:g} to {high:g}"
+
+    @property
+    def same(self) -> tuple[float, float]:
+        """Where it is too small to matter, or is claimed to be."""
+        if self.contrast.claims_same:
+            return self.contrast.low, self.contrast.high
+        return -self.margin, self.margin
 
     @property
     def verdict(self) -> Verdict:
@@ -196,6 +215,11 @@ def telling(findings: Sequence[Finding]) -> Finding:
         return inside / max(float(one.interval.half), 1e-9)
 
     return min(findings, key=room)
+
+
+def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
+    """The verdict, and the number on which it rests."""
+    return f"{verdict.value.capitalize()}: {telling(findings).in_full}"
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -6,7 +6,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.figures import GREY, curve, panels, picture, points
+from experiments.report.colours import AMBER, BLUE, GREY, PALE, RED
+from experiments.report.figures import (
+    PER_CENT,
+    POSITIVE,
+    WIDTH,
+    curve,
+    fold,
+    in_style,
+    logarithmic,
+    panels,
+    picture,
+    points,
+)
 from experiments.report.intervals import interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
@@ -15,90 +27,151 @@ from experiments.studies.claim import Finding
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 
-COLOURS = {
-    Verdict.SUPPORTED: "C0",
-    Verdict.REFUTED: "C3",
-    Verdict.NO_DIFFERENCE: "C1",
-    Verdict.OPEN: GREY,
+MARKS = {
+    Verdict.SUPPORTED: (BLUE, "o"),
+    Verdict.REFUTED: (RED, "s"),
+    Verdict.NO_DIFFERENCE: (AMBER, "D"),
+    Verdict.OPEN: (GREY, "v"),
 }
-FAR = 1e9
-"""Stands for a bound that there is not."""
+MEASURES = {
+    "test accuracy": ("test accuracy (%)", PER_CENT),
+    "test NLL": ("test NLL (nats)", POSITIVE),
+}
+LETTERS = 60
+"""Of a line of words above an interval."""
+Results = Mapping[str, Result]
 
 
-def contrasts(findings: Sequence[Finding], caption: str) -> Picture:
-    """Each part of the claim with its interval, and where it should lie."""
-    figure = Figure(figsize=(9, 1.9 + 0.55 * len(findings)), layout="constrained")
-    rows = figure.subplots(len(findings), 1, squeeze=False)[:, 0]
-    for axes, finding in zip(rows, findings, strict=True):
-        _contrast(axes, finding)
-    figure.suptitle("What the claim says: it should lie in the shaded part")
+@in_style()
+def contrasts(headline: str, findings: Sequence[Finding], caption: str) -> Picture:
+    """Each part of the claim with its interval, on one scale for each unit."""
+    units: dict[str, list[Finding]] = {}
+    for finding in findings:
+        units.setdefault(finding.unit, []).append(finding)
+    lines = [1 + max(_words(one).count("\n") for one in group) for group in units.values()]
+    heights = [
+        len(group) * (0.3 + 0.17 * n) for n, group in zip(lines, units.values(), strict=True)
+    ]
+    size = (WIDTH, 0.9 + sum(heights) + 0.45 * len(units))
+    figure = Figure(figsize=size, layout="constrained")
+    rows = figure.subplots(len(units), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (unit, group) in zip(rows, units.items(), strict=True):
+        _contrasts(axes, unit, group)
     return picture(
-        "what the claim says, with intervals",
+        headline,
         figure,
         f"{claim.scope(findings)} Means and intervals that hold together at 95 % "
-        f"({100 * findings[0].level:.2f} % each): blue supported, red refuted, orange no "
-        "difference, grey open. "
-        f"Each row has its own scale. {caption}",
+        f"({100 * findings[0].level:.2f} % each). {caption}",
+        "Grey: no difference that matters, or where the claim says so, none at all.",
     )
 
 
-def _contrast(axes: Axes, finding: Finding) -> None:
-    mean, half = finding.interval.mean, np.nan_to_num(finding.interval.half)
-    low, high = np.clip([finding.contrast.low, finding.contrast.high], -FAR, FAR)
-    ends = [abs(mean) + half, *(abs(bound) for bound in (low, high) if abs(bound) < FAR)]
-    reach = 1.15 * max(1e-6, *(end for end in ends if np.isfinite(end)), 0)
-    axes.axvspan(low, high, color="C0", alpha=0.12, linewidth=0)
+def _contrasts(axes: Axes, unit: str, group: Sequence[Finding]) -> None:
     axes.axvline(0, color=GREY, linewidth=0.8)
-    points(axes, 0, finding.interval, flat=True, color=COLOURS[finding.verdict])
-    axes.set(xlim=(-reach, reach), ylim=(-1, 1))
-    axes.set_yticks([0], [finding.contrast.words], fontsize=9)
-    axes.tick_params(axis="x", labelsize=8)
+    for row, finding in enumerate(group):
+        axes.barh(row, np.diff(finding.same)[0], 0.36, finding.same[0], color=PALE)
+        colour, marker = MARKS[finding.verdict]
+        points(axes, row, finding.interval, flat=True, color=colour, fmt=marker, markersize=6)
+        style = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "bottom"}
+        axes.annotate(_words(finding), (0, row - 0.2), **style)
+    axes.set(ylim=(len(group) - 0.6, -0.85), yticks=[], xlabel=f"difference ({unit})")
+    axes.spines["left"].set_visible(False)
 
 
-def arms(design: Design, results: Mapping[str, Result], caption: str) -> Picture:
-    """Test accuracy and loss of every arm, a panel a case."""
-    heights = [len(case.arms) for case in design.cases.values()]
-    size = (10, 1.8 + 0.26 * sum(heights) + 0.5 * len(results))
+def _words(finding: Finding) -> str:
+    """What is claimed, and what came out."""
+    found = f"{finding.text}: {finding.verdict.value} (claimed: {finding.bounds})"
+    return f"{fold(finding.contrast.words, LETTERS)}\n{found}"
+
+
+def _distinct(design: Design, results: Results, title: str) -> dict[str, int]:
+    """The arms of a case, equal ones once."""
+    each = {name: [row] for row, name in enumerate(design.cases[title].arms)}
+    return {name: row for name, (row,) in results[title].distinct(each).items()}
+
+
+@in_style()
+def arms(design: Design, results: Results, caption: str) -> Picture:
+    """Test accuracy and loss of every arm, a panel a case; arms that came out equal are one."""
+    shown = {title: _distinct(design, results, title) for title in design.cases}
+    heights = [len(rows) for rows in shown.values()]
+    size = (WIDTH, 1.3 + 0.24 * sum(heights) + 0.45 * len(results))
     figure = Figure(figsize=size, layout="constrained")
     pairs = figure.subplots(len(results), 2, squeeze=False, height_ratios=heights)
-    for pair, (title, result) in zip(pairs, results.items(), strict=True):
-        names = list(design.cases[title].arms)
-        for axes, measure in zip(pair, ("test accuracy", "test NLL"), strict=True):
-            _arms(axes, result, measure, names if axes is pair[0] else [])
-        pair[0].set_title(title)
-    pairs[-1, 0].set_xlabel("test accuracy (%)")
-    pairs[-1, 1].set_xlabel("test NLL (nats)")
-    return picture(
-        "every arm's test accuracy and loss",
-        figure,
-        f"Means over seeds and 95 % intervals; the line is the first arm. {caption}",
+    for pair, (title, rows) in zip(pairs, shown.items(), strict=True):
+        for axes, measure in zip(pair, MEASURES, strict=True):
+            _arms(axes, results[title], measure, rows)
+        pair[0].set_title(title, fontweight="bold")
+        pair[1].tick_params(labelleft=False)
+    for axes, (label, _) in zip(pairs[-1], MEASURES.values(), strict=True):
+        axes.set_xlabel(label)
+    note = "Means and 95 % intervals; the line is the first arm."
+    return picture(_highest(shown, results), figure, f"Means over seeds. {caption}", note)
+
+
+def _highest(shown: Mapping[str, Mapping[str, int]], results: Results) -> str:
+    """In words the most accurate arm of all."""
+    means = {
+        (title, name): float(np.mean(results[title].final["test accuracy"][:, row]))
+        for title, rows in shown.items()
+        for name, row in rows.items()
+    }
+    case, arm = max(means, key=lambda which: means[which])
+    where = f" ({case})" * (len(shown) > 1)
+    return f"Highest mean test accuracy: {arm}{where}, {means[case, arm]:.1f} %"
+
+
+def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> None:
+    kept, table = list(rows.values()), result.images.get(measure)
+    spread = interval(
+        result.final[measure][:, kept], table=None if table is None else table[:, kept]
     )
-
-
-def _arms(axes: Axes, result: Result, measure: str, names: Sequence[str]) -> None:
-    spread = interval(result.final[measure], table=result.images.get(measure))
-    places = np.arange(len(spread.mean))
-    points(axes, places, spread, flat=True)
+    points(axes, range(len(kept)), spread, True, MEASURES[measure][1], color=BLUE)
     axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)
-    axes.set_yticks(places, names, fontsize=8)
-    axes.set_ylim(len(places) - 0.5, -0.5)
-    axes.tick_params(axis="x", labelsize=8)
+    axes.set_yticks(range(len(kept)), [fold(name, 24) for name in rows])
+    axes.set_ylim(len(kept) - 0.5, -0.5)
+    axes.locator_params(axis="x", nbins=4)
 
 
-def curves(design: Design, results: Mapping[str, Result], caption: str) -> Picture:
-    """Loss against epoch, a panel a case and a line an arm."""
-    columns = min(3, len(results))
-    figure, shown = panels(len(results), columns, max(4, 6 / columns), 3.2)
-    for axes, (title, result) in zip(shown, results.items(), strict=True):
+@in_style()
+def curves(design: Design, results: Results, caption: str) -> Picture:
+    """Loss against epoch: a panel for each arm, beside the first of its case."""
+    pairs = [
+        (title, name, row)
+        for title in design.cases
+        for name, row in list(_distinct(design, results, title).items())[1:] or [("none else", 0)]
+    ]
+    figure, shown = panels(len(pairs), 2, WIDTH / 2, 1.6)
+    for axes, (title, name, row) in zip(shown, pairs, strict=True):
+        result = results[title]
         test, train = (result.course(f"{part} NLL") for part in ("test", "train"))
-        for index, name in enumerate(design.cases[title].arms):
-            style = {"label": name, "marker": ".", "markersize": 3}
-            curve(axes, result.epochs, test[:, index], train[:, index], **style)
-        axes.set(title=title, yscale="log", xlabel="epoch")
-        axes.legend(fontsize=6, ncols=2)
-    figure.supylabel("NLL (nats)")
+        for arm, colour in ((0, GREY), (row, BLUE)):
+            curve(axes, result.epochs, test[:, arm], train[:, arm], colour)
+        axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 30))
+        logarithmic(axes)
+    for axes in shown[-2:]:
+        axes.set_xlabel("epoch")
+    figure.supylabel("NLL (nats)", fontsize=8.5)
     return picture(
-        "learning curves",
+        _furthest(pairs, results),
         figure,
-        f"Loss without dropout: test solid, train dotted, means over seeds. {caption}",
+        f"Loss without dropout, means over seeds. {caption}",
+        f"Blue: the arm; grey: {next(iter(next(iter(design.cases.values())).arms))}, the first. "
+        "Solid: test; dotted: training.",
     )
+
+
+def _furthest(pairs: Sequence[tuple[str, str, int]], results: Results) -> str:
+    """In words how much the arms overfit, each less the first of its case."""
+
+    def gap(title: str, row: int) -> float:
+        test, train = (results[title].final[f"{part} NLL"][:, row] for part in ("test", "train"))
+        return float(np.mean(test - train))
+
+    change = {
+        f"{name} ({title})" if len(results) > 1 else name: gap(title, row) - gap(title, 0)
+        for title, name, row in pairs
+    }
+    arm = min(change, key=lambda which: change[which])
+    words = "Overfits least" if change[arm] < 0 else "None overfits less than the first; nearest"
+    return f"{words}: {arm}, test loss above training loss by {change[arm]:+.2g} nats against it"

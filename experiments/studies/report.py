@@ -25,6 +25,7 @@ def report(name: str, study: Any, settings: Settings, design: Design,
     verdict = Verdict.OPEN if settings.smoke else claim.verdict(findings)
     words, command = claim.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
     parts, arms = tables.parts(findings), tables.arms(design, results)
+    headline, kinds = claim.headline(verdict, findings), getattr(study, "MASKS", ())
     networks = {
         title: f"{case.architecture}; arms {', '.join(case.arms)}"
         for title, case in design.cases.items()
@@ -43,7 +44,7 @@ def report(name: str, study: Any, settings: Settings, design: Design,
             findings[0].spread.seeds,
         ),
         verdict=verdict,
-        sentence=f"{verdict.value.capitalize()}: {words}.",
+        sentence=f"{headline}.",
         numbers={
             "results.csv": tables.per_seed(design, results),
             "history.csv": tables.per_epoch(design, results),
@@ -51,10 +52,10 @@ def report(name: str, study: Any, settings: Settings, design: Design,
         },
         tables=[parts, arms],
         draw=lambda: {
-            "contrasts.png": figures.contrasts(findings, protocol),
-            "arms.png": figures.arms(design, results, protocol),
-            "curves.png": figures.curves(design, results, protocol),
-            **({} if settings.smoke else {"": gallery(settings.seed)}),
+            "contrasts.svg": figures.contrasts(headline, findings, protocol),
+            "arms.svg": figures.arms(design, results, protocol),
+            "curves.svg": figures.curves(design, results, protocol),
+            **({"": gallery(kinds, settings.seed)} if kinds else {}),
         },
         facts={"protocol": protocol, **networks},
         screens=[arms.screen(), replace(parts, title=f"{study.CLAIM}?").screen()],

@@ -47,6 +47,16 @@ class Result:
         """Means over seeds: epochs by arms."""
         return np.stack([np.asarray(table[measure]).mean(0) for table in self.history])
 
+    def distinct(self, groups: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+        """Groups of arms; those that came out equal in every number are one, of both names."""
+        names: dict[bytes, list[str]] = {}
+        for name, arms in groups.items():
+            numbers = b"".join(
+                np.asarray(table)[:, arms].tobytes() for table in self.final.values()
+            )
+            names.setdefault(numbers, []).append(name)
+        return {" = ".join(equal): list(groups[equal[0]]) for equal in names.values()}
+
 
 def looks(design: Design, protocol: Protocol, ends: Sequence[int], cut: Cut = None) -> list[Tasks]:
     """What is compiled for each case; a further group of seeds up to each of the `ends`."""

@@ -30,20 +30,13 @@ def parts(findings: Sequence[Finding]) -> Table:
         (
             finding.contrast.words,
             Cell(finding.text, float(finding.interval.mean)),
-            _bounds(finding),
+            finding.bounds,
             "–" if finding.contrast.claims_same else f"{finding.margin:g}",
             ": ".join(filter(None, (finding.verdict.value, finding.needs))),
         )
         for finding in findings
     ]
     return Table("What the claim says", header, rows, note)
-
-
-def _bounds(finding: Finding) -> str:
-    low, high = finding.contrast.low, finding.contrast.high
-    if np.isinf(high):
-        return f"> {low:g}"
-    return f"< {high:g}" if np.isinf(low) else f"{low:g} to {high:g}"
 
 
 def arms(design: Design, results: Results) -> Table:

@@ -19,6 +19,7 @@ from experiments.studies.networks import images, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "alpha dropout suits SELU networks, and no others"
+MASKS = ("dropout", "alpha_dropout")
 DEFAULTS = Settings(epochs=60, seeds=16)
 RATES = (0.05, 0.1, 0.3)
 DEPTH = (128,) * 4

@@ -23,6 +23,7 @@ from experiments.studies.design import Arm, Case, Contrast, Design, Term, more
 from experiments.studies.settings import Settings
 
 CLAIM = "naive dropout at every step spoils recurrent networks; variational masks do not"
+MASKS = ("dropout", "locked_dropout")
 DEFAULTS = Settings(
     dataset=("sklearn",),
     train_size=110,

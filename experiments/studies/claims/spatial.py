@@ -20,6 +20,7 @@ from experiments.studies.networks import images, maps
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "element dropout is wrong in convolutions: spatial dropout is better"
+MASKS = ("dropout", "spatial_dropout")
 DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=80, most_seeds=16)
 RATE = 0.2
 

@@ -21,6 +21,7 @@ from experiments.studies.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "in residual networks stochastic depth is better than element dropout"
+MASKS = ("dropout", "drop_path")
 DEFAULTS = Settings(train_size=300, epochs=90, seed=1, most_seeds=8)
 FEATURES = (16, 16, 32, 32)
 LAST = (0.2, 0.5)

@@ -21,6 +21,7 @@ from experiments.studies.networks import images, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout helps transformers little, stochastic depth more"
+MASKS = ("dropout", "drop_path")
 DEFAULTS = Settings(epochs=80, seed=1, most_seeds=8)
 USUAL = {"attention*": 0.1, "mlp*": 0.1, "residual*": 0.1}
 ARMS = {

@@ -31,6 +31,11 @@ class Measure(NamedTuple):
     explained: str
 
     @property
+    def of(self) -> str:
+        """What stands behind a value."""
+        return " %" if "%" in self.unit else ""
+
+    @property
     def title(self) -> str:
         """As a sentence begins with it."""
         return self.name[0].upper() + self.name[1:]

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.console import Console
 
-from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import figures, tables
 from experiments.studies.compare.design import CASE, Point, grid, placements
+from experiments.studies.compare.grid import Rows
+from experiments.studies.compare.grid import grid as drawn
 from experiments.studies.compare.measure import ACCURACY, Measure, measure_of
 from experiments.studies.compare.settings import Compare
 from experiments.studies.compare.tables import Summary
@@ -31,8 +32,12 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
     by = measure_of(case.data)
     points = grid(placements(config, case.architecture), config.arms.rates)
     summaries = tables.summarise(points, result, by)
-    arms, words = tables.every(summaries, legend(seeds, by), by), verdict(summaries, seeds, by)
+    rows = figures.placed(points, result)
+    arms = tables.every(summaries, legend(seeds, by), by)
+    headline = verdict(summaries, _names(points, rows), seeds, by)
+    words = headline + _picked(rows, summaries[0], seeds)
     short, command = in_short(summaries[0]), in_shell("compare", config)
+    best = summaries[0] if seeds > 1 else None
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
@@ -45,10 +50,9 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
         },
         tables=[arms],
         draw=lambda: {
-            f"{by.name.lower()}.png": figures.scores(points, result, what, by),
-            "differences.png": figures.differences(summaries, what, by),
-            "curves.png": figures.curves(points, result, what, by),
-            "": gallery(config.arms.seed),
+            "differences.svg": drawn(headline, _cells(points, rows, summaries), best, what, by),
+            f"{by.name.lower()}.svg": figures.scores(points, result, what, by),
+            "curves.svg": figures.curves(points, result, what, by),
         },
         facts={"in short": what} | _facts(config),
         screens=[screen],
@@ -105,22 +109,49 @@ def in_short(best: Summary) -> str:
     return f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
 
 
-def verdict(summaries: Sequence[Summary], seeds: int, by: Measure = ACCURACY) -> str:
-    """What follows from the table, and no more."""
+def verdict(
+    summaries: Sequence[Summary], names: Mapping[Point, str], seeds: int, by: Measure = ACCURACY
+) -> str:
+    """What follows from the table, and no more; arms that are as good as the best are named."""
     if seeds < 2:
         return "No conclusion from one seed."
-    (placement, rate), *_, difference = summaries[0]
-    if placement == "none":
+    best, difference = summaries[0], summaries[0].difference
+    if best.point.placement == "none":
         better = "higher" if by.sign > 0 else "lower"
         return f"Best: no dropout. No placement at any of these rates had a {better} mean."
-    decided, unit = difference.excludes_zero, "points" if by is ACCURACY else by.points
-    gained = f"{difference.text(by.gap_digits, '+')} {unit}"
-    settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
-    return (
-        f"Best: {placement} at rate {rate:g}, {gained} against none "
-        f"({settled}). It was picked as the best of {len(summaries) - 1}, so expect a little less "
-        "of it on other seeds."
+    top = [one.point for one in summaries if one.score.mean == best.score.mean]
+    settled = (
+        "its interval excludes 0"
+        if difference.excludes_zero
+        else "not decided: its interval holds 0"
     )
+    unit = "points" if by is ACCURACY else by.points
+    return (
+        f"Best: {' and '.join(names[point] for point in top if point in names)}, "
+        f"{difference.text(by.gap_digits, '+')} {unit} against none ({settled})."
+    )
+
+
+def _picked(rows: figures.Placed, best: Summary, seeds: int) -> str:
+    """What to expect of the best of many."""
+    count = sum(map(len, rows.values()))
+    if seeds < 2 or count < 2 or best.point.placement == "none":
+        return ""
+    return f" It was picked as the best of {count}, so expect a little less of it on other seeds."
+
+
+def _names(points: Sequence[Point], rows: figures.Placed) -> dict[Point, str]:
+    """Of the arms that are drawn."""
+    return {
+        points[arm]: f"{placement} at rate {points[arm].rate:g}"
+        for placement, arms in rows.items()
+        for arm in arms
+    }
+
+
+def _cells(points: Sequence[Point], rows: figures.Placed, summaries: Sequence[Summary]) -> Rows:
+    of = {summary.point: summary for summary in summaries}
+    return {name: [of[points[arm]] for arm in arms] for name, arms in rows.items()}
 
 
 def twins(points: Sequence[Point], final: Metrics) -> str:

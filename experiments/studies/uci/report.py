@@ -23,19 +23,20 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
     repeated, protocol = tables.comparisons(compared), caption(config)
     beside = [tables.arms(sets)] if config.arms else []
 
+    headline = f"{verdict.value.capitalize()}: {words}"
+
     def draw() -> dict[str, Picture]:
-        pictures = {
-            "published": figures.against_published(sets, protocol),
-            "samples": figures.likelihood_by_samples(sets, protocol),
+        return {
+            "published.svg": figures.against_published(headline, sets, protocol),
+            "samples.svg": figures.likelihood_by_samples(sets, protocol),
         }
-        return {f"{name}.png": Picture(name, png) for name, png in pictures.items()}
 
     named = replace(repeated, title="Gal & Ghahramani 2016, repeated")
     return Report(
         settings=config,
         conclusion=Conclusion("uci", claim, verdict.value, words, in_shell("run uci", config)),
         verdict=verdict,
-        sentence=verdict.value.capitalize(),
+        sentence=f"{headline}.",
         numbers={"results.csv": tables.per_seed(sets), "arms.csv": tables.arms_per_seed(sets)},
         tables=[repeated, *beside],
         draw=draw,

@@ -42,14 +42,13 @@ def report(title: str, config: Uncertainty, digits: Digits, results: Results) ->
 
     def draw() -> dict[str, Picture]:
         means, labels = results.means, digits.y_test
-        pictures = {
-            "reliability": figures.reliability(means, labels, protocol),
-            "entropies": figures.entropies(means, results.information, protocol),
-            "rejection": figures.rejection(means, labels, protocol),
-            "samples": figures.samples(results.table, protocol),
-            "regression": figures.regression(results.curves, wider),
+        return {
+            "reliability.svg": figures.reliability(means, labels, protocol),
+            "entropies.svg": figures.entropies(means, results.information, protocol),
+            "rejection.svg": figures.rejection(means, labels, protocol),
+            "samples.svg": figures.samples(results.table, protocol),
+            "regression.svg": figures.regression(results.curves, wider),
         }
-        return {f"{name}.png": Picture(name, png) for name, png in pictures.items()}
 
     return Report(
         settings=config,

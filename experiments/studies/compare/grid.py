@@ -1,0 +1,63 @@
+"""The grid of a comparison: placement by rate, the difference to none in each cell."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from experiments.report.colours import INK, of_difference, on
+from experiments.report.figures import WIDTH, fold, in_style, picture
+from experiments.report.page import Picture
+from experiments.studies.compare.measure import ACCURACY, Measure
+from experiments.studies.compare.tables import Summary
+
+CELL, NAMES = (0.62, 0.42), 1.6  # inches
+Rows = Mapping[str, Sequence[Summary]]
+"""Of each placement a summary for each rate; placements that came out equal are one."""
+
+
+@in_style()
+def grid(
+    headline: str, rows: Rows, best: Summary | None, caption: str, by: Measure = ACCURACY
+) -> Picture:
+    """The best cell has a frame."""
+    rates = [summary.point.rate for summary in next(iter(rows.values()))]
+    size = max(WIDTH, NAMES + CELL[0] * len(rates)), 1.8 + CELL[1] * len(rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axes, reach = figure.subplots(), _reach(rows, by)
+    for height, row in enumerate(rows.values()):
+        for place, one in enumerate(row):
+            better, decided = by.sign * float(one.difference.mean), one.difference.excludes_zero
+            _cell(axes, (place, height), one, of_difference(better, reach, decided), by)
+            if one is best:
+                axes.add_patch(Rectangle((place, height), 1, 1, fill=False, ec=INK, lw=2, zorder=3))
+    axes.set(xlim=(0, len(rates)), ylim=(len(rows), 0), xlabel="dropout rate", ylabel="placement")
+    axes.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates])
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [fold(name, 21) for name in rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    note = (
+        f"In each cell test {by.name} less that of no dropout, and ± half the 95 % interval "
+        f"({by.points}). Blue: better; red: worse; pale: not decided. Colours are full from "
+        f"{reach:.2g} on."
+    )
+    return picture(headline, figure, caption, note)
+
+
+def _reach(rows: Rows, by: Measure) -> float:
+    """Where colours are full: at twice the greatest gain, or else at the greatest loss."""
+    differences = [by.sign * float(one.difference.mean) for row in rows.values() for one in row]
+    finite = [one for one in differences if np.isfinite(one)] or [0.0]
+    return 2 * max(finite) if max(finite) > 0 else max(-min(finite), 1e-9)
+
+
+def _cell(axes: Axes, at: tuple[int, int], one: Summary, colour: str, by: Measure) -> None:
+    (mean, half), (left, top) = one.difference, at
+    axes.add_patch(Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
+    text = f"{mean:+{by.gap_digits}}" if np.isfinite(mean) else "diverged"
+    bar = f"± {half:{by.gap_digits}}" if np.isfinite(half) else "± n/a"
+    style = {"ha": "center", "color": on(colour)}
+    axes.text(left + 0.5, top + 0.5, text, va="bottom", fontsize=8.5, **style)
+    axes.text(left + 0.5, top + 0.54, bar, va="top", fontsize=7.5, **style)
