@@ -1,9 +1,9 @@
-"""Colours that can be told apart with any eyes (Okabe & Ito 2008); what matters is in words, too."""
+"""Colours that any eyes tell apart (Okabe & Ito 2008); what matters is in words, too."""
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
-INK, GREY, PALE = "#1d2129", "#707785", "#dfe3ea"
+INK, GREY, GROUND, PALE = "#1d2129", "#707785", "#b9bfca", "#dfe3ea"
 BLUE, RED, GREEN, AMBER = "#0072b2", "#d55e00", "#009e73", "#e69f00"
 SERIES = (BLUE, RED, GREEN, AMBER)
 SIGNED = LinearSegmentedColormap.from_list(
@@ -23,7 +23,7 @@ def of_difference(better: float, reach: float, decided: bool) -> str:
 
 
 def on(background: str) -> str:
-    """Of text: dark on light, light on dark, whichever is more of a contrast."""
-    red, green, blue = (int(background[at : at + 2], 16) / 255 for at in (1, 3, 5))
-    light = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
-    return INK if light > 0.2 else "#ffffff"
+    """Of text: black or white, whichever is more of a contrast."""
+    rgb = np.array([int(background[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return "#000000" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "#ffffff"

@@ -19,11 +19,11 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from experiments.report.colours import GREY, INK
+from experiments.report.colours import BLUE, GREY, GROUND, INK
 from experiments.report.intervals import Interval
 from experiments.report.page import Picture
 
-WIDTH = 4.8  # inches
+WIDTH = 4.4  # inches
 PER_CENT, POSITIVE, ANY = (0.0, 100.0), (0.0, np.inf), (-np.inf, np.inf)
 """What is possible."""
 OTHER_SCRIPTS = (
@@ -32,11 +32,13 @@ OTHER_SCRIPTS = (
     "Arial Unicode MS",
 )  # fmt: skip
 """By these text is measured where they are installed."""
+WHOLE = "\ue000±\ue000"
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "jaxdrop",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "font.size": 9,
+    "lines.linewidth": 1.3,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
     "axes.labelsize": 8.5,
@@ -70,21 +72,21 @@ def as_svg(figure: Figure, caption: str) -> bytes:
 
 def picture(title: str, figure: Figure, caption: str, note: str = "") -> Picture:
     """A figure for a page: what came out, how to read it, and below what was run."""
-    letters = int(figure.get_figwidth() * 11.5)
+    letters = int(figure.get_figwidth() * 11.2)
     style = {"x": 0.01, "ha": "left", "fontsize": 10.5, "fontweight": "bold"}
-    figure.suptitle(fold(title, letters), **style)
+    figure.suptitle(fold(title.removesuffix("."), letters), **style)
     if note:
         style = {"x": 0.01, "ha": "left", "fontsize": 8.5, "color": GREY}
-        figure.supxlabel(fold(note, int(letters * 1.25)), **style)
+        figure.supxlabel(fold(note, int(letters * 1.4)), **style)
     return Picture(title, as_svg(figure, caption), caption)
 
 
 def fold(text: str, letters: int) -> str:
-    """In lines that hold so many letters, or half as many wide ones."""
+    """In lines that hold so many letters, or half as many wide ones; an interval stays whole."""
     if cell_len(text) <= letters:
         return text
-    lines = Text(text).wrap(Console(width=letters), letters)
-    return "\n".join(line.plain.rstrip() for line in lines)
+    lines = Text(text.replace(" ± ", WHOLE)).wrap(Console(width=letters), letters)
+    return "\n".join(line.plain.rstrip() for line in lines).replace(WHOLE, " ± ")
 
 
 def panels(
@@ -121,19 +123,20 @@ def points(
     axes.grid(alpha=0.25, axis="x" if flat else "both")
 
 
-def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray, color: str) -> None:
-    """How a network learns: test solid, train dotted."""
-    axes.plot(epochs, test, color=color, linewidth=1.4)
-    axes.plot(epochs, train, ":", color=color, linewidth=1.4)
+def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray) -> None:
+    """How a network learns, test solid and train dotted; the first of two as a broad ground."""
+    for row, style in enumerate(({"color": GROUND, "linewidth": 3}, {"color": BLUE})):
+        axes.plot(epochs, test[:, row], **style)
+        axes.plot(epochs, train[:, row], ":", **style)
     axes.grid(alpha=0.25)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
-def logarithmic(axes: Axes) -> None:
-    """With ticks that are read as numbers."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    subs = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 3) if high < 1e3 * low else (1,)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter("{x:g}")
+def logarithmic(axes: Axes, low: float, high: float) -> None:
+    """From one loss to another, with ticks that are read as numbers."""
+    if 0 < low < high < np.inf:
+        axes.set(yscale="log", ylim=(low, high))
+        subs = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 3)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")

@@ -19,7 +19,7 @@ SAYS = {
     "spatial_dropout": "spatial_dropout drops whole maps (4 × 4 channels are shown)",
     "drop_path": "drop_path drops a whole branch (a row is an example)",
     "locked_dropout": "locked_dropout drops the same features at all times (a row is a time)",
-    "alpha_dropout": "alpha_dropout sets to a value below 0 and rescales, so mean and variance stay",
+    "alpha_dropout": "alpha_dropout sets to a value below 0, so that mean and variance stay",
 }
 
 

@@ -40,8 +40,8 @@ class Table:
 
     @property
     def words(self) -> bool:
-        """Whether it holds no number: then a narrow page shows cell below cell."""
-        return not any(self.numeric(column) for column in range(len(self.header)))
+        """Whether it holds hardly a number: then a narrow page shows cell below cell."""
+        return sum(self.numeric(column) for column in range(len(self.header))) < 2
 
     def screen(
         self,

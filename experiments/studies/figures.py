@@ -1,6 +1,6 @@
 """The figures of a study: what the claim says, all arms, and how they got there."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ from experiments.report.figures import (
     picture,
     points,
 )
-from experiments.report.intervals import interval
+from experiments.report.intervals import Interval, interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
 from experiments.studies import claim
@@ -37,8 +37,10 @@ MEASURES = {
     "test accuracy": ("test accuracy (%)", PER_CENT),
     "test NLL": ("test NLL (nats)", POSITIVE),
 }
-LETTERS = 60
-"""Of a line of words above an interval."""
+LETTERS, NAME = 56, 24
+"""Of a line of words above an interval, and of an arm's name beside one."""
+MOST = 12
+"""Arms whose curves are shown."""
 Results = Mapping[str, Result]
 
 
@@ -62,19 +64,20 @@ def contrasts(headline: str, findings: Sequence[Finding], caption: str) -> Pictu
         figure,
         f"{claim.scope(findings)} Means and intervals that hold together at 95 % "
         f"({100 * findings[0].level:.2f} % each). {caption}",
-        "Grey: no difference that matters, or where the claim says so, none at all.",
+        "Grey: too small a difference to matter, or where hardly any is claimed.",
     )
 
 
 def _contrasts(axes: Axes, unit: str, group: Sequence[Finding]) -> None:
-    axes.axvline(0, color=GREY, linewidth=0.8)
     for row, finding in enumerate(group):
         axes.barh(row, np.diff(finding.same)[0], 0.36, finding.same[0], color=PALE)
+        axes.vlines(0, row - 0.18, row + 0.18, color=GREY, linewidth=0.8)
         colour, marker = MARKS[finding.verdict]
         points(axes, row, finding.interval, flat=True, color=colour, fmt=marker, markersize=6)
         style = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "bottom"}
         axes.annotate(_words(finding), (0, row - 0.2), **style)
     axes.set(ylim=(len(group) - 0.6, -0.85), yticks=[], xlabel=f"difference ({unit})")
+    axes.locator_params(axis="x", nbins=6)
     axes.spines["left"].set_visible(False)
 
 
@@ -94,8 +97,8 @@ def _distinct(design: Design, results: Results, title: str) -> dict[str, int]:
 def arms(design: Design, results: Results, caption: str) -> Picture:
     """Test accuracy and loss of every arm, a panel a case; arms that came out equal are one."""
     shown = {title: _distinct(design, results, title) for title in design.cases}
-    heights = [len(rows) for rows in shown.values()]
-    size = (WIDTH, 1.3 + 0.24 * sum(heights) + 0.45 * len(results))
+    heights = [_places(rows)[1] for rows in shown.values()]
+    size = (WIDTH, 1.3 + sum(heights) + 0.45 * len(results))
     figure = Figure(figsize=size, layout="constrained")
     pairs = figure.subplots(len(results), 2, squeeze=False, height_ratios=heights)
     for pair, (title, rows) in zip(pairs, shown.items(), strict=True):
@@ -105,8 +108,14 @@ def arms(design: Design, results: Results, caption: str) -> Picture:
         pair[1].tick_params(labelleft=False)
     for axes, (label, _) in zip(pairs[-1], MEASURES.values(), strict=True):
         axes.set_xlabel(label)
-    note = "Means and 95 % intervals; the line is the first arm."
+    note = "Means, and 95 % intervals of their difference to the first arm, the line."
     return picture(_highest(shown, results), figure, f"Means over seeds. {caption}", note)
+
+
+def _places(rows: Iterable[str]) -> tuple[np.ndarray, float]:
+    """Where rows stand whose names have some lines, and how high all are, in inches."""
+    heights = np.array([0.25 + 0.14 * fold(name, NAME).count("\n") for name in rows])
+    return heights.cumsum() - heights / 2, float(heights.sum())
 
 
 def _highest(shown: Mapping[str, Mapping[str, int]], results: Results) -> str:
@@ -123,14 +132,17 @@ def _highest(shown: Mapping[str, Mapping[str, int]], results: Results) -> str:
 
 def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> None:
     kept, table = list(rows.values()), result.images.get(measure)
-    spread = interval(
-        result.final[measure][:, kept], table=None if table is None else table[:, kept]
-    )
-    points(axes, range(len(kept)), spread, True, MEASURES[measure][1], color=BLUE)
+    final = np.asarray(result.final[measure])[:, kept]
+    paired = None if table is None else table[:, kept] - table[:, :1]
+    half = interval(final - final[:, :1], table=paired).half
+    half[0] = 0
+    spread = Interval(final.mean(0), half)
+    places, height = _places(rows)
+    points(axes, places, spread, True, MEASURES[measure][1], color=BLUE)
     axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)
-    axes.set_yticks(range(len(kept)), [fold(name, 24) for name in rows])
-    axes.set_ylim(len(kept) - 0.5, -0.5)
-    axes.locator_params(axis="x", nbins=4)
+    axes.set_yticks(places, [fold(name, NAME) for name in rows])
+    axes.set_ylim(height, 0)
+    axes.locator_params(axis="x", nbins=3)
 
 
 @in_style()
@@ -141,37 +153,41 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
         for title in design.cases
         for name, row in list(_distinct(design, results, title).items())[1:] or [("none else", 0)]
     ]
-    figure, shown = panels(len(pairs), 2, WIDTH / 2, 1.6)
+    accuracy = [np.mean(results[case].final["test accuracy"][:, row]) for case, _, row in pairs]
+    best = sorted(np.argsort(accuracy)[::-1][:MOST])
+    pairs = [pairs[index] for index in best]
+    figure, shown = panels(len(pairs), 2, WIDTH / 2, 1.5, sharex=True, sharey=True)
+    early, late = [], []
     for axes, (title, name, row) in zip(shown, pairs, strict=True):
         result = results[title]
-        test, train = (result.course(f"{part} NLL") for part in ("test", "train"))
-        for arm, colour in ((0, GREY), (row, BLUE)):
-            curve(axes, result.epochs, test[:, arm], train[:, arm], colour)
-        axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 30))
-        logarithmic(axes)
+        test, train = (result.course(f"{part} NLL")[:, [0, row]] for part in ("test", "train"))
+        curve(axes, result.epochs, test, train)
+        axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 27))
+        early.append(test[len(test) // 5].max())
+        late.append(test.min())
+    logarithmic(shown[0], 0.6 * min(late), 1.5 * max(early))
     for axes in shown[-2:]:
         axes.set_xlabel("epoch")
     figure.supylabel("NLL (nats)", fontsize=8.5)
     return picture(
-        _furthest(pairs, results),
+        _gap(design, pairs, results),
         figure,
-        f"Loss without dropout, means over seeds. {caption}",
+        f"Loss without dropout, means over seeds; the {MOST} most accurate arms at most. {caption}",
         f"Blue: the arm; grey: {next(iter(next(iter(design.cases.values())).arms))}, the first. "
-        "Solid: test; dotted: training.",
+        "Solid: test; dotted: training. What is far off is cut off.",
     )
 
 
-def _furthest(pairs: Sequence[tuple[str, str, int]], results: Results) -> str:
-    """In words how much the arms overfit, each less the first of its case."""
+def _gap(design: Design, pairs: Sequence[tuple[str, str, int]], results: Results) -> str:
+    """In words how much the first arm overfits, and the one that gains most on it."""
 
     def gap(title: str, row: int) -> float:
         test, train = (results[title].final[f"{part} NLL"][:, row] for part in ("test", "train"))
         return float(np.mean(test - train))
 
-    change = {
-        f"{name} ({title})" if len(results) > 1 else name: gap(title, row) - gap(title, 0)
-        for title, name, row in pairs
-    }
-    arm = min(change, key=lambda which: change[which])
-    words = "Overfits least" if change[arm] < 0 else "None overfits less than the first; nearest"
-    return f"{words}: {arm}, test loss above training loss by {change[arm]:+.2g} nats against it"
+    title, name, row = min(pairs, key=lambda pair: gap(pair[0], pair[2]) - gap(pair[0], 0))
+    where, first = f" ({title})" * (len(results) > 1), next(iter(design.cases[title].arms))
+    return (
+        f"Gap from training to test loss: {gap(title, 0):.2g} nats with {first}, "
+        f"{gap(title, row):.2g} with {name}{where}"
+    )

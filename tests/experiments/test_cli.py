@@ -34,9 +34,9 @@ def test_a_run_folder_explains_itself(folder):
         "results.csv",
         "history.csv",
         "manifest.json",
-        "curves.png",
-        "accuracy.png",
-        "differences.png",
+        "curves.svg",
+        "accuracy.svg",
+        "differences.svg",
         "report.html",
         "verdict.json",
     }
@@ -58,7 +58,7 @@ def test_results_have_a_row_for_each_arm_and_seed(folder):
     assert all(0 <= float(row["test_accuracy"]) <= 1 < float(row["test_nll"]) for row in rows)
 
 
-@pytest.mark.parametrize("name", ["curves.png", "accuracy.png", "differences.png"])
+@pytest.mark.parametrize("name", ["curves.svg", "accuracy.svg", "differences.svg"])
 def test_figures_are_pictures_with_something_on_them(folder, name):
     picture = imread(folder / name)
     assert min(picture.shape[:2]) > 400
@@ -80,7 +80,7 @@ def test_another_seed_gives_other_results(folder, tmp_path):
 
 def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_path, capsys):
     assert run("--seeds", "2", "--output", str(tmp_path)) == 0
-    for name in ("results.csv", "history.csv", "config.json", "curves.png", "accuracy.png"):
+    for name in ("results.csv", "history.csv", "config.json", "curves.svg", "accuracy.svg"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
     printed = capsys.readouterr().out
     assert "★" in printed

@@ -78,7 +78,7 @@ def longest_chain(graph: Graph) -> int:
 
 def entries(package: Path) -> list[str]:
     """What stands in the root, documents and pictures aside."""
-    aside = (".md", ".png")
+    aside = (".md", ".png", ".svg")
     names = (path.name for path in package.iterdir() if path.suffix not in aside)
     return sorted(name for name in names if name != "__pycache__")
 
@@ -120,7 +120,7 @@ def test_a_bent_arrow_is_seen(tmp_path, file, line, message):
 
 
 def test_a_crowd_and_a_long_chain_are_seen(tmp_path):
-    for name in ("a.py", "b", "note.md", "picture.png", "__pycache__"):
+    for name in ("a.py", "b", "note.md", "picture.svg", "__pycache__"):
         (tmp_path / name).mkdir()
     assert entries(tmp_path) == ["a.py", "b"]
     assert longest_chain({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == 3

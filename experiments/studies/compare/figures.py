@@ -18,86 +18,76 @@ from experiments.report.figures import (
     picture,
     points,
 )
-from experiments.report.intervals import Interval, interval
+from experiments.report.intervals import Interval
 from experiments.report.page import Picture
 from experiments.studies.compare.design import Point
 from experiments.studies.compare.measure import ACCURACY, Measure
+from experiments.studies.compare.tables import Rows, Summary
 from experiments.studies.results import Result
 
-Placed = Mapping[str, Sequence[int]]
-"""The arms of each placement; placements that came out equal are one, of both names."""
 BELOW = 10
 """So many points below no dropout are shown; of errors twice those without it."""
 
 
-def placed(grid: Sequence[Point], result: Result) -> Placed:
-    """From a grid."""
-    arms: dict[str, list[int]] = {}
-    for arm, point in enumerate(grid[1:], 1):
-        arms.setdefault(point.placement, []).append(arm)
-    return result.distinct(arms)
-
-
 @in_style()
-def scores(grid: Sequence[Point], result: Result, caption: str, by: Measure = ACCURACY) -> Picture:
+def scores(none: Summary, rows: Rows, caption: str, by: Measure = ACCURACY) -> Picture:
     """What is measured against rate, beside what no dropout gives."""
-    name, rows = f"test {by.name}", placed(grid, result)
-    spread = interval(result.final[name], table=result.images[name])
-    figure, shown = _panels(rows, by)
-    for axes, arms in zip(shown, rows.values(), strict=True):
-        _scores(axes, [grid[arm].rate for arm in arms], spread, arms, by)
-    _limit(shown[0], spread.mean, by)
-    arms = {arm: placement for placement, row in rows.items() for arm in row}
-    best = _best(spread.mean, list(arms), by)
-    most = "Highest" if by.sign > 0 else "Lowest"
+    figure, shown = _panels(list(rows))
+    for axes, row in zip(shown, rows.values(), strict=True):
+        axes.axhline(none.score.mean, color=GREY)
+        rates, means = [one.point.rate for one in row], [one.score.mean for one in row]
+        spread = Interval(np.array(means), np.array([one.difference.half for one in row]))
+        within = PER_CENT if by is ACCURACY else POSITIVE
+        points(axes, rates, spread, within=within, fmt="o-", color=BLUE, linewidth=1)
+        axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    every = {one: placement for placement, row in rows.items() for one in row}
+    best = max(every, key=lambda one: by.worth(one.score.mean))
+    _limit(shown[0], np.array([none.score.mean, *(one.score.mean for one in every)]), by)
     title = (
-        f"{most} mean test {by.name}: {spread.mean[best]:{by.digits}}{by.of} with {arms[best]} at "
-        f"rate {grid[best].rate:g}; without dropout {spread.mean[0]:{by.digits}}{by.of}"
+        f"{by.most} mean test {by.name} with dropout: {best.score.mean:{by.digits}}{by.of}, "
+        f"{every[best]} at rate {best.point.rate:g}; without: {none.score.mean:{by.digits}}{by.of}"
     )
-    note = "Blue: means and 95 % intervals; grey: no dropout. What is far worse is cut off."
-    return _labelled(title, figure, shown, ("dropout rate", f"{name}{by.unit}"), caption, note)
-
-
-def _scores(
-    axes: Axes, rates: Sequence[float], spread: Interval, arms: Sequence[int], by: Measure
-) -> None:
-    none, reach = spread.mean[0], np.nan_to_num(spread.half)[0]
-    axes.axhspan(none - reach, none + reach, color=GREY, alpha=0.2, linewidth=0)
-    axes.axhline(none, color=GREY)
-    shown = Interval(spread.mean[arms], spread.half[arms])
-    points(axes, rates, shown, within=_possible(by), fmt="o-", color=BLUE, linewidth=1)
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    note = (
+        "Blue: means, and 95 % intervals of their difference to no dropout, the grey line. "
+        "What is far worse is cut off."
+    )
+    return _labelled(
+        title, figure, shown, ("dropout rate", f"test {by.name}{by.unit}"), caption, note
+    )
 
 
 @in_style()
-def curves(grid: Sequence[Point], result: Result, caption: str, by: Measure = ACCURACY) -> Picture:
+def curves(
+    points: Sequence[Point],
+    result: Result,
+    placed: Mapping[str, Sequence[int]],
+    caption: str,
+    by: Measure = ACCURACY,
+) -> Picture:
     """What is measured against epoch: of each placement its best rate, beside no dropout."""
-    rows, final, gaps = placed(grid, result), result.final[f"test {by.name}"].mean(0), by.gap
-    best = {placement: _best(final, arms, by) for placement, arms in rows.items()}
+    final, gap = by.test(result.final).mean(0), by.gap(result.final).mean(0)
+    best = [max(arms, key=lambda arm: by.worth(final[arm])) for arms in placed.values()]
+    names = dict(zip(best, placed, strict=True))
     test, train = (result.course(f"{part} {by.name}") for part in ("test", "train"))
-    figure, shown = _panels(
-        {f"{name}, {grid[arm].rate:g}": [arm] for name, arm in best.items()}, by
-    )
-    for axes, arm in zip(shown, best.values(), strict=True):
-        for row, colour in ((0, GREY), (arm, BLUE)):
-            curve(axes, result.epochs, test[:, row], train[:, row], colour)
-    _limit(shown[0], test[-1], by)
-    gap = gaps(result.final).mean(0)
-    least = min(best, key=lambda placement: np.nan_to_num(gap[best[placement]], nan=np.inf))
+    figure, shown = _panels([f"{name}, {points[arm].rate:g}" for arm, name in names.items()])
+    for axes, arm in zip(shown, best, strict=True):
+        curve(axes, result.epochs, test[:, [0, arm]], train[:, [0, arm]])
+    ends = [test[-1, 0], _worst(test[-1, 0], by), *test[-1, best], *train[-1, [0, *best]]]
+    _limit(shown[0], np.array(ends), by)
+    least = min(best, key=lambda arm: np.nan_to_num(gap[arm], nan=np.inf))
     title = (
-        f"Training is ahead of test by {gap[0]:{by.gap_digits}} {by.points} without dropout, by "
-        f"{gap[best[least]]:{by.gap_digits}} with {least} at rate {grid[best[least]].rate:g}"
+        f"Training ends {gap[0]:{by.gap_digits}} {by.points} ahead of test without dropout, "
+        f"{gap[least]:{by.gap_digits}} with {names[least]} at rate {points[least].rate:g}"
     )
     note = "Blue: each placement at its best rate; grey: no dropout. Solid: test; dotted: training."
-    names = "epoch", f"{by.name}{by.unit}"
     caption = f"{by.title} without dropout when measured, means over seeds. {caption}"
-    return _labelled(title, figure, shown, names, caption, note)
+    return _labelled(title, figure, shown, ("epoch", f"{by.name}{by.unit}"), caption, note)
 
 
-def _panels(rows: Placed, by: Measure) -> tuple[Figure, list[Axes]]:
-    figure, shown = panels(len(rows), 2, WIDTH / 2, 1.6, sharex=True, sharey=True)
-    for axes, name in zip(shown, rows, strict=True):
-        axes.set_title(fold(name, 30))
+def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    figure, shown = panels(len(names), 2, WIDTH / 2, 1.6, sharex=True, sharey=True)
+    for axes, name in zip(shown, names, strict=True):
+        axes.set_title(fold(name, 27))
     return figure, shown
 
 
@@ -110,21 +100,15 @@ def _labelled(
     return picture(title, figure, *texts)
 
 
-def _best(values: np.ndarray, arms: Sequence[int], by: Measure) -> int:
-    return max(arms, key=lambda arm: np.nan_to_num(by.sign * values[arm], nan=-np.inf))
-
-
-def _possible(by: Measure) -> tuple[float, float]:
-    return PER_CENT if by is ACCURACY else POSITIVE
+def _worst(none: float, by: Measure) -> float:
+    """That is shown."""
+    return none - BELOW if by is ACCURACY else 2 * none
 
 
 def _limit(axes: Axes, values: np.ndarray, by: Measure) -> None:
-    """As far as there are numbers: an error may diverge."""
-    finite, none = values[np.isfinite(values)], values[0]
-    if not np.isfinite(none):
-        return
-    if by is ACCURACY:
-        low, high = max(finite.min(), none - BELOW), finite.max()
-        axes.set_ylim(low - 1, min(high + 1.5, 100.5))
-    else:
-        axes.set_ylim(0, 1.05 * min(finite.max(), 2 * none))
+    """From the first, that of no dropout, as far as there are numbers: an error may diverge."""
+    finite, worst = values[np.isfinite(values)], _worst(values[0], by)
+    if np.isfinite(worst) and by is ACCURACY:
+        axes.set_ylim(max(finite.min(), worst) - 1, min(finite.max() + 1.5, 100.5))
+    elif np.isfinite(worst):
+        axes.set_ylim(0, 1.05 * max(min(finite.max(), worst), 1e-9))

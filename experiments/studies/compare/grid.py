@@ -1,7 +1,5 @@
 """The grid of a comparison: placement by rate, the difference to none in each cell."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,18 +9,16 @@ from experiments.report.colours import INK, of_difference, on
 from experiments.report.figures import WIDTH, fold, in_style, picture
 from experiments.report.page import Picture
 from experiments.studies.compare.measure import ACCURACY, Measure
-from experiments.studies.compare.tables import Summary
+from experiments.studies.compare.tables import Rows, Summary
 
-CELL, NAMES = (0.62, 0.42), 1.6  # inches
-Rows = Mapping[str, Sequence[Summary]]
-"""Of each placement a summary for each rate; placements that came out equal are one."""
+CELL, NAMES = (0.56, 0.42), 1.5  # inches
 
 
 @in_style()
-def grid(
-    headline: str, rows: Rows, best: Summary | None, caption: str, by: Measure = ACCURACY
+def cells(
+    headline: str, rows: Rows, best: Summary, caption: str, by: Measure = ACCURACY
 ) -> Picture:
-    """The best cell has a frame."""
+    """The best cell has a frame, if there is more than one seed."""
     rates = [summary.point.rate for summary in next(iter(rows.values()))]
     size = max(WIDTH, NAMES + CELL[0] * len(rates)), 1.8 + CELL[1] * len(rows)
     figure = Figure(figsize=size, layout="constrained")
@@ -31,7 +27,7 @@ def grid(
         for place, one in enumerate(row):
             better, decided = by.sign * float(one.difference.mean), one.difference.excludes_zero
             _cell(axes, (place, height), one, of_difference(better, reach, decided), by)
-            if one is best:
+            if one is best and np.isfinite(one.score.half):
                 axes.add_patch(Rectangle((place, height), 1, 1, fill=False, ec=INK, lw=2, zorder=3))
     axes.set(xlim=(0, len(rates)), ylim=(len(rows), 0), xlabel="dropout rate", ylabel="placement")
     axes.set_xticks(np.arange(len(rates)) + 0.5, [f"{rate:g}" for rate in rates])

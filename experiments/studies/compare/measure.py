@@ -1,6 +1,6 @@
 """What arms are compared by: accuracy and log-likelihood, or the errors of predicted numbers."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,15 @@ class Measure(NamedTuple):
     def of(self) -> str:
         """What stands behind a value."""
         return " %" if "%" in self.unit else ""
+
+    @property
+    def most(self) -> str:
+        """What is best."""
+        return "Highest" if self.sign > 0 else "Lowest"
+
+    def worth(self, value: Any) -> float:
+        """The greater the better; what diverged is worst."""
+        return float(np.nan_to_num(self.sign * value, nan=-np.inf))
 
     @property
     def title(self) -> str:

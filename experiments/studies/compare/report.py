@@ -10,11 +10,10 @@ from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import figures, tables
 from experiments.studies.compare.design import CASE, Point, grid, placements
-from experiments.studies.compare.grid import Rows
-from experiments.studies.compare.grid import grid as drawn
+from experiments.studies.compare.grid import cells
 from experiments.studies.compare.measure import ACCURACY, Measure, measure_of
 from experiments.studies.compare.settings import Compare
-from experiments.studies.compare.tables import Summary
+from experiments.studies.compare.tables import Rows, Summary
 from experiments.studies.design import Case
 from experiments.studies.report import sized
 from experiments.studies.results import Result
@@ -32,12 +31,12 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
     by = measure_of(case.data)
     points = grid(placements(config, case.architecture), config.arms.rates)
     summaries = tables.summarise(points, result, by)
-    rows = figures.placed(points, result)
-    arms = tables.every(summaries, legend(seeds, by), by)
-    headline = verdict(summaries, _names(points, rows), seeds, by)
-    words = headline + _picked(rows, summaries[0], seeds)
+    placed = tables.placed(points, result)
+    of = {summary.point: summary for summary in summaries}
+    rows = {name: [of[points[arm]] for arm in arms] for name, arms in placed.items()}
+    arms, headline = tables.every(summaries, legend(seeds, by), by), verdict(summaries, rows, by)
+    words = headline + picked(rows, summaries[0])
     short, command = in_short(summaries[0]), in_shell("compare", config)
-    best = summaries[0] if seeds > 1 else None
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
@@ -50,9 +49,9 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
         },
         tables=[arms],
         draw=lambda: {
-            "differences.svg": drawn(headline, _cells(points, rows, summaries), best, what, by),
-            f"{by.name.lower()}.svg": figures.scores(points, result, what, by),
-            "curves.svg": figures.curves(points, result, what, by),
+            "differences.svg": cells(headline, rows, summaries[0], what, by),
+            f"{by.name.lower()}.svg": figures.scores(of[points[0]], rows, what, by),
+            "curves.svg": figures.curves(points, result, placed, what, by),
         },
         facts={"in short": what} | _facts(config),
         screens=[screen],
@@ -109,49 +108,33 @@ def in_short(best: Summary) -> str:
     return f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
 
 
-def verdict(
-    summaries: Sequence[Summary], names: Mapping[Point, str], seeds: int, by: Measure = ACCURACY
-) -> str:
+def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) -> str:
     """What follows from the table, and no more; arms that are as good as the best are named."""
-    if seeds < 2:
+    best, *_ = summaries
+    if np.isnan(best.score.half):
         return "No conclusion from one seed."
-    best, difference = summaries[0], summaries[0].difference
     if best.point.placement == "none":
         better = "higher" if by.sign > 0 else "lower"
         return f"Best: no dropout. No placement at any of these rates had a {better} mean."
-    top = [one.point for one in summaries if one.score.mean == best.score.mean]
-    settled = (
-        "its interval excludes 0"
-        if difference.excludes_zero
-        else "not decided: its interval holds 0"
+    top = " and ".join(
+        f"{name} at rate {one.point.rate:g}"
+        for name, row in rows.items()
+        for one in row
+        if one.score.mean == best.score.mean
     )
-    unit = "points" if by is ACCURACY else by.points
+    decided, unit = best.difference.excludes_zero, "points" if by is ACCURACY else by.points
+    settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return (
-        f"Best: {' and '.join(names[point] for point in top if point in names)}, "
-        f"{difference.text(by.gap_digits, '+')} {unit} against none ({settled})."
+        f"Best: {top}, {best.difference.text(by.gap_digits, '+')} {unit} against none ({settled})."
     )
 
 
-def _picked(rows: figures.Placed, best: Summary, seeds: int) -> str:
+def picked(rows: Rows, best: Summary) -> str:
     """What to expect of the best of many."""
     count = sum(map(len, rows.values()))
-    if seeds < 2 or count < 2 or best.point.placement == "none":
+    if np.isnan(best.score.half) or count < 2 or best.point.placement == "none":
         return ""
     return f" It was picked as the best of {count}, so expect a little less of it on other seeds."
-
-
-def _names(points: Sequence[Point], rows: figures.Placed) -> dict[Point, str]:
-    """Of the arms that are drawn."""
-    return {
-        points[arm]: f"{placement} at rate {points[arm].rate:g}"
-        for placement, arms in rows.items()
-        for arm in arms
-    }
-
-
-def _cells(points: Sequence[Point], rows: figures.Placed, summaries: Sequence[Summary]) -> Rows:
-    of = {summary.point: summary for summary in summaries}
-    return {name: [of[points[arm]] for arm in arms] for name, arms in rows.items()}
 
 
 def twins(points: Sequence[Point], final: Metrics) -> str:

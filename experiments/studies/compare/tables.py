@@ -1,6 +1,6 @@
 """The tables of a comparison: all arms on the screen and the page, all numbers for programs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,6 +24,18 @@ class Summary(NamedTuple):
     gap: Interval
     other: Interval
     difference: Interval
+
+
+Rows = Mapping[str, Sequence[Summary]]
+"""Of each placement a summary for each rate; placements that came out equal are one."""
+
+
+def placed(points: Sequence[Point], result: Result) -> dict[str, list[int]]:
+    """The arms of each placement; those that came out equal are one, of both names."""
+    arms: dict[str, list[int]] = {}
+    for arm, point in enumerate(points[1:], 1):
+        arms.setdefault(point.placement, []).append(arm)
+    return result.distinct(arms)
 
 
 def summarise(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -> list[Summary]:

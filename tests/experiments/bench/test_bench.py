@@ -173,8 +173,8 @@ def run(tmp_path_factory):
 
 def test_the_run_folder_holds_all_files(run):
     names = {path.name for path in run.iterdir()}
-    assert names == {"bench.json", "bench.png", "table.md", "config.json", "manifest.json"}
-    assert (run / "bench.png").read_bytes().startswith(b"\x89PNG")
+    assert names == {"bench.json", "bench.svg", "table.md", "config.json", "manifest.json"}
+    assert (run / "bench.svg").read_bytes().startswith(b"<?xml")
 
 
 def test_the_json_holds_every_sample_of_every_candidate(run):

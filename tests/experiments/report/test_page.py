@@ -1,19 +1,24 @@
 """Pages: escaped, self-contained, and looked at in a real browser where there is one."""
 
+import importlib
 import json
+import os
 import re
 import shutil
+import site
 import subprocess
 from html import unescape
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from markupsafe import escape
 
-from experiments.report.gallery import gallery, masks
+from experiments.report.gallery import SAYS, gallery, masks
 from experiments.report.page import Page, Picture, render
 from experiments.report.table import Cell, Table
+from experiments.studies import DESIGNED
 
 EVIL = '<script>alert("x")</script>&\'"'
 ROWS = [("b", 10.0), ("a", 9.5), ("c", float("nan")), ("d", -2.0)]
@@ -25,7 +30,7 @@ def page(name: str = "What came out?") -> Page:
         name,
         f"Supported: {name}. " + "A verdict of more than one line on a phone. " * 4,
         [Table(name, [name, "accuracy %"], rows, note=name)],
-        [Picture(name, gallery().png)],
+        [Picture(name, gallery(("dropout", "drop_path")).svg, name)],
         {name: "64-256-128-10 " * 10, "versions": "jax 0.10.2"},
         f"python -m experiments run {name} --option-that-is-long 1 2 3 4 5 6 7 8 9 10",
     )
@@ -34,7 +39,7 @@ def page(name: str = "What came out?") -> Page:
 def test_text_is_shown_and_not_run():
     html = render(page(EVIL)).decode()
     assert EVIL not in html
-    assert html.count(escape(EVIL)) == 13
+    assert html.count(escape(EVIL)) == 18
     assert len(re.findall("<script", html)) == 1
 
 
@@ -44,6 +49,31 @@ def test_a_page_needs_nothing_else():
     assert all(source.startswith("data:") for source in sources)
     assert "@import" not in html
     assert "url(" not in html
+
+
+def test_the_verdict_comes_first_and_then_the_figures():
+    html = render(page()).decode()
+    order = ["<h1>", 'class="verdict"', "<figure>", "<table>", "What was run", "Run it again"]
+    assert [html.index(part) for part in order] == sorted(html.index(part) for part in order)
+
+
+def test_a_study_shows_the_kinds_that_it_compares():
+    shown = gallery(("dropout", "spatial_dropout"))
+    assert shown.alt.startswith("What this study is about: dropout drops every element by itself;")
+    assert "alpha" not in shown.svg.decode()
+    compared = {name: kinds(name) for name in DESIGNED if kinds(name)}
+    assert compared == {
+        "spatial": ("dropout", "spatial_dropout"),
+        "recurrent": ("dropout", "locked_dropout"),
+        "alpha": ("dropout", "alpha_dropout"),
+        "stochastic_depth": ("dropout", "drop_path"),
+        "transformer": ("dropout", "drop_path"),
+    }
+    assert {kind for pair in compared.values() for kind in pair} == set(SAYS)
+
+
+def kinds(name):
+    return getattr(importlib.import_module(f"experiments.studies.claims.{name}"), "MASKS", ())
 
 
 def test_links_are_escaped_too():
@@ -79,37 +109,63 @@ frame.addEventListener("load", () => {
   }));
   seen.spill = page.documentElement.scrollWidth - view.innerWidth;
   seen.errors = view.errors;
-  document.querySelector("pre").textContent = JSON.stringify(seen);
+  const done = () => { document.querySelector("pre").textContent = JSON.stringify(seen); };
+  if (!view.axe) return done();
+  view.axe.run(page).then(found => {
+    const where = nodes => nodes.map(node => node.html.slice(0, 60)).join(", ");
+    seen.axe = found.violations.map(fault => `${fault.id}: ${where(fault.nodes)}`);
+    seen.passed = found.passes.length;
+  }).catch(error => { seen.axe = [String(error)]; }).finally(done);
 });
 </script>
 """
 CATCH = """<head><script>window.errors = [];
 window.onerror = message => { errors.push(String(message)); };
-console.error = (...all) => { errors.push(all.join(" ")); };</script>"""
+for (const kind of ["error", "warn", "info", "log", "debug"])
+  console[kind] = (...all) => { errors.push(all.join(" ")); };</script>"""
+AXE = (
+    os.environ.get("AXE_CORE", ""),
+    "node_modules/axe-core/axe.min.js",
+    *(f"{folder}/axe_core_python/axe.min.js" for folder in site.getsitepackages()),
+)
+"""Where axe-core may be: a file that is named, npm's, that of the package in the extra `dev`."""
 
 
-def looked_at(html: str, width: int, folder) -> dict:
+def looked_at(html: str, width: int, folder, script: str = "") -> dict:
     """What a browser finds in the page, shown in a frame of this width."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no chromium here: pages were not looked at in a browser")
-    inner = escape(html.replace("<head>", CATCH, 1))
+    added = f"<script>{script}</script>" if script else ""
+    inner = escape(html.replace("<head>", CATCH + added, 1))
     frame = f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{inner}"></iframe>'
     file = folder / "frame.html"
     file.write_text(
         f'<meta charset="utf-8"><pre></pre>{PROBE.replace("<script>", frame + "<script>", 1)}'
     )
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
-    call = [browser, *options, "--virtual-time-budget=5000", "--dump-dom", file.as_uri()]
-    shown = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True).stdout
-    (found,) = re.findall(r"<pre>(\{.*?\})</pre>", shown, re.S)
-    return json.loads(unescape(found))
+    options += ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom"]
+    call = [browser, *options, file.as_uri()]
+    shown = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True)
+    (found,) = re.findall(r"<pre>(\{.*?\})</pre>", shown.stdout, re.S)
+    console = [line for line in shown.stderr.splitlines() if ":CONSOLE" in line]
+    return json.loads(unescape(found)) | {"console": console}
+
+
+def checked(html: str, width: int, folder) -> list[str]:
+    """What is not accessible."""
+    there = [path for path in map(Path, filter(None, AXE)) if path.is_file()]
+    if not there:
+        pytest.skip("no axe-core here (npm install axe-core): pages were not checked by it")
+    seen = looked_at(html, width, folder, there[0].read_text())
+    assert seen["passed"] > 10
+    return seen["axe"]
 
 
 @pytest.mark.parametrize("width", [400, 1400])
 def test_a_browser_sorts_and_finds_no_fault(tmp_path, width):
     seen = looked_at(render(page()).decode(), width, tmp_path)
-    assert seen["errors"] == []
+    assert (seen["errors"], seen["console"]) == ([], [])
     assert seen["order"] == ["bacd", "dabc", "cbad", "abcd"]
     assert seen["sort"] == ["ascending", "none"]
     assert seen["overlaps"] == []
@@ -125,5 +181,23 @@ def test_a_fault_is_seen(tmp_path):
     html = html.replace("</main>", "</main><script>undefined.x</script>")
     seen = looked_at(html, 400, tmp_path)
     assert seen["errors"]
+    assert seen["console"]
     assert seen["overlaps"]
     assert seen["spill"] > 0
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_a_page_is_accessible(tmp_path, width):
+    assert checked(render(page()).decode(), width, tmp_path) == []
+
+
+def test_what_is_not_accessible_is_seen(tmp_path):
+    html = (
+        render(page())
+        .decode()
+        .replace('<html lang="en">', "<html>")
+        .replace("<img alt=", "<img x=")
+    )
+    faults = " ".join(checked(html, 400, tmp_path))
+    assert "html-has-lang" in faults
+    assert "image-alt" in faults

@@ -19,7 +19,7 @@ def test_a_run_is_written_whole(tmp_path):
 def test_a_run_that_fails_half_way_leaves_whole_files_and_no_manifest(
     tmp_path, monkeypatch, survives, error
 ):
-    files = {"results.csv": b"new\n", "curves.png": b"new"}
+    files = {"results.csv": b"new\n", "curves.svg": b"new"}
     folder.write(tmp_path, {name: b"old" for name in files}, {})
     replace, calls = os.replace, []
 
@@ -32,7 +32,7 @@ def test_a_run_that_fails_half_way_leaves_whole_files_and_no_manifest(
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises((InputError, KeyboardInterrupt)):
         folder.write(tmp_path, files, {})
-    assert sorted(os.listdir(tmp_path)) == ["curves.png", "results.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["curves.svg", "results.csv"]
     for name, content in files.items():
         assert (tmp_path / name).read_bytes() in (b"old", content)
 

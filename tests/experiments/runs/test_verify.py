@@ -38,7 +38,7 @@ def test_a_run_that_was_left_alone_is_identical(run, capsys):
     assert "Identical, bit for bit" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["results.csv", "history.csv", "config.json", "curves.png"])
+@pytest.mark.parametrize("name", ["results.csv", "history.csv", "config.json", "curves.svg"])
 @pytest.mark.parametrize("how", ["changed", "missing"])
 def test_a_file_that_was_tampered_with_is_named_without_training(
     run, capsys, monkeypatch, name, how
@@ -60,7 +60,7 @@ def test_results_that_were_tampered_with_along_with_their_digest(run, capsys):
     assert "results.csv (its digest is right" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["curves.png", "report.html", "verdict.json", "config.json"])
+@pytest.mark.parametrize("name", ["curves.svg", "report.html", "verdict.json", "config.json"])
 def test_any_file_that_was_tampered_with_along_with_its_digest(run, capsys, name):
     tamper(run, name, (run / name).read_bytes() + b" ")
     assert cli.main(["verify", str(run)]) == 1

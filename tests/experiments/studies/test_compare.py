@@ -6,14 +6,18 @@ from fnmatch import fnmatch
 import numpy as np
 import pytest
 import tyro
+from matplotlib.colors import to_hex
 from scipy import stats
 
 from experiments.models.mlp import mlp_sites
+from experiments.report.colours import of_difference
 from experiments.studies import results
 from experiments.studies.compare import figures, tables
+from experiments.studies.compare import grid as cell_figures
 from experiments.studies.compare.design import CASE, Point, design, grid, sites
+from experiments.studies.compare.grid import cells
 from experiments.studies.compare.measure import ERROR
-from experiments.studies.compare.report import report
+from experiments.studies.compare.report import picked, report, verdict
 from experiments.studies.compare.settings import PLACEMENTS, Compare
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
@@ -120,9 +124,76 @@ def test_errors_are_the_better_the_less_and_what_diverged_comes_last():
     assert [summary.point.placement for summary in summaries] == ["logits", "none", "input"]
     assert summaries[0].gap.mean == 1
     assert summaries[0].difference.mean == -1
-    for drawn in (figures.scores, figures.curves):
-        assert drawn(POINTS, result, "", ERROR).png
-    assert figures.differences(summaries, "", ERROR).png
+    rows = {"logits": summaries[:1], "input": summaries[2:]}
+    assert verdict(summaries, rows, ERROR).startswith("Best: logits at rate 0.5, -1 ± 0 mean")
+    assert figures.scores(summaries[1], rows, "", ERROR).alt.startswith("Lowest mean test MSE")
+    assert figures.curves(POINTS, result, {"logits": [2], "input": [1]}, "", ERROR).svg
+    assert "diverged" in cells("", rows, summaries[0], "", ERROR).svg.decode()
+
+
+SEEDS = np.array([[-0.01], [0.0], [0.01]])
+
+
+def compared(*accuracies):
+    """Summaries, and those of each placement, of three seeds that differ a little."""
+    noise = np.array([[0.0, 0.002, -0.002], [0.0, -0.001, 0.001], [0.0, 0.001, 0.001]])
+    result = measured(np.array(accuracies) + SEEDS + noise)
+    summaries = tables.summarise(POINTS, result)
+    of = {summary.point: summary for summary in summaries}
+    placed = tables.placed(POINTS, result)
+    return summaries, {name: [of[POINTS[arm]] for arm in arms] for name, arms in placed.items()}
+
+
+def test_the_grid_says_which_is_best_and_what_is_decided(monkeypatch):
+    monkeypatch.setattr(cell_figures, "picture", lambda title, figure, *_: figure)
+    summaries, rows = compared(0.7, 0.9, 0.7)
+    (axes,) = cells("", rows, summaries[0], "").axes  # pyright: ignore
+    shown = [text.get_text() for text in axes.texts]
+    assert shown == [
+        text
+        for name in ("input", "logits")
+        for text in rows[name][0].difference.text(".2f", "+").replace(" ±", "\n±").split("\n")
+    ]
+    boxes = [to_hex(box.get_facecolor()) for box in axes.patches if box.get_fill()]
+    assert boxes == [of_difference(0.5, 1, True), of_difference(-1, 1, False)]
+    frames = [box.get_xy() for box in axes.patches if not box.get_fill()]
+    assert frames == [(0, 0)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["input", "logits"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("dropout rate", "placement")
+
+
+def test_placements_that_came_out_equal_are_one():
+    accuracy = np.array([0.7, 0.8, 0.8]) + SEEDS
+    assert tables.placed(POINTS, measured(accuracy)) == {"input = logits": [1]}
+    accuracy[0, 2] += 1e-6
+    assert tables.placed(POINTS, measured(accuracy)) == {"input": [1], "logits": [2]}
+
+
+def test_the_best_is_named_with_those_as_good():
+    summaries, rows = compared(0.7, 0.9, 0.8)
+    assert verdict(summaries, rows).startswith("Best: input at rate 0.5, +20.")
+    tied = tables.summarise(POINTS, measured(np.array([0.7, 0.75, 0.75]) + SEEDS))
+    rows = {"input": tied[:1], "logits": tied[1:2]}
+    assert verdict(tied, rows).startswith("Best: input at rate 0.5 and logits at rate 0.5, +5")
+
+
+def test_none_is_picked_from_a_single_arm():
+    summaries, rows = compared(0.7, 0.9, 0.8)
+    assert "the best of 2," in picked(rows, summaries[0])
+    assert picked({"input": rows["input"]}, summaries[0]) == ""
+    summaries, rows = compared(0.95, 0.9, 0.8)
+    assert picked(rows, summaries[0]) == ""
+    assert verdict(summaries, rows).startswith("Best: no dropout.")
+
+
+def test_titles_of_a_comparison_follow_from_the_run():
+    summaries, rows = compared(0.7, 0.9, 0.8)
+    none = next(one for one in summaries if one.point.placement == "none")
+    assert figures.scores(none, rows, "").alt == (
+        "Highest mean test accuracy with dropout: 90.07 %, input at rate 0.5; without: 70.00 %"
+    )
+    summaries, rows = compared(0.7, 0.8, 0.9)
+    assert "90.00 %, logits at rate 0.5" in figures.scores(none, rows, "").alt
 
 
 def said(config, *metrics):

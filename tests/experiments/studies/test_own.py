@@ -26,7 +26,7 @@ from tests.experiments.own import FILE, SITES, names, save
 pytestmark = pytest.mark.xdist_group("own")  # one worker compiles
 SMALL = "--rates 0.5 --seeds 2 --epochs 2 --batch-size 20".split()
 FILES = {
-    "config.json", "results.csv", "history.csv", "manifest.json", "curves.png", "differences.png",
+    "config.json", "results.csv", "history.csv", "manifest.json", "curves.svg", "differences.svg",
     "report.html", "verdict.json",
 }  # fmt: skip
 
@@ -78,7 +78,7 @@ def test_each_site_all_of_them_and_each_group_are_placements():
 
 
 def test_a_run_of_a_readers_model_is_one_like_ours(folder):
-    assert {path.name for path in (folder / "run").iterdir()} == FILES | {"accuracy.png"}
+    assert {path.name for path in (folder / "run").iterdir()} == FILES | {"accuracy.svg"}
     placements = ["none", *SITES, "all", "encoder.*"]
     found = rows(folder / "run")
     assert [row["placement"] for row in found] == [name for name in placements for _ in range(2)]
@@ -93,7 +93,7 @@ def test_a_run_of_a_readers_model_is_one_like_ours(folder):
 def test_the_same_command_gives_the_same_bytes(here):
     words = json.loads((here / "run" / "manifest.json").read_text())["command"]
     assert cli.main([*words, "--output", "again"]) == 0
-    for name in sorted(FILES | {"accuracy.png"}):
+    for name in sorted(FILES | {"accuracy.svg"}):
         assert (here / "again" / name).read_bytes() == (here / "run" / name).read_bytes(), name
 
 
@@ -157,7 +157,7 @@ def test_real_targets_are_predicted(here, capsys):
     printed = capsys.readouterr().out
     assert "test MSE" in printed
     assert "accuracy" not in printed.lower()
-    assert (here / "out" / "mse.png").exists()
+    assert (here / "out" / "mse.svg").exists()
     found = rows(here / "out")
     assert [*found[0]][3:] == ["train_mae", "train_mse", "test_mae", "test_mse"]
     assert all(0.1 < float(row["test_mse"]) < 3 for row in found)

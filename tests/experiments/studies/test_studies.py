@@ -23,7 +23,7 @@ def run(studied):
 def test_a_run_folder_explains_itself(run):
     names = {path.name for path in run.iterdir()}
     tables = {"results.csv", "history.csv", "contrasts.csv", "config.json", "verdict.json"}
-    pages = {"report.html", "contrasts.png", "arms.png", "curves.png", "manifest.json"}
+    pages = {"report.html", "contrasts.svg", "arms.svg", "curves.svg", "manifest.json"}
     assert names == tables | pages
     rows = list(csv.DictReader(io.StringIO((run / "results.csv").read_text())))
     assert len(rows) == 5 * SMOKE.seeds

@@ -109,7 +109,7 @@ def told(capsys, *command):
 def test_a_run_is_whole(whole):
     assert len(rows(whole / "results.csv")) == SPLITS * 4
     names = {path.name for path in whole.iterdir()}
-    assert {"manifest.json", "published.png", "samples.png", "config.json", "report.html"} <= names
+    assert {"manifest.json", "published.svg", "samples.svg", "config.json", "report.html"} <= names
     of_arms = rows(whole / "arms.csv")
     assert [row["arm"] for row in of_arms] == [arm for arm in ARMS for _ in range(SPLITS * 4)]
     assert all(float(row["rmse"]) < 3 for row in of_arms)

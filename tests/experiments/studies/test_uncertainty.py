@@ -32,13 +32,13 @@ def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
     folder, status = smoke
     assert status == 0
     names = {path.name for path in folder.iterdir()}
-    pictures = {f"{name}.png" for name in
+    pictures = {f"{name}.svg" for name in
                 ("reliability", "entropies", "rejection", "samples", "regression")}  # fmt: skip
     tables = {"config.json", "results.csv", "verdict.json", "manifest.json"}
     assert names == {*tables, "report.html", *pictures}
     assert json.loads((folder / "config.json").read_text())["smoke"] is True
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png") == 5
+    assert page.count("data:image/svg") == 5
     assert "Open." in page
     assert "<h1>SMOKE" in page
 

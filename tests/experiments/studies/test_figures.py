@@ -1,0 +1,109 @@
+"""What a study's figures say follows from its results, and what came out equal is drawn once."""
+
+import numpy as np
+import pytest
+
+from experiments.report.verdict import Verdict
+from experiments.studies import claim, figures
+from experiments.studies.design import Case, Contrast, Design, Term, more, same
+from experiments.studies.results import Result
+
+ARMS = ("none", "low", "high", "twin")
+CASE = Case(None, None, dict.fromkeys(ARMS))  # pyright: ignore[reportArgumentType]
+DESIGN = Design({"mlp": CASE}, [])
+
+
+def result(accuracies, gaps=(0.5, 0.4, 0.3, 0.3)):
+    """Three seeds; the last two arms are equal."""
+    seeds = np.array([[-0.5], [0.0], [0.5]])
+    test = np.array(accuracies) + seeds
+    loss = (100 - test) / 50
+    last = {"test accuracy": test, "train accuracy": test, "test NLL": loss,
+            "train NLL": loss - np.array(gaps)}  # fmt: skip
+    first = {name: 2 * np.abs(values) for name, values in last.items()}
+    return {"mlp": Result([1, 2], [], [first, last], last, {})}
+
+
+BEST_HIGH, BEST_LOW = (result((90.0, low, 95.0, 95.0)) for low in (93.0, 97.0))
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Title and figure in place of a file."""
+    monkeypatch.setattr(figures, "picture", lambda title, figure, *_: (title, figure))
+
+
+def labels(axes):
+    return [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_arms_are_titled_by_the_best_with_its_equals(shown):
+    title, figure = figures.arms(DESIGN, BEST_HIGH, "")  # pyright: ignore
+    assert title == "Highest mean test accuracy: high = twin, 95.0 %"
+    assert labels(figure.axes[0]) == ["none", "low", "high = twin"]
+    assert figures.arms(DESIGN, BEST_LOW, "")[0].endswith("accuracy: low, 97.0 %")
+
+
+def test_arms_have_the_interval_of_their_difference_to_the_first(shown):
+    """All differ by as much in every seed, so there is none."""
+    _, figure = figures.arms(DESIGN, BEST_HIGH, "")  # pyright: ignore
+    ends = [path.vertices[:, 0] for path in figure.axes[0].collections[0].get_paths()]
+    np.testing.assert_allclose(ends, [[90, 90], [93, 93], [95, 95]])
+
+
+def test_curves_are_titled_by_the_gap_that_closes_most(shown):
+    title, figure = figures.curves(DESIGN, BEST_HIGH, "")  # pyright: ignore
+    assert title == "Gap from training to test loss: 0.5 nats with none, 0.3 with high = twin"
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["low", "high = twin"]
+    other = result((90.0, 93.0, 95.0, 95.0), (0.5, 0.1, 0.3, 0.3))
+    assert figures.curves(DESIGN, other, "")[0].endswith("0.1 with low")
+
+
+def test_a_case_of_one_arm_is_drawn(shown):
+    alone = Design({"mlp": CASE._replace(arms={"none": None})}, [])  # pyright: ignore
+    only = result((90.0, 93.0, 95.0, 95.0))["mlp"]
+    cut = {name: values[:, :1] for name, values in only.final.items()}
+    results = {"mlp": Result([1, 2], [], [cut, cut], cut, {})}
+    assert figures.curves(alone, results, "")[1].axes  # pyright: ignore
+
+
+def found(*means, margin=0.3):
+    """Of contrasts on accuracy, and one on losses."""
+
+    def term(measure):
+        return Term("mlp", "none", measure), Term("mlp", "low", measure)
+
+    points = [more(f"part {n}", *term("test accuracy")) for n in range(len(means) - 1)]
+    contrasts: list[Contrast] = [*points, same("alike", *term("test NLL"), within=0.2)]
+    spread = claim.spread(np.array([0.0, 0.1, 0.2]))
+    pairs = zip(contrasts, means, strict=True)
+    return [claim.Finding(one, mean, spread, 0.95, margin) for one, mean in pairs]
+
+
+def test_contrasts_are_titled_by_verdict_and_number():
+    findings = found(2.0, -3.0, 0.0)
+    assert claim.headline(Verdict.REFUTED, findings).startswith("Refuted: part 1: -3 ± ")
+    assert claim.headline(Verdict.OPEN, found(2.0, 0.1, 0.0)).startswith("Open: part 1: +0.1 ± ")
+
+
+def test_contrasts_of_a_unit_share_a_scale_and_shade_what_does_not_matter(shown):
+    _, figure = figures.contrasts("", found(2.0, -3.0, 0.0), "")  # pyright: ignore
+    assert [axes.get_xlabel() for axes in figure.axes] == [
+        "difference (points)",
+        "difference (nats)",
+    ]
+    shaded = [[(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
+              for axes in figure.axes]  # fmt: skip
+    np.testing.assert_allclose(shaded[0], [(-0.3, 0.3)] * 2)
+    np.testing.assert_allclose(shaded[1], [(-0.2, 0.2)])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts[1].startswith("part 1\n-3 ± ")
+    assert texts[1].endswith(": refuted (claimed: > 0)")
+
+
+def test_of_many_arms_the_best_are_drawn(shown):
+    many = Design({"mlp": CASE._replace(arms=dict.fromkeys(map(str, range(20))))}, [])  # pyright: ignore
+    accuracies = np.arange(20.0)
+    results = result(accuracies, gaps=accuracies / 100)
+    _, figure = figures.curves(many, results, "")  # pyright: ignore
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [str(n) for n in range(8, 20)]
