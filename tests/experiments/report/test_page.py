@@ -108,6 +108,8 @@ frame.addEventListener("load", () => {
     if (wide > 1 && high > 1) seen.overlaps.push(texts[i].outerHTML.slice(0, 60));
   }));
   seen.spill = page.documentElement.scrollWidth - view.innerWidth;
+  const wider = box => box.scrollWidth > box.clientWidth;
+  seen.scrolled = [...page.querySelectorAll(".wide")].filter(wider).map(box => box.className);
   seen.errors = view.errors;
   const done = () => { document.querySelector("pre").textContent = JSON.stringify(seen); };
   if (!view.axe) return done();

@@ -10,7 +10,7 @@ import pytest
 from experiments import cli
 from experiments.studies import DESIGNED
 from experiments.studies.settings import Settings
-from tests.experiments.report.test_page import looked_at
+from tests.experiments.report.test_page import checked, looked_at
 
 SMOKE = Settings(smoke=True).used
 
@@ -244,5 +244,17 @@ def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, c
 @pytest.mark.parametrize("width", [400, 1400])
 def test_a_browser_finds_no_fault_in_the_page_of_a_study(run, tmp_path, width):
     seen = looked_at((run / "report.html").read_text(), width, tmp_path)
-    assert (seen["errors"], seen["overlaps"]) == ([], [])
+    assert (seen["errors"], seen["console"], seen["overlaps"]) == ([], [], [])
     assert seen["spill"] <= 0
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_pages_of_a_study_and_of_many_are_accessible_and_hold_their_words(run, tmp_path, width):
+    assert checked((run / "report.html").read_text(), width, tmp_path) == []
+    study = as_result(run, tmp_path / "where")
+    assert cli.main(["report", str(study), "--output", str(tmp_path / "atlas")]) == 0
+    atlas = (tmp_path / "atlas" / "report.html").read_text()
+    assert checked(atlas, width, tmp_path) == []
+    seen = looked_at(atlas, width, tmp_path)
+    assert (seen["errors"], seen["console"], seen["overlaps"]) == ([], [], [])
+    assert (seen["spill"], seen["scrolled"]) == (0, [])
