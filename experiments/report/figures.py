@@ -33,12 +33,11 @@ OTHER_SCRIPTS = (
 )  # fmt: skip
 """By these text is measured where they are installed."""
 WHOLE = "\ue000±\ue000"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "jaxdrop",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
     "font.size": 9,
-    "lines.linewidth": 1.3,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
     "axes.labelsize": 8.5,
@@ -58,7 +57,7 @@ def in_style() -> Any:
     """For what is drawn within, or by a function that it decorates."""
     there = set(font_manager.get_font_names())
     fonts = ["sans-serif", *(name for name in OTHER_SCRIPTS if name in there)]
-    return rc_context(STYLE | {"font.family": fonts})
+    return rc_context({**STYLE, "font.family": fonts})
 
 
 def as_svg(figure: Figure, caption: str) -> bytes:
@@ -125,9 +124,9 @@ def points(
 
 def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray) -> None:
     """How a network learns, test solid and train dotted; the first of two as a broad ground."""
-    for row, style in enumerate(({"color": GROUND, "linewidth": 3}, {"color": BLUE})):
-        axes.plot(epochs, test[:, row], **style)
-        axes.plot(epochs, train[:, row], ":", **style)
+    for row, (colour, width) in enumerate(((GROUND, 3.0), (BLUE, 1.3))):
+        axes.plot(epochs, test[:, row], color=colour, linewidth=width)
+        axes.plot(epochs, train[:, row], ":", color=colour, linewidth=width)
     axes.grid(alpha=0.25)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 

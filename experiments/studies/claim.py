@@ -218,8 +218,10 @@ def telling(findings: Sequence[Finding]) -> Finding:
 
 
 def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
-    """The verdict, and the number on which it rests."""
-    return f"{verdict.value.capitalize()}: {telling(findings).in_full}"
+    """The verdict, the number on which it rests, and what that says where it is another word."""
+    part = telling(findings)
+    word = f" ({part.verdict.value})" if part.verdict is not verdict else ""
+    return f"{verdict.value.capitalize()}: {part.in_full}{word}"
 
 
 def in_words(findings: Sequence[Finding]) -> str:

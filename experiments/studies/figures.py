@@ -1,5 +1,6 @@
 """The figures of a study: what the claim says, all arms, and how they got there."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -33,8 +34,9 @@ MARKS = {
     Verdict.NO_DIFFERENCE: (AMBER, "D"),
     Verdict.OPEN: (GREY, "v"),
 }
+ACCURACY = "test accuracy"
 MEASURES = {
-    "test accuracy": ("test accuracy (%)", PER_CENT),
+    ACCURACY: ("test accuracy (%)", PER_CENT),
     "test NLL": ("test NLL (nats)", POSITIVE),
 }
 LETTERS, NAME = 56, 24
@@ -121,7 +123,7 @@ def _places(rows: Iterable[str]) -> tuple[np.ndarray, float]:
 def _highest(shown: Mapping[str, Mapping[str, int]], results: Results) -> str:
     """In words the most accurate arm of all."""
     means = {
-        (title, name): float(np.mean(results[title].final["test accuracy"][:, row]))
+        (title, name): float(np.mean(results[title].final[ACCURACY][:, row]))
         for title, rows in shown.items()
         for name, row in rows.items()
     }
@@ -148,44 +150,55 @@ def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> 
 @in_style()
 def curves(design: Design, results: Results, caption: str) -> Picture:
     """Loss against epoch: a panel for each arm, beside the first of its case."""
-    pairs = [
-        (title, name, row)
-        for title in design.cases
-        for name, row in list(_distinct(design, results, title).items())[1:] or [("none else", 0)]
-    ]
-    accuracy = [np.mean(results[case].final["test accuracy"][:, row]) for case, _, row in pairs]
-    best = sorted(np.argsort(accuracy)[::-1][:MOST])
-    pairs = [pairs[index] for index in best]
-    figure, shown = panels(len(pairs), 2, WIDTH / 2, 1.5, sharex=True, sharey=True)
-    early, late = [], []
-    for axes, (title, name, row) in zip(shown, pairs, strict=True):
-        result = results[title]
-        test, train = (result.course(f"{part} NLL")[:, [0, row]] for part in ("test", "train"))
-        curve(axes, result.epochs, test, train)
+    compared = _compared(design, results)
+    figure, shown = panels(len(compared), 2, WIDTH / 2, 1.5, sharex=True)
+    for axes, (title, name, row) in zip(shown, compared, strict=True):
+        result, arms = results[title], [0, row]
+        test, train = (result.course(f"{part} NLL") for part in ("test", "train"))
+        curve(axes, result.epochs, test[:, arms], train[:, arms])
+        logarithmic(axes, 0.6 * test.min(), 1.5 * test[len(test) // 5].max())  # of the whole case
         axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 27))
-        early.append(test[len(test) // 5].max())
-        late.append(test.min())
-    logarithmic(shown[0], 0.6 * min(late), 1.5 * max(early))
     for axes in shown[-2:]:
         axes.set_xlabel("epoch")
     figure.supylabel("NLL (nats)", fontsize=8.5)
+    first = " or ".join(dict.fromkeys(next(iter(case.arms)) for case in design.cases.values()))
     return picture(
-        _gap(design, pairs, results),
+        _gap(design, compared, results),
         figure,
-        f"Loss without dropout, means over seeds; the {MOST} most accurate arms at most. {caption}",
-        f"Blue: the arm; grey: {next(iter(next(iter(design.cases.values())).arms))}, the first. "
-        "Solid: test; dotted: training. What is far off is cut off.",
+        f"Loss without dropout, means over seeds. Of more than {MOST} arms the most accurate of "
+        f"each case are shown. {caption}",
+        f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
     )
 
 
-def _gap(design: Design, pairs: Sequence[tuple[str, str, int]], results: Results) -> str:
+def _compared(design: Design, results: Results) -> list[tuple[str, str, int]]:
+    """Case, name and number of each arm but the first; of too many the best of each case."""
+    found = []
+    for title in design.cases:
+        arms = list(_distinct(design, results, title).items())[1:] or [("none else", 0)]
+        found.append([(title, name, row) for name, row in arms])
+    if sum(map(len, found)) > MOST:
+        most = max(1, MOST // len(found))
+        found = [_best(results, arms, most) for arms in found]
+    return list(itertools.chain(*found))
+
+
+def _best(
+    results: Results, arms: Sequence[tuple[str, str, int]], most: int
+) -> list[tuple[str, str, int]]:
+    """So many, in their order."""
+    accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
+    return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
+
+
+def _gap(design: Design, compared: Sequence[tuple[str, str, int]], results: Results) -> str:
     """In words how much the first arm overfits, and the one that gains most on it."""
 
     def gap(title: str, row: int) -> float:
         test, train = (results[title].final[f"{part} NLL"][:, row] for part in ("test", "train"))
         return float(np.mean(test - train))
 
-    title, name, row = min(pairs, key=lambda pair: gap(pair[0], pair[2]) - gap(pair[0], 0))
+    title, name, row = min(compared, key=lambda it: gap(it[0], it[2]) - gap(it[0], 0))
     where, first = f" ({title})" * (len(results) > 1), next(iter(design.cases[title].arms))
     return (
         f"Gap from training to test loss: {gap(title, 0):.2g} nats with {first}, "

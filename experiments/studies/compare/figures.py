@@ -34,7 +34,7 @@ def scores(none: Summary, rows: Rows, caption: str, by: Measure = ACCURACY) -> P
     """What is measured against rate, beside what no dropout gives."""
     figure, shown = _panels(list(rows))
     for axes, row in zip(shown, rows.values(), strict=True):
-        axes.axhline(none.score.mean, color=GREY)
+        axes.axhline(float(none.score.mean), color=GREY)
         rates, means = [one.point.rate for one in row], [one.score.mean for one in row]
         spread = Interval(np.array(means), np.array([one.difference.half for one in row]))
         within = PER_CENT if by is ACCURACY else POSITIVE

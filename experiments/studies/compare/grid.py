@@ -43,17 +43,18 @@ def cells(
 
 
 def _reach(rows: Rows, by: Measure) -> float:
-    """Where colours are full: at twice the greatest gain, or else at the greatest loss."""
+    """Where colours are full: twice the greatest gain, or the usual difference if that is more."""
     differences = [by.sign * float(one.difference.mean) for row in rows.values() for one in row]
     finite = [one for one in differences if np.isfinite(one)] or [0.0]
-    return 2 * max(finite) if max(finite) > 0 else max(-min(finite), 1e-9)
+    return max(2 * max(finite), float(np.median(np.abs(finite))), 1e-9)
 
 
-def _cell(axes: Axes, at: tuple[int, int], one: Summary, colour: str, by: Measure) -> None:
+def _cell(axes: Axes, at: tuple[float, float], one: Summary, colour: str, by: Measure) -> None:
     (mean, half), (left, top) = one.difference, at
     axes.add_patch(Rectangle(at, 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5))
     text = f"{mean:+{by.gap_digits}}" if np.isfinite(mean) else "diverged"
     bar = f"± {half:{by.gap_digits}}" if np.isfinite(half) else "± n/a"
-    style = {"ha": "center", "color": on(colour)}
-    axes.text(left + 0.5, top + 0.5, text, va="bottom", fontsize=8.5, **style)
-    axes.text(left + 0.5, top + 0.54, bar, va="top", fontsize=7.5, **style)
+    for words, down, va, size in ((text, 0.5, "bottom", 8.5), (bar, 0.54, "top", 7.5)):
+        axes.text(
+            left + 0.5, top + down, words, va=va, ha="center", fontsize=size, color=on(colour)
+        )

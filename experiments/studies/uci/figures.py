@@ -3,6 +3,7 @@
 import itertools
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from experiments.report.colours import BLUE, GREY, SERIES
 from experiments.report.figures import WIDTH, in_style, panels, picture
@@ -34,15 +35,16 @@ def against_published(headline: str, sets: Sets, caption: str) -> Picture:
 def likelihood_by_samples(sets: Sets, caption: str) -> Picture:
     """How many samples the log-likelihood needs."""
     figure, (axes,) = panels(1, 1, WIDTH, 2.8)
-    short = {}
+    short, least = {}, 0
     for (name, (_, ours, _)), colour in zip(sets.items(), itertools.cycle(SERIES), strict=False):
-        means = ours.log_likelihood.mean((1, 2))
+        means, least = ours.log_likelihood.mean((1, 2)), ours.samples[0]
         short[name] = means[0] - means[-1]
         axes.plot(ours.samples, means - means[-1], "o-", markersize=3, color=colour, label=name)
     axes.set(xlabel="samples", ylabel="test log-likelihood, less that of all samples", xscale="log")
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(frameon=False)
-    worst, least = min(short, key=lambda name: short[name]), ours.samples[0]
+    worst = min(short, key=lambda name: short[name])
     title = (
         f"With {counted(least, 'sample')} the log-likelihood of {worst} is {short[worst]:+.2g} off"
     )

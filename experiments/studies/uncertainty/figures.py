@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 from scipy.special import entr
 
 from experiments.report.colours import BLUE, GREEN, GREY, INK, RED
@@ -42,7 +43,7 @@ def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     figure.axes[0].set_ylabel("accuracy")
     figure.axes[0].legend(frameon=False, fontsize=8)
     return picture(
-        f"Too sure of {SETS[1]} digits, in points: {_each(too_sure, '+.1f')}",
+        f"Confidence less accuracy on {SETS[1]} digits, in points: {_each(too_sure, '+.1f')}",
         figure,
         f"{BINS} bins of equal width, all seeds pooled; areas of points tell how many images a bin "
         f"holds, and bins of less than 20 are left out. {caption}",
@@ -77,7 +78,7 @@ def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> Pict
     _histograms(grid[-1], _pooled(information))
     grid[-1].set(title="MC: mutual information")
     grid[0].legend(frameon=False, fontsize=8)
-    figure.supylabel("share of images (%)")
+    figure.supylabel("share of images (%)", fontsize=8.5)
     title = f"Mean entropy of unseen digits less that of test digits (nats): {_each(more, '.2f')}"
     return picture(title, figure, f"In nats, all seeds pooled. {caption}")
 
@@ -93,8 +94,9 @@ def _histograms(axes: Axes, values: Sequence[np.ndarray]) -> None:
         style = {"weights": np.full(len(nats), 100 / len(nats)), "color": colour}
         axes.hist(nats, edges, histtype="stepfilled", alpha=0.25, **style)
         axes.hist(nats, edges, histtype="step", label=name, **style)
-    axes.set_yscale("log")
-    axes.set(xlabel="nats")
+    axes.set(xlabel="nats", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 @in_style()
@@ -139,10 +141,10 @@ def samples(table: ByArm, caption: str) -> Picture:
         axes.grid(alpha=0.25)
     figure.axes[0].legend(frameon=False, fontsize=8)
     ends = {
-        f"{count} passes": float(table["MC dropout", count][PRIMARY[0]].mean())
+        f"after {count}": float(table["MC dropout", count][PRIMARY[0]].mean())
         for count in (1, max(count for _, count in table))
     }
-    title = f"MC dropout's {TITLES[PRIMARY[0]]}: {_each(ends, '.3f')}"
+    title = f"MC dropout's {TITLES[PRIMARY[0]]} by passes: {_each(ends, '.3f')}"
     return picture(title, figure, f"Means over seeds and their 95 % intervals. {caption}")
 
 

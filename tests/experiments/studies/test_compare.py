@@ -147,7 +147,7 @@ def compared(*accuracies):
 def test_the_grid_says_which_is_best_and_what_is_decided(monkeypatch):
     monkeypatch.setattr(cell_figures, "picture", lambda title, figure, *_: figure)
     summaries, rows = compared(0.7, 0.9, 0.7)
-    (axes,) = cells("", rows, summaries[0], "").axes  # pyright: ignore
+    (axes,) = cells("", rows, summaries[0], "").axes
     shown = [text.get_text() for text in axes.texts]
     assert shown == [
         text

@@ -38,7 +38,7 @@ def labels(axes):
 
 
 def test_arms_are_titled_by_the_best_with_its_equals(shown):
-    title, figure = figures.arms(DESIGN, BEST_HIGH, "")  # pyright: ignore
+    title, figure = figures.arms(DESIGN, BEST_HIGH, "")
     assert title == "Highest mean test accuracy: high = twin, 95.0 %"
     assert labels(figure.axes[0]) == ["none", "low", "high = twin"]
     assert figures.arms(DESIGN, BEST_LOW, "")[0].endswith("accuracy: low, 97.0 %")
@@ -46,13 +46,13 @@ def test_arms_are_titled_by_the_best_with_its_equals(shown):
 
 def test_arms_have_the_interval_of_their_difference_to_the_first(shown):
     """All differ by as much in every seed, so there is none."""
-    _, figure = figures.arms(DESIGN, BEST_HIGH, "")  # pyright: ignore
+    _, figure = figures.arms(DESIGN, BEST_HIGH, "")
     ends = [path.vertices[:, 0] for path in figure.axes[0].collections[0].get_paths()]
     np.testing.assert_allclose(ends, [[90, 90], [93, 93], [95, 95]])
 
 
 def test_curves_are_titled_by_the_gap_that_closes_most(shown):
-    title, figure = figures.curves(DESIGN, BEST_HIGH, "")  # pyright: ignore
+    title, figure = figures.curves(DESIGN, BEST_HIGH, "")
     assert title == "Gap from training to test loss: 0.5 nats with none, 0.3 with high = twin"
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["low", "high = twin"]
     other = result((90.0, 93.0, 95.0, 95.0), (0.5, 0.1, 0.3, 0.3))
@@ -60,11 +60,11 @@ def test_curves_are_titled_by_the_gap_that_closes_most(shown):
 
 
 def test_a_case_of_one_arm_is_drawn(shown):
-    alone = Design({"mlp": CASE._replace(arms={"none": None})}, [])  # pyright: ignore
+    alone = Design({"mlp": CASE._replace(arms={"none": None})}, [])
     only = result((90.0, 93.0, 95.0, 95.0))["mlp"]
     cut = {name: values[:, :1] for name, values in only.final.items()}
     results = {"mlp": Result([1, 2], [], [cut, cut], cut, {})}
-    assert figures.curves(alone, results, "")[1].axes  # pyright: ignore
+    assert figures.curves(alone, results, "")[1].axes
 
 
 def found(*means, margin=0.3):
@@ -83,11 +83,13 @@ def found(*means, margin=0.3):
 def test_contrasts_are_titled_by_verdict_and_number():
     findings = found(2.0, -3.0, 0.0)
     assert claim.headline(Verdict.REFUTED, findings).startswith("Refuted: part 1: -3 ± ")
+    nothing = found(2.0, 0.1, 0.0, margin=9.0)
+    assert claim.headline(Verdict.REFUTED, nothing).endswith(" points (no difference)")
     assert claim.headline(Verdict.OPEN, found(2.0, 0.1, 0.0)).startswith("Open: part 1: +0.1 ± ")
 
 
 def test_contrasts_of_a_unit_share_a_scale_and_shade_what_does_not_matter(shown):
-    _, figure = figures.contrasts("", found(2.0, -3.0, 0.0), "")  # pyright: ignore
+    _, figure = figures.contrasts("", found(2.0, -3.0, 0.0), "")
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "difference (points)",
         "difference (nats)",
@@ -102,8 +104,8 @@ def test_contrasts_of_a_unit_share_a_scale_and_shade_what_does_not_matter(shown)
 
 
 def test_of_many_arms_the_best_are_drawn(shown):
-    many = Design({"mlp": CASE._replace(arms=dict.fromkeys(map(str, range(20))))}, [])  # pyright: ignore
+    many = Design({"mlp": CASE._replace(arms=dict.fromkeys(map(str, range(20))))}, [])
     accuracies = np.arange(20.0)
     results = result(accuracies, gaps=accuracies / 100)
-    _, figure = figures.curves(many, results, "")  # pyright: ignore
+    _, figure = figures.curves(many, results, "")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [str(n) for n in range(8, 20)]

@@ -39,6 +39,9 @@ def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
     assert json.loads((folder / "config.json").read_text())["smoke"] is True
     page = (folder / "report.html").read_text()
     assert page.count("data:image/svg") == 5
+    drawn = "".join((folder / name).read_text() for name in pictures)
+    assert "mathdefault" not in drawn  # of ticks that nobody formatted
+    assert "Confidence less accuracy on corrupted digits, in points: deterministic" in page
     assert "Open." in page
     assert "<h1>SMOKE" in page
 
