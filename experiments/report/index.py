@@ -28,10 +28,15 @@ def table(runs: Runs, output: Path) -> Table:
         return Cell(study, href=Path(page).as_posix())
 
     rows = [
-        (link(path, it.study), it.claim, it.verdict, it.number or "–", it.words)
+        (link(path, it.study), it.claim, it.verdict, it.number or "–", _listed(it.words))
         for path, it in runs
     ]
     return Table("", HEADER, rows, NOTE)
+
+
+def _listed(words: str) -> str:
+    """Its parts below each other."""
+    return "• " + words.replace("; ", "\n• ") if "; " in words else words
 
 
 def files(runs: Runs, output: Path) -> Files:

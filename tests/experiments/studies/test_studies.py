@@ -67,6 +67,8 @@ def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
     assert "**All arms**\n\n| case | arm | test accuracy" in markdown
     page = (tmp_path / "atlas" / "report.html").read_text()
     assert "1 run: 1 open." in page
+    assert '<td data-name="what came out">• all hidden layers over the input alone ' in page
+    assert "\n• all hidden layers over the last alone " in page
     link = page.split('<a href="')[1].split('"')[0]
     assert (tmp_path / "atlas" / link).resolve() == (run / "report.html").resolve()
 
