@@ -1,6 +1,5 @@
-"""The figures of a study: what the claim says, all arms, and how they got there."""
+"""The figures of a study: what the claim says, and all arms."""
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -12,11 +11,8 @@ from experiments.report.figures import (
     PER_CENT,
     POSITIVE,
     WIDTH,
-    curve,
     fold,
     in_style,
-    logarithmic,
-    panels,
     picture,
     points,
 )
@@ -41,8 +37,6 @@ MEASURES = {
 }
 LETTERS, NAME = 56, 24
 """Of a line of words above an interval, and of an arm's name beside one."""
-MOST = 12
-"""Arms whose curves are shown."""
 Results = Mapping[str, Result]
 
 
@@ -89,7 +83,7 @@ def _words(finding: Finding) -> str:
     return f"{fold(finding.contrast.words, LETTERS)}\n{found}"
 
 
-def _distinct(design: Design, results: Results, title: str) -> dict[str, int]:
+def distinct(design: Design, results: Results, title: str) -> dict[str, int]:
     """The arms of a case, equal ones once."""
     each = {name: [row] for row, name in enumerate(design.cases[title].arms)}
     return {name: row for name, (row,) in results[title].distinct(each).items()}
@@ -98,7 +92,7 @@ def _distinct(design: Design, results: Results, title: str) -> dict[str, int]:
 @in_style()
 def arms(design: Design, results: Results, caption: str) -> Picture:
     """Test accuracy and loss of every arm, a panel a case; arms that came out equal are one."""
-    shown = {title: _distinct(design, results, title) for title in design.cases}
+    shown = {title: distinct(design, results, title) for title in design.cases}
     heights = [_places(rows)[1] for rows in shown.values()]
     size = (WIDTH, 1.3 + sum(heights) + 0.45 * len(results))
     figure = Figure(figsize=size, layout="constrained")
@@ -145,62 +139,3 @@ def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> 
     axes.set_yticks(places, [fold(name, NAME) for name in rows])
     axes.set_ylim(height, 0)
     axes.locator_params(axis="x", nbins=3)
-
-
-@in_style()
-def curves(design: Design, results: Results, caption: str) -> Picture:
-    """Loss against epoch: a panel for each arm, beside the first of its case."""
-    compared = _compared(design, results)
-    figure, shown = panels(len(compared), 2, WIDTH / 2, 1.5, sharex=True)
-    for axes, (title, name, row) in zip(shown, compared, strict=True):
-        result, arms = results[title], [0, row]
-        test, train = (result.course(f"{part} NLL") for part in ("test", "train"))
-        curve(axes, result.epochs, test[:, arms], train[:, arms])
-        logarithmic(axes, 0.6 * test.min(), 1.5 * test[len(test) // 5].max())  # of the whole case
-        axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 27))
-    for axes in shown[-2:]:
-        axes.set_xlabel("epoch")
-    figure.supylabel("NLL (nats)", fontsize=8.5)
-    first = " or ".join(dict.fromkeys(next(iter(case.arms)) for case in design.cases.values()))
-    return picture(
-        _gap(design, compared, results),
-        figure,
-        f"Loss without dropout, means over seeds. Of more than {MOST} arms the most accurate of "
-        f"each case are shown. {caption}",
-        f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
-    )
-
-
-def _compared(design: Design, results: Results) -> list[tuple[str, str, int]]:
-    """Case, name and number of each arm but the first; of too many the best of each case."""
-    found = []
-    for title in design.cases:
-        arms = list(_distinct(design, results, title).items())[1:] or [("none else", 0)]
-        found.append([(title, name, row) for name, row in arms])
-    if sum(map(len, found)) > MOST:
-        most = max(1, MOST // len(found))
-        found = [_best(results, arms, most) for arms in found]
-    return list(itertools.chain(*found))
-
-
-def _best(
-    results: Results, arms: Sequence[tuple[str, str, int]], most: int
-) -> list[tuple[str, str, int]]:
-    """So many, in their order."""
-    accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
-    return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
-
-
-def _gap(design: Design, compared: Sequence[tuple[str, str, int]], results: Results) -> str:
-    """In words how much the first arm overfits, and the one that gains most on it."""
-
-    def gap(title: str, row: int) -> float:
-        test, train = (results[title].final[f"{part} NLL"][:, row] for part in ("test", "train"))
-        return float(np.mean(test - train))
-
-    title, name, row = min(compared, key=lambda it: gap(it[0], it[2]) - gap(it[0], 0))
-    where, first = f" ({title})" * (len(results) > 1), next(iter(design.cases[title].arms))
-    return (
-        f"Gap from training to test loss: {gap(title, 0):.2g} nats with {first}, "
-        f"{gap(title, row):.2g} with {name}{where}"
-    )

@@ -8,7 +8,7 @@ from experiments.data.images import Dataset, Split
 from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
-from experiments.studies import claim, figures, tables
+from experiments.studies import claim, curves, figures, tables
 from experiments.studies.design import Design
 from experiments.studies.results import Result
 from experiments.studies.settings import Settings, in_shell
@@ -54,7 +54,7 @@ def report(name: str, study: Any, settings: Settings, design: Design,
         draw=lambda: {
             "contrasts.svg": figures.contrasts(headline, findings, protocol),
             "arms.svg": figures.arms(design, results, protocol),
-            "curves.svg": figures.curves(design, results, protocol),
+            "curves.svg": curves.curves(design, results, protocol),
             **({"": gallery(kinds, settings.seed)} if kinds else {}),
         },
         facts={"protocol": protocol, **networks},

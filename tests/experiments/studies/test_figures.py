@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.report.verdict import Verdict
-from experiments.studies import claim, figures
+from experiments.studies import claim, curves, figures
 from experiments.studies.design import Case, Contrast, Design, Term, more, same
 from experiments.studies.results import Result
 
@@ -30,7 +30,8 @@ BEST_HIGH, BEST_LOW = (result((90.0, low, 95.0, 95.0)) for low in (93.0, 97.0))
 @pytest.fixture
 def shown(monkeypatch):
     """Title and figure in place of a file."""
-    monkeypatch.setattr(figures, "picture", lambda title, figure, *_: (title, figure))
+    for module in (figures, curves):
+        monkeypatch.setattr(module, "picture", lambda title, figure, *_: (title, figure))
 
 
 def labels(axes):
@@ -52,11 +53,11 @@ def test_arms_have_the_interval_of_their_difference_to_the_first(shown):
 
 
 def test_curves_are_titled_by_the_gap_that_closes_most(shown):
-    title, figure = figures.curves(DESIGN, BEST_HIGH, "")
+    title, figure = curves.curves(DESIGN, BEST_HIGH, "")
     assert title == "Gap from training to test loss: 0.5 nats with none, 0.3 with high = twin"
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["low", "high = twin"]
     other = result((90.0, 93.0, 95.0, 95.0), (0.5, 0.1, 0.3, 0.3))
-    assert figures.curves(DESIGN, other, "")[0].endswith("0.1 with low")
+    assert curves.curves(DESIGN, other, "")[0].endswith("0.1 with low")
 
 
 def test_a_case_of_one_arm_is_drawn(shown):
@@ -64,7 +65,7 @@ def test_a_case_of_one_arm_is_drawn(shown):
     only = result((90.0, 93.0, 95.0, 95.0))["mlp"]
     cut = {name: values[:, :1] for name, values in only.final.items()}
     results = {"mlp": Result([1, 2], [], [cut, cut], cut, {})}
-    assert figures.curves(alone, results, "")[1].axes
+    assert curves.curves(alone, results, "")[1].axes
 
 
 def found(*means, margin=0.3):
@@ -107,5 +108,5 @@ def test_of_many_arms_the_best_are_drawn(shown):
     many = Design({"mlp": CASE._replace(arms=dict.fromkeys(map(str, range(20))))}, [])
     accuracies = np.arange(20.0)
     results = result(accuracies, gaps=accuracies / 100)
-    _, figure = figures.curves(many, results, "")
+    _, figure = curves.curves(many, results, "")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [str(n) for n in range(8, 20)]

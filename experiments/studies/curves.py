@@ -1,0 +1,73 @@
+"""How the arms of a study got there: their losses, epoch by epoch."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.report.figures import WIDTH, curve, fold, in_style, logarithmic, panels, picture
+from experiments.report.page import Picture
+from experiments.studies.design import Design
+from experiments.studies.figures import ACCURACY, Results, distinct
+
+MOST = 12
+"""Arms that are shown."""
+Compared = Sequence[tuple[str, str, int]]
+"""Of each arm the case, name and number."""
+
+
+@in_style()
+def curves(design: Design, results: Results, caption: str) -> Picture:
+    """Loss against epoch: a panel for each arm, beside the first of its case."""
+    compared = _compared(design, results)
+    figure, shown = panels(len(compared), 2, WIDTH / 2, 1.5, sharex=True)
+    for axes, (title, name, row) in zip(shown, compared, strict=True):
+        result, arms = results[title], [0, row]
+        test, train = (result.course(f"{part} NLL") for part in ("test", "train"))
+        curve(axes, result.epochs, test[:, arms], train[:, arms])
+        logarithmic(axes, 0.6 * test.min(), 1.5 * test[len(test) // 5].max())  # of the whole case
+        axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 27))
+    for axes in shown[-2:]:
+        axes.set_xlabel("epoch")
+    figure.supylabel("NLL (nats)", fontsize=8.5)
+    first = " or ".join(dict.fromkeys(next(iter(case.arms)) for case in design.cases.values()))
+    return picture(
+        _gap(design, compared, results),
+        figure,
+        f"Loss without dropout, means over seeds. Of more than {MOST} arms the most accurate of "
+        f"each case are shown. {caption}",
+        f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
+    )
+
+
+def _compared(design: Design, results: Results) -> Compared:
+    """Case, name and number of each arm but the first; of too many the best of each case."""
+    found = []
+    for title in design.cases:
+        arms = list(distinct(design, results, title).items())[1:] or [("none else", 0)]
+        found.append([(title, name, row) for name, row in arms])
+    if sum(map(len, found)) > MOST:
+        most = max(1, MOST // len(found))
+        found = [_best(results, arms, most) for arms in found]
+    return list(itertools.chain(*found))
+
+
+def _best(results: Results, arms: Compared, most: int) -> Compared:
+    """So many, in their order."""
+    accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
+    return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
+
+
+def _gap(design: Design, compared: Compared, results: Results) -> str:
+    """In words how much the first arm overfits, and the one that gains most on it."""
+
+    def gap(title: str, row: int) -> float:
+        test, train = (results[title].final[f"{part} NLL"][:, row] for part in ("test", "train"))
+        return float(np.mean(test - train))
+
+    title, name, row = min(compared, key=lambda it: gap(it[0], it[2]) - gap(it[0], 0))
+    where, first = f" ({title})" * (len(results) > 1), next(iter(design.cases[title].arms))
+    return (
+        f"Gap from training to test loss: {gap(title, 0):.2g} nats with {first}, "
+        f"{gap(title, row):.2g} with {name}{where}"
+    )
