@@ -32,10 +32,10 @@ def shape(data: Dataset) -> tuple[int, int, int]:
     raise AssertionError
 
 
-def maps(data: Dataset) -> dict[str, Any]:
-    """What convolutional networks take: the first convolution halves images of more than 16 × 16.
+def maps(data: Dataset, **more: Any) -> dict[str, Any]:
+    """What convolutional networks take, and more.
 
-    A study of them is then a matter of minutes on two cores.
+    The first convolution halves images of more than 16 × 16, so that a study takes minutes.
     """
     image = shape(data)
-    return {"image": image, "classes": data.classes, "stride": 2 if image[0] > 16 else 1}
+    return {"image": image, "classes": data.classes, "stride": 2 if image[0] > 16 else 1} | more

@@ -34,8 +34,8 @@ def design(settings: Settings) -> Design:
     data, few = images(settings), ((1, 16),)
     vgg, alexnet = (few, few) if settings.smoke else (((1, 16), (1, 32)), ((1, 16), (2, 32)))
     styles = {
-        "vgg": Vgg(**maps(data), blocks=vgg),
-        "alexnet": Vgg(**maps(data), blocks=alexnet, kernel=5),
+        "vgg": Vgg(**maps(data, blocks=vgg)),
+        "alexnet": Vgg(**maps(data, blocks=alexnet, kernel=5)),
     }
     cases = {name: Case(network, data, ARMS) for name, network in styles.items()}
     return Design(cases, [contrast for name in cases for contrast in _contrasts(name)])

@@ -25,7 +25,7 @@ def design(settings: Settings) -> Design:
     """A case for each head, and one with the norm alone."""
     data = images(settings)
     features = (16,) if settings.smoke else (16, 32)
-    of_image = maps(data) | {"features": features, "pool": True}
+    of_image = maps(data, features=features, pool=True)
     networks = {
         "dense": (Convolutional(**of_image, hidden=(128,)), "dense1"),
         "dense and norm": (Convolutional(**of_image, hidden=(128,), norm=True), "dense1"),

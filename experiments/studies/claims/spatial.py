@@ -29,7 +29,7 @@ def design(settings: Settings) -> Design:
     """A case without pooling and one with it."""
     data = images(settings)
     features = (16,) if settings.smoke else (16, 32)
-    of_image = maps(data) | {"features": features}
+    of_image = maps(data, features=features)
     plain, pooled = Convolutional(**of_image), Convolutional(**of_image, pool=True)
     cases = {
         "no pooling": Case(plain, data, {"none": Arm()} | _kinds("", "conv")),

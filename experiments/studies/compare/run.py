@@ -24,8 +24,9 @@ def compare_into(config: Compare, folder: Folder, cluster: Cluster) -> None:
     default = f"compare-{Path(config.data.dataset).stem}-{network.rpartition(':')[2]}"
     path = folder.output or Path("runs", default)
     lead(lambda: check_folder(path, folder.overwrite))
+    prepared = prepare(config, folder.chunk)
     say("compare takes about a minute on two cores, with its usual settings.", sys.stderr)
-    execute(prepare(config, folder.chunk), path, folder.overwrite, folder.checkpoint_every)
+    execute(prepared, path, folder.overwrite, folder.checkpoint_every)
 
 
 def prepare(config: Compare, cut: Cut = None) -> Runnable[Histories]:
