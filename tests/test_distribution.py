@@ -56,7 +56,7 @@ def test_the_description_is_the_readme_with_links_that_lead_somewhere(metadata):
     code = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
     assert code.findall(described) == code.findall(README)
     found = links.findall(code.sub("", described))
-    assert f"{BASE}/raw/main/experiments/accuracy.png" in found
+    assert f"{BASE}/raw/main/experiments/differences.svg" in found
     assert f"{BASE}/blob/main/experiments/bench/NOTES.md" in found
     assert all(link.startswith(("https://", "#")) for link in found)
     assert re.sub(f"{BASE}/(raw|blob)/main/", "", described) == README
