@@ -130,7 +130,7 @@ AXE = (
     "node_modules/axe-core/axe.min.js",
     *(f"{folder}/axe_core_python/axe.min.js" for folder in site.getsitepackages()),
 )
-"""Where axe-core may be: a file that is named, npm's, that of the package in the extra `dev`."""
+"""Where axe-core may be: a file that is named, npm's, that of the package axe-core-python."""
 
 
 def looked_at(html: str, width: int, folder, script: str = "") -> dict:
@@ -158,7 +158,7 @@ def checked(html: str, width: int, folder) -> list[str]:
     """What is not accessible."""
     there = [path for path in map(Path, filter(None, AXE)) if path.is_file()]
     if not there:
-        pytest.skip("no axe-core here (npm install axe-core): pages were not checked by it")
+        pytest.skip("no axe-core here (pip install axe-core-python): pages were not checked by it")
     seen = looked_at(html, width, folder, there[0].read_text())
     assert seen["passed"] > 10
     return seen["axe"]
