@@ -146,9 +146,9 @@ def looked_at(html: str, width: int, folder, script: str = "") -> dict:
         f'<meta charset="utf-8"><pre></pre>{PROBE.replace("<script>", frame + "<script>", 1)}'
     )
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
-    options += ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom"]
+    options += ["--enable-logging=stderr", "--virtual-time-budget=100000", "--dump-dom"]
     call = [browser, *options, file.as_uri()]
-    shown = subprocess.run(call, capture_output=True, text=True, timeout=120, check=True)
+    shown = subprocess.run(call, capture_output=True, text=True, timeout=600, check=True)
     (found,) = re.findall(r"<pre>(\{.*?\})</pre>", shown.stdout, re.S)
     console = [line for line in shown.stderr.splitlines() if ":CONSOLE" in line]
     return json.loads(unescape(found)) | {"console": console}
