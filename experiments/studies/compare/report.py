@@ -40,7 +40,16 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
-        conclusion=Conclusion("compare", TITLE, short, words, command),
+        conclusion=Conclusion(
+            "compare",
+            TITLE,
+            short,
+            words,
+            command,
+            gain(summaries, rows, by),
+            config.data.dataset,
+            seeds,
+        ),
         verdict=None,
         sentence=words,
         numbers={
@@ -116,17 +125,24 @@ def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) ->
     if best.point.placement == "none":
         better = "higher" if by.sign > 0 else "lower"
         return f"Best: no dropout. No placement at any of these rates had a {better} mean."
+    decided = best.difference.excludes_zero
+    settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
+    return f"Best: {gain(summaries, rows, by)} ({settled})."
+
+
+def gain(summaries: Sequence[Summary], rows: Rows, by: Measure) -> str:
+    """That of the best arms on no dropout; nothing where this is the best."""
+    best, *_ = summaries
+    if best.point.placement == "none":
+        return ""
     top = " and ".join(
         f"{name} at rate {one.point.rate:g}"
         for name, row in rows.items()
         for one in row
         if one.score.mean == best.score.mean
     )
-    decided, unit = best.difference.excludes_zero, "points" if by is ACCURACY else by.points
-    settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
-    return (
-        f"Best: {top}, {best.difference.text(by.gap_digits, '+')} {unit} against none ({settled})."
-    )
+    unit = "points" if by is ACCURACY else by.points
+    return f"{top}, {best.difference.text(by.gap_digits, '+')} {unit} against none"
 
 
 def picked(rows: Rows, best: Summary) -> str:

@@ -16,8 +16,8 @@ from experiments.studies.compare import figures, tables
 from experiments.studies.compare import grid as cell_figures
 from experiments.studies.compare.design import CASE, Point, design, grid, sites
 from experiments.studies.compare.grid import cells
-from experiments.studies.compare.measure import ERROR
-from experiments.studies.compare.report import picked, report, verdict
+from experiments.studies.compare.measure import ACCURACY, ERROR
+from experiments.studies.compare.report import gain, picked, report, verdict
 from experiments.studies.compare.settings import PLACEMENTS, Compare
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
@@ -172,6 +172,7 @@ def test_placements_that_came_out_equal_are_one():
 def test_the_best_is_named_with_those_as_good():
     summaries, rows = compared(0.7, 0.9, 0.8)
     assert verdict(summaries, rows).startswith("Best: input at rate 0.5, +20.")
+    assert gain(summaries, rows, ACCURACY).startswith("input at rate 0.5, +20.")
     tied = tables.summarise(POINTS, measured(np.array([0.7, 0.75, 0.75]) + SEEDS))
     rows = {"input": tied[:1], "logits": tied[1:2]}
     assert verdict(tied, rows).startswith("Best: input at rate 0.5 and logits at rate 0.5, +5")
@@ -184,6 +185,7 @@ def test_none_is_picked_from_a_single_arm():
     summaries, rows = compared(0.95, 0.9, 0.8)
     assert picked(rows, summaries[0]) == ""
     assert verdict(summaries, rows).startswith("Best: no dropout.")
+    assert gain(summaries, rows, ACCURACY) == ""
 
 
 def test_titles_of_a_comparison_follow_from_the_run():
