@@ -68,5 +68,5 @@ def _in_one(found: Conclusion) -> tuple[str, ...]:
 def _details(found: Conclusion) -> str:
     return (
         f"<details>\n<summary><code>{found.study}</code>: {found.verdict}</summary>\n\n"
-        f"{found.details}\n```sh\n{found.command}\n```\n\n</details>\n"
+        f"{found.details or found.words}\n\n```sh\n{found.command}\n```\n\n</details>\n"
     )
