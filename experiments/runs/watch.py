@@ -1,5 +1,6 @@
 """Training as it is watched: what every call has done, and how fast it was."""
 
+import time
 from collections.abc import Sequence
 
 import jax
@@ -20,6 +21,7 @@ class Watch:
         self._what, self._compiled = f"Training {title}: {networks}", set[bool]()
         self._others, self._compiling = others, 0.0
         self.examples, self.seconds = 0, 0.0
+        self._since = time.monotonic()
         progress.at(self._what, self._before)
 
     def __call__(self, moment: Moment) -> None:
@@ -30,13 +32,15 @@ class Watch:
         if moment.seconds:
             self._time(moment, work)
         self._progress.at(self._words(moment), done)
+        self._since = time.monotonic()
 
     def _time(self, moment: Moment, work: int) -> None:
         trains = moment.trained > 0
         if trains not in self._compiled:
             self._compiled.add(trains)
             self._compiling += moment.seconds
-            self._progress.leave_out(moment.seconds, work)
+            around = max(moment.seconds, time.monotonic() - self._since)
+            self._progress.leave_out(around, work)
             self._progress.to_come = self._others * self._compiling
         elif trains:
             self.examples += work

@@ -103,6 +103,16 @@ def test_neither_speed_nor_time_left_counts_compilation_or_what_was_kept(clock):
     assert working.left == pytest.approx(2 * 3 * 4 + 160)
 
 
+def test_time_left_does_not_count_what_networks_start_from(clock):
+    task = tiny.task(tiny.config())
+    watch, working = watched(task, [])
+    clock[0] = 60
+    watch(Moment(0, 1, 1, 50.0))  # ten seconds went into that
+    clock[0] = 64
+    watch(Moment(0, 2, 1, 4.0))
+    assert working.left == pytest.approx((3 * 3 - 2) * 4)
+
+
 def test_a_line_says_the_arms_the_chunk_and_the_epoch():
     task = tiny.task(tiny.config(), 8)
     _, working = watched(task, [Moment(1, 2, 1, 1.0)])
