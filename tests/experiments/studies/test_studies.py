@@ -259,4 +259,5 @@ def test_the_pages_of_a_study_and_of_many_are_accessible_and_hold_their_words(ru
     assert checked(atlas, width, tmp_path) == []
     seen = looked_at(atlas, width, tmp_path)
     assert (seen["errors"], seen["console"], seen["overlaps"]) == ([], [], [])
-    assert (seen["spill"], seen["scrolled"]) == (0, [])
+    assert seen["spill"] <= 0  # less by a scroll bar, if the page is long
+    assert seen["scrolled"] == []
