@@ -22,15 +22,13 @@ from experiments.report.files import as_json
 from experiments.training.devices import lead
 
 MANIFEST, UNFINISHED, PROGRESS = "manifest.json", "unfinished.json", ".jaxdrop"
+LOCK = "lock"
+LONGEST = 255  # bytes that file systems take as a name
 
 
 def holds(folder: Path, name: str) -> bool:
     """Whether a folder has such a file; no name is too long or too strange to ask."""
     return os.path.isfile(folder / name)
-
-
-LOCK = "lock"
-LONGEST = 255  # bytes that file systems take as a name
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
