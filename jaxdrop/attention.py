@@ -21,10 +21,11 @@ from jaxdrop.lanes import LANES, Layout, explicit_sharding
 from jaxdrop.masks import draw
 from jaxdrop.probability import keep_probability, realised, threshold, widen
 
-QUERIES, KEYS, LEAST = 512, 256, 64
-"""Of a block at most, and where many heads make it large: of twice as many queries as keys."""
-WEIGHTS = 2**20
-"""Weights that a block should hold at most: on a CPU they should stay near."""
+ON_CPU, ELSEWHERE, LEAST = (512, 256), (1024, 1024), 64
+"""Queries and keys of a block at most; few heads fill them, many halve them down to the least."""
+WEIGHTS_ON_CPU, WEIGHTS_ELSEWHERE = 2**20, 2**24
+"""Weights that a block should hold at most: on a CPU they should stay near, and an accelerator
+takes as long to launch a small block as to compute it."""
 
 
 def dot_product_attention(
@@ -81,7 +82,7 @@ def dot_product_attention(
       broadcast_dims: the axes of (B, N, T, S) that share the mask.
       bits: 8, 16 or 32, as in `dropout`.
       block_sizes: queries and keys of a block at most, up to whole groups of lanes. They change
-        rounding alone.
+        rounding alone. By default at most 512 and 256 where JAX runs on a CPU, else 1024 both.
       precision: of the products, as for `jnp.einsum`.
 
     Returns:
@@ -192,8 +193,10 @@ def _block_sizes(
 ) -> tuple[int, int]:
     """Even blocks of whole groups of lanes; of all queries where those are sharded."""
     batch, heads, queries, keys = shape
-    side = max(math.isqrt(WEIGHTS // (2 * max(1, batch * heads))), LEAST)
-    usual = min(2 * side, QUERIES), min(side, KEYS)
+    on_cpu = jax.default_backend() == "cpu"
+    largest, weights = (ON_CPU, WEIGHTS_ON_CPU) if on_cpu else (ELSEWHERE, WEIGHTS_ELSEWHERE)
+    side = max(math.isqrt(weights // (2 * max(1, batch * heads))), LEAST)
+    usual = min(2 * side, largest[0]), min(side, largest[1])
     most = _check_pair("block_sizes", given or usual, 1, "queries and keys")
     if sharding is not None and sharding.spec[1] is not None:
         most = queries, most[1]

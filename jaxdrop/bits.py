@@ -118,7 +118,7 @@ def positions(shape: tuple[int, ...], sharding: NamedSharding | None) -> list[Wo
     return [iota(axis) for axis in range(len(shape))]
 
 
-def once(draw: Callable[[], Words]) -> Words:
+def once(draw: Callable[[], Array]) -> Array:
     """Evaluates `draw` apart from what reads its words.
 
     Left alone, XLA fuses the hash into whatever reads them, and evaluates it for every lane again.
@@ -126,7 +126,7 @@ def once(draw: Callable[[], Words]) -> Words:
     """
     draw = jax.jit(draw)  # traced once for all branches
 
-    def zeros() -> Words:  # of the same sharding and varying axes; XLA drops the draw
+    def zeros() -> Array:  # of the same sharding and varying axes; XLA drops the draw
         return jnp.zeros_like(draw())
 
     return lax.platform_dependent(

@@ -1,6 +1,7 @@
 """Where each element's lane lies: in which word, and at which bit of it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Key, UInt32
+from jaxtyping import Array, Bool, Key, UInt8, UInt32
 
 from jaxdrop.bits import (
     Pair,
@@ -21,7 +22,7 @@ from jaxdrop.bits import (
     random_pairs,
     sizes,
 )
-from jaxdrop.sixteen_bits import Limits, dropped
+from jaxdrop.sixteen_bits import Limits, dropped, packed
 
 LANES = 8
 
@@ -81,8 +82,13 @@ class Layout:
             words = dropped(hash_pairs(key, counter), [limit], bits)
             return (words & _bit(lane)) == 0
 
-        limits = self.limits(limit)
-        return self._spread(once(lambda: dropped(self.pairs(key), limits, bits)))
+        def draw() -> Words:
+            return dropped(self.pairs(key), self.limits(limit), bits)
+
+        return lax.platform_dependent(  # a TPU would move whole bytes between its registers
+            tpu=lambda: self._spread(once(draw), _bit),
+            default=lambda: self._spread(once(lambda: packed(draw())), _packed_bit),
+        )
 
     @cached_property
     def axes(self) -> list[int | None]:
@@ -184,7 +190,7 @@ class Layout:
         places[axis] = place // group * row + place % row
         return flat_index(lengths, places), place // row % LANES
 
-    def _spread(self, words: Words) -> Bool[Array, "..."]:
+    def _spread(self, words: Array, bit: Callable[[Words], Array]) -> Bool[Array, "..."]:
         """Whether the bit of each element is clear."""
         split, axis = self._split(self.folded, LANES), self.axis
         others = [dim for dim in range(len(split)) if dim != axis + 1]
@@ -195,7 +201,7 @@ class Layout:
         words = lax.slice_in_dim(words, 0, self.folded[axis], axis=axis)
         lane = lax.iota(jnp.uint32, self.folded[axis]) // self.stride % LANES
         others = [dim for dim in range(words.ndim) if dim != axis]
-        kept = (words & lax.expand_dims(_bit(lane), others)) == 0
+        kept = (words & lax.expand_dims(bit(lane), others)) == 0
         return lax.reshape(kept, self.shape, out_sharding=self.sharding)
 
     @property
@@ -219,3 +225,7 @@ class Layout:
 
 def _bit(lane: Words) -> Words:
     return jnp.uint32(8) << (4 * lane)
+
+
+def _packed_bit(lane: Words) -> UInt8[Array, "..."]:
+    return (jnp.uint32(1) << lane).astype(jnp.uint8)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, UInt32
+from jaxtyping import Array, UInt8, UInt32
 
 from jaxdrop.bits import Pair, Words, rotate
 
@@ -30,6 +30,14 @@ def dropped(pair: Pair, limits: Limits, bits: int) -> Words:
     first, flip = _reached(pair[0], lower[0], even)
     second, other_flip = _reached(pair[1], lower[1], odd)
     return ((first >> 4) | second) ^ ((flip >> 4) | other_flip)
+
+
+def packed(words: Words) -> UInt8[Array, "..."]:
+    """The same as bit e of a byte."""
+    words = (words >> 3) & jnp.uint32(0x11111111)
+    words = (words | (words >> 3)) & jnp.uint32(0x03030303)
+    words = (words | (words >> 6)) & jnp.uint32(0x000F000F)
+    return ((words | (words >> 12)) & jnp.uint32(0xFF)).astype(jnp.uint8)
 
 
 def low_bytes(pair: Pair) -> Pair:

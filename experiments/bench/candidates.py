@@ -119,6 +119,28 @@ FACTORIES: dict[Name, tuple[Group, Callable[[float, Dtype], Apply]]] = {
     "keras": ("jax-peer", keras),
 }
 
+DROPOUTS: dict[str, tuple[Name, str]] = {
+    "copy": ("copy", "threefry2x32"),
+    "jaxdrop-8": ("jaxdrop-8", "threefry2x32"),
+    "jaxdrop-16": ("jaxdrop-16", "threefry2x32"),
+    "jaxdrop-32": ("jaxdrop-32", "threefry2x32"),
+    "flax-nnx": ("flax-nnx", "threefry2x32"),
+    "flax-nnx rbg": ("flax-nnx", "rbg"),
+}
+"""What accelerators are compared by: the candidate and the generator of its key."""
+
+
+def labels(names: Iterable[Name], step: bool) -> list[str]:
+    """Those with these names; in a training step with «off» in place of the copy, first."""
+    chosen = [label for label, (name, _) in DROPOUTS.items() if name in names]
+    return ["off", *(label for label in chosen if label != "copy")] if step else chosen
+
+
+def dropout_of(label: str, rate: float, dtype: Dtype) -> tuple[Apply, str]:
+    """One of those, or «off», and its generator."""
+    name, generator = DROPOUTS.get(label, ("copy", "threefry2x32"))
+    return off if label == "off" else FACTORIES[name][1](rate, dtype), generator
+
 
 def _jax_candidate(name: Name) -> Candidate:
     group, factory = FACTORIES[name]

@@ -21,23 +21,13 @@ from jax.experimental import topologies
 from jax.sharding import SingleDeviceSharding
 
 from experiments.bench import large_steps, optimized
-from experiments.bench.candidates import FACTORIES, Name, off
+from experiments.bench.candidates import Name, dropout_of, labels
 from experiments.bench.large_steps import Step
 from experiments.bench.programs import Apply, Dtype, Kind, forward_backward
 from experiments.bench.targets import ENVIRONMENT, TOPOLOGIES, Target, compiler, platform
 from experiments.errors import expect
 
 Row = dict[str, Any]
-
-DROPOUTS: dict[str, tuple[Name, str]] = {
-    "copy": ("copy", "threefry2x32"),
-    "jaxdrop-8": ("jaxdrop-8", "threefry2x32"),
-    "jaxdrop-16": ("jaxdrop-16", "threefry2x32"),
-    "jaxdrop-32": ("jaxdrop-32", "threefry2x32"),
-    "flax-nnx": ("flax-nnx", "threefry2x32"),
-    "flax-nnx rbg": ("flax-nnx", "rbg"),
-}
-"""What is compiled, by the candidate and the generator of its key."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +49,7 @@ class Comparison:
     @property
     def dropouts(self) -> list[str]:
         """What the others are compared with comes first: the copy, or the step without dropout."""
-        chosen = [label for label, (name, _) in DROPOUTS.items() if name in self.candidates]
-        return ["off", *(label for label in chosen if label != "copy")] if self.is_step else chosen
+        return labels(self.candidates, self.is_step)
 
     @property
     def title(self) -> str:
@@ -119,8 +108,7 @@ def figures(comparison: Comparison, dropout: str) -> Row:
 
 def prepared(comparison: Comparison, dropout: str) -> tuple[Callable[..., Any], Any]:
     """A program and its arguments, as shapes on the target."""
-    name, generator = DROPOUTS.get(dropout, ("copy", "threefry2x32"))
-    apply = FACTORIES[name][1](comparison.rate, comparison.dtype) if dropout != "off" else off
+    apply, generator = dropout_of(dropout, comparison.rate, comparison.dtype)
     function, *data = program(comparison, apply)
     key = jax.eval_shape(lambda: jax.random.key(0, impl=generator))
     topology = topologies.get_topology_desc(**TOPOLOGIES[comparison.target])

@@ -72,3 +72,11 @@ def inputs(name: Step) -> tuple[tuple[jax.ShapeDtypeStruct, ...], jax.ShapeDtype
     """Weights and data, as shapes."""
     array = partial(jax.ShapeDtypeStruct, dtype=jnp.dtype(DTYPE))
     return tuple(array(shape) for shape in WEIGHTS[name]), array(SHAPES[name])
+
+
+def arguments(name: Step, generator: str) -> tuple[Any, ...]:
+    """A key of that generator, and random weights and data."""
+    shapes = inputs(name)
+    own = iter(jax.random.split(jax.random.key(0), len(jax.tree.leaves(shapes))))
+    scaled = lambda x: jax.random.normal(next(own), x.shape, x.dtype) / x.shape[-2] ** 0.5  # noqa: E731
+    return jax.random.key(0, impl=generator), *jax.tree.map(scaled, shapes)

@@ -23,12 +23,13 @@ Section = Literal[
     "import-time",
     "eager",
     "attention",
+    "large-steps",
     "layers",
     "compiled",
 ]
 Device = Literal["cpu", "gpu", "tpu"]
 
-TIMED: tuple[Section, ...] = get_args(Section)[:-3]
+TIMED: tuple[Section, ...] = get_args(Section)[:-4]
 SHAPES = ("4096x4096", "64x512x512", "256x32x32x64", "128x10", "1000x16777")
 COMPILED_SHAPES = ("4096x4096", "16x2048x1024", "1000x16777", "16777216", "2x8388608")
 
@@ -39,9 +40,9 @@ class Bench:
 
     sections: tuple[Section, ...] = TIMED
     """What to time: the dropout alone, a training step, compilation, the import, eager calls; or
-    `attention`, with the memory that it takes; or `layers`: memory of a training step of twelve
-    layers of attention; or `compiled`: what is compiled for the targets, which need not be there,
-    and not run."""
+    `attention`, with the memory that it takes; or `large-steps`, of the size that an accelerator
+    trains; or `layers`: memory of a training step of twelve layers of attention; or `compiled`:
+    what is compiled for the targets, which need not be there, and not run."""
     shapes: Unset[tuple[str, ...]] = None
     """Shapes of the data; by default five, of which `compiled` has some of its own."""
     dtypes: Unset[tuple[Dtype, ...]] = None
@@ -63,7 +64,7 @@ class Bench:
     targets: tuple[Target, ...] = get_args(Target)
     """What `compiled` compiles for."""
     steps: tuple[Step, ...] = get_args(Step)
-    """The training steps that `compiled` compiles beside the dropout alone."""
+    """Those of `large-steps`, and what `compiled` compiles beside the dropout alone."""
     device: Unset[Device] = None
     """Where to run; by default where JAX runs."""
     smoke: bool = False

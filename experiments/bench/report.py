@@ -114,6 +114,12 @@ LAYOUTS = {
         {"ms": milliseconds, "tax %": _percent("tax", 1), "±%": _percent("tax_spread", 1)},
         group=lambda row: f"{row['batch']} ",
     ),
+    "large-steps": Layout(
+        lambda row: "Training step of two MLP blocks and of a transformer layer, bfloat16",
+        "dropout",
+        {"ms": milliseconds, "tax %": _percent("tax", 1), "±%": _percent("tax_spread", 1)},
+        group=lambda row: f"{row['step']} ",
+    ),
     "compile-time": Layout(
         lambda row: f"Compilation of a gradient with {row['sites']} dropout sites",
         "dropout",

@@ -10,8 +10,9 @@ import jax
 from rich.console import Console
 
 from experiments.bench import attention, compiled, eager, large_steps, layers, sections
-from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed
+from experiments.bench.candidates import CANDIDATES, Candidate, Name, installed, labels
 from experiments.bench.compiled import Comparison
+from experiments.bench.large_steps import Step
 from experiments.bench.options import Bench, Section, find_device
 from experiments.bench.programs import Case
 from experiments.bench.progress import shown
@@ -88,6 +89,8 @@ def jobs(options: Bench, found: list[Candidate], platform: str) -> Iterator[Job]
         yield from (_eager_job(what, calls, options) for what, calls in eager.calls().items())
     if "attention" in options.sections:
         yield from (_attention_job(one, options) for one in attentions(options, platform))
+    if "large-steps" in options.sections:
+        yield from (_large_step_job(step, options, platform) for step in options.steps)
     if "layers" in options.sections:
         yield from map(_layers_job, options.lengths)
     if "compiled" in options.sections:
@@ -143,6 +146,15 @@ def _training_job(batch: int, found: list[Candidate], options: Bench, platform: 
 
     ticks = len(applies) * options.repeats
     return Job("training-step", f"training step, batch {batch}", ticks, rows)
+
+
+def _large_step_job(step: Step, options: Bench, platform: str) -> Job:
+    names = labels(options.candidates, step=True)
+
+    def rows(tick: Tick) -> list[Row]:
+        return sections.large_step_rows(step, names, options.rate, options.repeats, platform, tick)
+
+    return Job("large-steps", f"training step, {step}", len(names) * options.repeats, rows)
 
 
 def _compile_job(found: list[Candidate], options: Bench, repeats: int) -> Job:

@@ -1,4 +1,4 @@
-"""The four parts of a run; each gives the rows of its table, as JSON will hold them."""
+"""The parts of a run that are timed; each gives the rows of its table, as JSON will hold them."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench import compile_time, import_time, measure, training_step
-from experiments.bench.candidates import FACTORIES, Candidate, Name, off
-from experiments.bench.programs import Apply, Case
+from experiments.bench import compile_time, import_time, large_steps, measure, training_step
+from experiments.bench.candidates import FACTORIES, Candidate, Name, dropout_of, off
+from experiments.bench.large_steps import Step
+from experiments.bench.programs import Apply, Case, compile_program
 
 Row = dict[str, Any]
 Tick = Callable[[], object]
@@ -68,14 +69,31 @@ def training_rows(
 ) -> list[Row]:
     """One row a dropout, with its tax: what it adds to the step without, round by round."""
     programs = training_step.programs(applies, batch, platform)
-    seconds = measure.interleave(programs, repeats, tick)
+    return taxed({"batch": batch}, measure.interleave(programs, repeats, tick))
+
+
+def large_step_rows(
+    name: Step, labels: list[str], rate: float, repeats: int, platform: str, tick: Tick
+) -> list[Row]:
+    """The same of a step of the size that an accelerator trains."""
+    programs = {}
+    for label in labels:
+        apply, generator = dropout_of(label, rate, large_steps.DTYPE)
+        arguments = large_steps.arguments(name, generator)
+        programs[label] = compile_program(large_steps.program(name, apply), arguments, platform)
+    return taxed({"step": name}, measure.interleave(programs, repeats, tick))
+
+
+def taxed(what: Row, seconds: dict[str, list[float]]) -> list[Row]:
+    """Each beside what it adds to the step without dropout, round by round."""
+    over = {name: measure.paired_overhead(own, seconds["off"]) for name, own in seconds.items()}
     return [
         {
-            "batch": batch,
+            **what,
             "dropout": name,
             **asdict(measure.summary(samples)),
-            "tax": measure.paired_overhead(samples, seconds["off"]).median,
-            "tax_spread": measure.paired_overhead(samples, seconds["off"]).spread,
+            "tax": over[name].median,
+            "tax_spread": over[name].spread,
             "seconds": samples,
         }
         for name, samples in seconds.items()

@@ -1,4 +1,4 @@
-"""What XLA compiles the default dropout to for a TPU v5e: read, not run.
+"""What XLA compiles the default dropout to for a TPU v5e and an H100: read, not run.
 
 `-m compiled` runs them; libtpu is the compiler, and there need be no TPU. The limits are those that
 the library promises for 16 bits in bfloat16 (experiments/bench/NOTES.md has the figures).
@@ -20,7 +20,7 @@ import jaxdrop
 from experiments.bench import compiled, large_steps, optimized
 from experiments.bench.compiled import Comparison
 from experiments.bench.programs import Kind, forward_backward
-from experiments.bench.targets import is_installed
+from experiments.bench.targets import Target, is_installed
 
 pytestmark = [
     pytest.mark.compiled,
@@ -39,10 +39,12 @@ SHARDED = {
 
 
 @cache
-def figures(program: Kind | large_steps.Step, dropout: str) -> dict[str, Any]:
+def figures(
+    program: Kind | large_steps.Step, dropout: str, target: Target = "v5e"
+) -> dict[str, Any]:
     """What one program is compiled to, at 4096 by 4096 or at the size of the step."""
     shape = large_steps.SHAPES.get(program, (4096, 4096))  # pyright: ignore
-    return compiled.figures(Comparison("v5e", program, shape, "bfloat16", 0.1, ()), dropout)
+    return compiled.figures(Comparison(target, program, shape, "bfloat16", 0.1, ()), dropout)
 
 
 @pytest.mark.parametrize("program", ["forward", "forward-backward"])
@@ -69,6 +71,14 @@ def test_it_is_estimated_faster_than_flax():
 def test_a_training_step_is_hardly_longer_for_it():
     ours, off = (figures("mlp", dropout)["cycles"] for dropout in ("jaxdrop-16", "off"))
     assert off < ours <= 1.12 * off
+
+
+@pytest.mark.skipif(not is_installed("jax-cuda12-plugin"), reason="no compiler for a GPU")
+def test_a_gpu_moves_two_bits_an_element_beside_the_data():
+    """A bit is written and read."""
+    ours, copy = (figures("forward", dropout, "h100") for dropout in ("jaxdrop-16", "copy"))
+    assert copy["bytes"] < ours["bytes"] <= 1.07 * copy["bytes"]
+    assert 0 < ours["integer_operations"] <= 18 * ours["elements"]
 
 
 def on_sixteen(function: Any, shape: tuple[int, ...], spec: P, kind: str, count: int) -> str:

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxdrop
-from jaxdrop import dot_product_attention
+from jaxdrop import attention, dot_product_attention
 
 KEY, RATE = jax.random.key(7), 0.3
 BLOCKS = (16, 8)
@@ -139,6 +139,13 @@ def test_bfloat16_is_summed_in_float32():
     ones = jnp.ones((1, 1, 4096, 1), "bfloat16").swapaxes(1, 2).reshape(1, 4096, 1, 1)
     summed = dot_product_attention(KEY, ones[:, :1], ones, ones, 0.0, block_sizes=(1, 4096))
     assert summed.item() == 1  # in bfloat16 a sum of 4,096 ones stops at 256
+
+
+def test_an_accelerator_takes_larger_blocks(monkeypatch):
+    sizes = lambda heads: attention._block_sizes(*[(1, heads, 4096, 4096)] * 2, None, None)  # noqa: E731
+    assert (sizes(8), sizes(128)) == ((512, 256), (128, 64))
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert (sizes(8), sizes(128)) == ((1024, 1024), (512, 256))
 
 
 def test_backward_sums_blocks_in_float32():

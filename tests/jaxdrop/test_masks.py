@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -54,6 +55,21 @@ def test_fully_optimised_programs_draw_them_too():
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert run.stdout.split() == list(GOLDEN.values())
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_what_other_platforms_run_draws_them_too(platform: str, monkeypatch):
+    """Their branches are run here, on a CPU."""
+
+    def choose(*args: Any, default: Any, **branches: Any) -> Any:
+        return branches.get(platform, default)(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jax.lax, "platform_dependent", choose)
+        jax.clear_caches()
+        drawn = [digest_of(case) for case in GOLDEN]
+    jax.clear_caches()
+    assert drawn == list(GOLDEN.values())
 
 
 def test_the_first_draws_can_be_read():

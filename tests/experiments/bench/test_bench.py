@@ -10,7 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.bench import compile_time, import_time, measure, report, sections, training_step
+from experiments.bench import (
+    compile_time,
+    import_time,
+    large_steps,
+    measure,
+    report,
+    sections,
+    training_step,
+)
 from experiments.bench.candidates import CANDIDATES, FACTORIES, installed, off
 from experiments.bench.options import Bench, parse_shape
 from experiments.bench.programs import Case, Dtype, Kind, Program, jax_inputs
@@ -329,6 +337,31 @@ def test_the_training_step_applies_the_dropout_of_each_candidate():
     assert losses["jaxdrop-32"] == pytest.approx(losses["flax-nnx"])  # one mask: the same work
     assert losses["jaxdrop-32"] != pytest.approx(losses["jaxdrop-16"])
     assert losses["jaxdrop-32"] != pytest.approx(losses["off"])
+
+
+def test_large_steps_are_timed_beside_the_step_without_dropout(monkeypatch, tmp_path):
+    monkeypatch.setitem(large_steps.SHAPES, "mlp", (16, 8))
+    monkeypatch.setitem(large_steps.WEIGHTS, "mlp", ((8, 32), (32, 8)) * 2)
+    chosen = ["--steps", "mlp", "--candidates", "copy", "jaxdrop-16", "flax-nnx", "--repeats", "1"]
+    output = ["--output", str(tmp_path / "run")]
+    assert main(["bench", "--sections", "large-steps", *chosen, *output]) == 0
+    rows = json.loads((tmp_path / "run" / "bench.json").read_text())["sections"]["large-steps"]
+    assert [row["dropout"] for row in rows] == ["off", "jaxdrop-16", "flax-nnx", "flax-nnx rbg"]
+    off, *others = rows
+    assert off["tax"] == 0
+    for row in others:
+        assert row["tax"] == row["seconds"][0] / off["seconds"][0] - 1
+
+
+def test_a_large_step_drops_after_every_product_and_learns(monkeypatch):
+    monkeypatch.setitem(large_steps.SHAPES, "mlp", (16, 8))
+    monkeypatch.setitem(large_steps.WEIGHTS, "mlp", ((8, 32), (32, 8)) * 2)
+    calls, (key, weights, x) = [], large_steps.arguments("mlp", "rbg")
+    new, before = large_steps.program("mlp", counting(calls))(key, weights, 32 * x)
+    _, after = large_steps.program("mlp", off)(key, new, 32 * x)
+    assert calls == [(16, 32), (16, 8)] * 2
+    assert after < before
+    assert str(jax.random.key_impl(key)) == "rbg"
 
 
 def test_a_model_is_traced_anew_with_all_its_sites():
