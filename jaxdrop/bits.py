@@ -35,7 +35,7 @@ def threefry2x32(key: Pair, counter: Pair) -> Pair:
             x0 = x0 + x1
             x1 = rotate(x1, by) ^ x0
         x0 = x0 + schedule[(group + 1) % 3]
-        x1 = x1 + schedule[(group + 2) % 3] + jnp.uint32(group + 1)
+        x1 = x1 + (schedule[(group + 2) % 3] + jnp.uint32(group + 1))
     return x0, x1
 
 

@@ -78,7 +78,7 @@ def _reached(own: Words, low: Words, limits: Limits) -> Pair:
     lower = _bound([limit & 0xFF for limit in limits], plus=0)
     low = low ^ lower.flip
     carry = low | ((low | jnp.uint32(_HIGH)) - lower.less)
-    carry = ((carry ^ lower.flip ^ upper.flip) >> 7) & jnp.uint32(_ONES)
+    carry = ((carry ^ (lower.flip ^ upper.flip)) >> 7) & jnp.uint32(_ONES)
     own = own ^ upper.flip
     reached = own | ((own | jnp.uint32(_HIGH)) - upper.less + carry)
     return reached & jnp.uint32(_HIGH), upper.flip & jnp.uint32(_HIGH)
