@@ -13,6 +13,8 @@ from experiments.report.page import Page, Picture, render
 from experiments.report.table import Table
 from experiments.report.verdict import Conclusion, Verdict
 
+SMOKE = "SMOKE, which is no result"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -50,8 +52,7 @@ class Report:
     def figures(self) -> Files:
         """The pictures, and the page that shows them."""
         drawn, claim = self.draw(), self.conclusion.claim
-        smoke = "SMOKE, which is no result: " if getattr(self.settings, "smoke", False) else ""
-        title = f"{smoke}{claim[0].upper()}{claim[1:].removesuffix('?')}?"
+        title = f"{f'{SMOKE}: ' * self.is_smoke}{claim[0].upper()}{claim[1:].removesuffix('?')}?"
         shown, command = list(drawn.values()), self.conclusion.command
         page = Page(title, self.sentence, self.tables, shown, self.facts, command)
         files = {name: picture.svg for name, picture in drawn.items() if name}
@@ -62,5 +63,10 @@ class Report:
         console = Console(highlight=False, width=max(Console().width, self.width))
         for screen in self.screens:
             console.print(screen)
-        for line in self.lines:
+        for line in (*self.lines, *([f"{SMOKE}."] * self.is_smoke)):
             console.print(line, markup=False)
+
+    @property
+    def is_smoke(self) -> bool:
+        """Whether nothing is concluded."""
+        return getattr(self.settings, "smoke", False)

@@ -19,7 +19,10 @@ Compared = Sequence[tuple[str, str, int]]
 @in_style()
 def curves(design: Design, results: Results, caption: str) -> Picture:
     """Loss against epoch: a panel for each arm, beside the first of its case."""
-    compared = _compared(design, results)
+    every = _compared(design, results)
+    compared = list(itertools.chain(*_most(results, every)))
+    fewer = len(compared) < sum(map(len, every))
+    shown_alone = f"The most accurate of {sum(map(len, every))} arms are shown. " if fewer else ""
     figure, shown = panels(len(compared), 2, WIDTH / 2, 1.5, sharex=True)
     for axes, (title, name, row) in zip(shown, compared, strict=True):
         result, arms = results[title], [0, row]
@@ -34,22 +37,25 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
     return picture(
         _gap(design, compared, results),
         figure,
-        f"Loss without dropout, means over seeds. Of more than {MOST} arms the most accurate of "
-        f"each case are shown. {caption}",
+        f"Loss without dropout, means over seeds. {shown_alone}{caption}",
         f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
     )
 
 
-def _compared(design: Design, results: Results) -> Compared:
-    """Case, name and number of each arm but the first; of too many the best of each case."""
+def _compared(design: Design, results: Results) -> list[Compared]:
+    """For each case, it and the name and number of each arm but the first."""
     found = []
     for title in design.cases:
         arms = list(distinct(design, results, title).items())[1:] or [("none else", 0)]
         found.append([(title, name, row) for name, row in arms])
-    if sum(map(len, found)) > MOST:
-        most = max(1, MOST // len(found))
-        found = [_best(results, arms, most) for arms in found]
-    return list(itertools.chain(*found))
+    return found
+
+
+def _most(results: Results, found: list[Compared]) -> list[Compared]:
+    """All that may be shown: of too many the best of each case."""
+    if sum(map(len, found)) <= MOST:
+        return found
+    return [_best(results, arms, max(1, MOST // len(found))) for arms in found]
 
 
 def _best(results: Results, arms: Compared, most: int) -> Compared:

@@ -30,7 +30,7 @@ class Common:
     seed: int = 0
     """Where all randomness comes from."""
     smoke: bool = False
-    """The smallest version: seconds, and nothing is concluded."""
+    """The smallest version, of sizes of its own: seconds, and nothing is concluded."""
     output: Unset[Path] = None
     """Folder of the run; by default runs/STUDY, with --smoke runs/STUDY-smoke."""
     overwrite: bool = False
@@ -109,7 +109,7 @@ class Settings(Common):
         expect(enough, least, f"{self.seeds} and {most}", fix)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {counted(size, 'training example')}"
-        expect(self.batch_size <= size, most, self.batch_size, fix)
+        expect(self.smoke or self.batch_size <= size, most, self.batch_size, fix)
 
     @property
     def used(self) -> Self:

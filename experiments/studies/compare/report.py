@@ -94,7 +94,7 @@ def describe(config: Compare, case: Case) -> str:
 def _network(config: Compare, case: Case) -> str:
     if config.own.model:
         count, numbers = len(case.architecture.sites), case.architecture.parameters
-        return f"Model {config.own.model}, {numbers:,} parameters, {count} dropout sites"
+        return f"Model {config.own.model}, {numbers:,} parameters, {counted(count, 'dropout site')}"
     sizes = "-".join(map(str, [case.data.inputs, *config.network.widths, case.data.classes]))
     return f"Network {sizes}, {config.network.activation}"
 

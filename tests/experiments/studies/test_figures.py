@@ -110,3 +110,12 @@ def test_of_many_arms_the_best_are_drawn(shown):
     results = result(accuracies, gaps=accuracies / 100)
     _, figure = curves.curves(many, results, "")
     assert [axes.get_title(loc="left") for axes in figure.axes] == [str(n) for n in range(8, 20)]
+
+
+def test_curves_tell_which_arms_they_leave_out(monkeypatch):
+    monkeypatch.setattr(curves, "picture", lambda *texts: texts[2])
+    many = Design({"mlp": CASE._replace(arms=dict.fromkeys(map(str, range(20))))}, [])
+    accuracies = np.arange(20.0)
+    told = curves.curves(many, result(accuracies, gaps=accuracies / 100), "What was run.")
+    assert "over seeds. The most accurate of 19 arms are shown. What was run." in told
+    assert "over seeds. What was run." in curves.curves(DESIGN, BEST_HIGH, "What was run.")

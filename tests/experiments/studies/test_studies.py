@@ -4,10 +4,12 @@ import csv
 import hashlib
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from experiments import cli
+from experiments.report.report import Report
 from experiments.studies import DESIGNED
 from experiments.studies.settings import Settings
 from tests.experiments.report.test_page import checked, looked_at
@@ -149,6 +151,18 @@ def test_bad_input(tmp_path, capsys, arguments, message):
     assert cli.main(["run", "where", *arguments, "--output", str(tmp_path / "run")]) == 2
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_smoke_run_has_sizes_of_its_own_whatever_is_asked_for():
+    assert Settings(smoke=True, train_size=5, epochs=9).used == SMOKE
+
+
+@pytest.mark.parametrize("smoke", [True, False])
+def test_a_smoke_run_says_so_where_it_is_read(smoke, capsys):
+    said = SimpleNamespace(screens=[], lines=["What was run."], width=80, is_smoke=smoke)
+    Report.show(said)  # pyright: ignore
+    told = ["SMOKE, which is no result."] * smoke
+    assert capsys.readouterr().out.split("\n") == ["What was run.", *told, ""]
 
 
 @pytest.mark.slow
