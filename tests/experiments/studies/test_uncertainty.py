@@ -20,16 +20,29 @@ from experiments.studies.uncertainty import claim, data, measure, network, regre
 from experiments.studies.uncertainty.measure import TITLES, Passes
 from experiments.training import fit
 from experiments.training.keys import seed_keys
+from tests.experiments.telling import telling
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
+    """A finished run, its status, and what was told of it meanwhile."""
     folder = tmp_path_factory.mktemp("uncertainty") / "run"
-    return folder, cli.main(["run", "uncertainty", "--smoke", "--output", str(folder)])
+    with telling() as told:
+        status = cli.main(["run", "uncertainty", "--smoke", "--output", str(folder)])
+    return folder, status, told
+
+
+def test_a_run_tells_the_epoch_and_how_much_is_done(smoke):
+    told = smoke[2]
+    assert "Training digits: 3 seeds × 2 members, epoch 10 of 10" in told
+    assert "Sampling, seed 3 of 3" in told
+    assert "Training the regression: 2 members, epoch 100 of 100" in told
+    assert list(told.values()) == sorted(told.values())
+    assert (min(told.values()), max(told.values())) == (0, 1)
 
 
 def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
-    folder, status = smoke
+    folder, status, _ = smoke
     assert status == 0
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{name}.svg" for name in
