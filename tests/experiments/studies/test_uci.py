@@ -14,7 +14,7 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, command
-from experiments.studies.uci import arms, data, published, score, train
+from experiments.studies.uci import arms, data, figures, published, score, train
 from experiments.studies.uci.network import CONCRETE, Numbers
 from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
 from experiments.studies.uci.published import Published, Results
@@ -181,6 +181,39 @@ def compared(shift, given):
 ])  # fmt: skip
 def test_agreement(shift, given, verdict):
     assert published.verdict(compared(shift, given)) is verdict
+
+
+@pytest.mark.parametrize(("shift", "says"), [
+    (0.0, "Agree: 2 of 2 figures agree; furthest off is made "),
+    (0.1, "Disagree: 1 of 2 figures agree; furthest off is made RMSE 1.60 (published 1.50)"),
+    (np.nan, "Disagree: 1 of 2 figures agree; furthest off is made RMSE nan (published 1.50)"),
+])  # fmt: skip
+def test_what_is_said_first_follows_from_the_run(shift, says):
+    made = compared(shift, None)
+    assert published.headline(made).startswith(says)
+    assert figures.against_published(made, "").alt == published.headline(made)
+
+
+def test_each_is_as_far_off_as_its_tolerance_says(monkeypatch):
+    monkeypatch.setattr(figures, "picture", lambda title, figure, *_: figure)
+    (axes,) = figures.against_published(compared(0.1, (0.2, 0.2)), "").axes
+    (rmse, likelihood) = (line.get_xdata() for line in axes.lines[1:] if line.get_marker() == "o")
+    assert rmse == pytest.approx(0.5, abs=0.05)
+    assert likelihood == pytest.approx(0, abs=0.05)
+    assert axes.texts[0].get_text() == "made RMSE 1.60 (published 1.50)"
+
+
+@pytest.mark.parametrize(("short", "says"), [
+    ({"one": 0.1, "two": 0.3}, "0.3 nats (two)"), ({"one": 0.4, "two": 0.3}, "0.4 nats (one)"),
+])  # fmt: skip
+def test_the_title_of_samples_names_the_set_that_needs_most(short, says):
+    def made(off):
+        likelihoods = np.zeros((2, SPLITS, 1)) - [[[off]], [[0]]]
+        return Results(None, Result(np.ones((SPLITS, 1)), likelihoods, np.array([500, 900])), {})
+
+    sets = {name: made(off) for name, off in short.items()}
+    said = "500 samples miss the log-likelihood of 900 by at most "
+    assert figures.likelihood_by_samples(sets, "").alt == said + says
 
 
 def test_dropout_off_is_the_mean_of_one_pass(own):
