@@ -23,6 +23,7 @@ from rich.text import Text
 from experiments.report.colours import BLUE, GREY, GROUND, INK
 from experiments.report.intervals import ANY, Interval, Range
 from experiments.report.page import Picture
+from experiments.words import in_order
 
 WIDTH = 4.4  # inches
 OTHER_SCRIPTS = (
@@ -81,6 +82,7 @@ def picture(title: str, figure: Figure, caption: str, note: str = "") -> Picture
 
 def fold(text: str, letters: int) -> str:
     """In lines that hold so many letters, or half as many wide ones; an interval stays whole."""
+    text = in_order(text)
     if cell_len(text) <= letters:
         return text
     lines = Text(text.replace(" ± ", WHOLE)).wrap(Console(width=letters), letters)
