@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -125,6 +126,12 @@ def test_a_run_is_whole(whole):
             of_arms[place * SPLITS * 4 :][0]["log_likelihood"] for place in (arm, other)
         )
         assert one != another
+
+
+def test_each_column_of_a_page_has_a_name(whole):
+    names = re.findall('<button type="button">(.*?)</button>', (whole / "report.html").read_text())
+    assert {"verdict", "arm"} <= {*names}
+    assert all(names)
 
 
 def test_a_run_tells_the_arm_the_epoch_and_how_much_is_done(watched):
