@@ -1,5 +1,6 @@
 """How things are said: numbers of things, times, and options that have no value of their own."""
 
+import re
 from typing import Annotated, TypeVar
 
 import tyro
@@ -9,6 +10,14 @@ Unset = Annotated[T | None, tyro.conf.arg(help_behavior_hint="")]
 """An option whose help says what holds where it is not given."""
 Unnamed = Annotated[T, tyro.conf.arg(name="")]
 """Options of a command itself: its help heads them by their group alone, if they have one."""
+
+LEFTWARDS = "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]+"
+MARK = "\u200e"
+
+
+def in_order(text: str) -> str:
+    """Ends each name that is written to the left by a mark, or numbers behind it would be, too."""
+    return re.sub(rf"{LEFTWARDS}(?:\s+{LEFTWARDS})*", rf"\g<0>{MARK}", text)
 
 
 def counted(number: int, noun: str) -> str:

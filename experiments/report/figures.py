@@ -7,6 +7,7 @@ script, whether or not there is a font for it where the figure is drawn.
 
 import io
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,11 @@ from rich.console import Console
 from rich.text import Text
 
 from experiments.report.colours import BLUE, GREY, GROUND, INK
-from experiments.report.intervals import Interval
+from experiments.report.intervals import ANY, Interval, Range
 from experiments.report.page import Picture
+from experiments.words import in_order
 
 WIDTH = 4.4  # inches
-PER_CENT, POSITIVE, ANY = (0.0, 100.0), (0.0, np.inf), (-np.inf, np.inf)
-"""What is possible."""
 OTHER_SCRIPTS = (
     "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Yu Gothic", "Microsoft YaHei",
     "Malgun Gothic", "WenQuanYi Zen Hei", "Noto Sans Devanagari", "Noto Sans Arabic",
@@ -82,6 +82,7 @@ def picture(title: str, figure: Figure, caption: str, note: str = "") -> Picture
 
 def fold(text: str, letters: int) -> str:
     """In lines that hold so many letters, or half as many wide ones; an interval stays whole."""
+    text = in_order(text)
     if cell_len(text) <= letters:
         return text
     lines = Text(text.replace(" ± ", WHOLE)).wrap(Console(width=letters), letters)
@@ -107,19 +108,31 @@ def points(
     places: Any,
     spread: Interval,
     flat: bool = False,
-    within: tuple[float, float] = ANY,
+    within: Range = ANY,
     **style: Any,
 ) -> None:
     """Means at places, each with its interval, as far as possible; flat ones lie along x."""
-    half, mean = np.nan_to_num(spread.half), np.asarray(spread.mean)
-    reach = [np.clip(side, 0, half) for side in (mean - within[0], within[1] - mean)]
-    bars = np.reshape(reach, (2, -1))
+    mean = np.asarray(spread.mean)
+    low, high = Interval(mean, np.nan_to_num(spread.half)).ends(within)
+    bars = np.reshape([mean - low, high - mean], (2, -1))
     style = {"fmt": "o", "markersize": 4, "capsize": 2} | style
     if flat:
         axes.errorbar(mean, places, xerr=bars, **style)
     else:
         axes.errorbar(places, mean, yerr=bars, **style)
     axes.grid(alpha=0.25, axis="x" if flat else "both")
+
+
+def ends(axes: Axes, heights: Mapping[str, float], colours: Mapping[str, str]) -> None:
+    """Names of lines beside where they end, moved apart where they would lie on each other."""
+    names, (low, high) = sorted(heights, key=heights.__getitem__), axes.get_ylim()
+    line = 0.15 * axes.figure.dpi / axes.bbox.height
+    above = 1 + line * np.arange(1 - len(names), 1)  # the highest place of each
+    place = -np.inf
+    for name, most in zip(names, above, strict=True):
+        place = max(min((heights[name] - low) / (high - low), most), place + line)
+        style = {"xycoords": "axes fraction", "va": "center", "fontsize": 8.5}
+        axes.annotate(name, (1.02, place), color=colours[name], **style)
 
 
 def curve(axes: Axes, epochs: Any, test: np.ndarray, train: np.ndarray) -> None:

@@ -23,6 +23,10 @@ from scipy import stats
 from experiments.training.task import Numbers
 
 LEVEL = 0.95
+Range = tuple[float, float]
+SHARE, PER_CENT, POSITIVE = (0.0, 1.0), (0.0, 100.0), (0.0, np.inf)
+ANY = (-np.inf, np.inf)
+"""What is possible."""
 
 
 class Interval(NamedTuple):
@@ -36,10 +40,20 @@ class Interval(NamedTuple):
         """Whether the sign of the mean is settled; never where there is no interval."""
         return bool(abs(self.mean) > self.half)
 
-    def text(self, digits: str = ".2f", sign: str = "") -> str:
-        """As tables show it."""
-        half = "n/a" if np.isnan(self.half) else f"{self.half:{digits}}"
-        return f"{self.mean:{sign}{digits}} ± {half}"
+    def ends(self, within: Range = ANY) -> tuple[np.ndarray, np.ndarray]:
+        """From where to where, as far as possible."""
+        low = np.maximum(self.mean - self.half, np.minimum(self.mean, within[0]))
+        high = np.minimum(self.mean + self.half, np.maximum(self.mean, within[1]))
+        return low, high
+
+    def text(self, digits: str = ".2f", sign: str = "", within: Range = ANY) -> str:
+        """As tables show it: an interval that would reach beyond what is possible by its ends."""
+        mean, ends = f"{self.mean:{sign}{digits}}", self.ends(within)
+        if np.isnan(self.half):
+            return f"{mean} ± n/a"
+        if ends == self.ends():
+            return f"{mean} ± {self.half:{digits}}"
+        return f"{mean} ({' to '.join(f'{end:{sign}{digits}}' for end in ends)})"
 
 
 class Spread(NamedTuple):

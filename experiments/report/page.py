@@ -11,6 +11,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.report.table import Table
+from experiments.words import in_order
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -19,6 +20,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     keep_trailing_newline=True,
 )
+TEMPLATES.filters["in_order"] = in_order
 
 
 class Picture(NamedTuple):

@@ -20,7 +20,7 @@ from experiments.runs.folder import begin, check_free, how_to_resume, locked, wr
 from experiments.runs.interrupts import Interrupted, heard
 from experiments.runs.manifest import Case, Head, Outcome, complete, outcome_of
 from experiments.runs.progress import shown
-from experiments.runs.watch import Watch, speed, whole
+from experiments.runs.watch import Watch, Work, speed
 from experiments.training import devices, memory, sweep
 from experiments.training.inputs import of_task
 from experiments.training.sweep import Histories, History, Task
@@ -107,9 +107,10 @@ def train(
 def _train(tasks: Tasks, checkpoints: sweep.Checkpoints, of_look: str) -> dict[str, History]:
     """Case after case."""
     begun, histories, watches = time.monotonic(), {}, []
-    with shown(sum(map(whole, tasks.values()))) as progress:
+    works = [Work.of(title, task) for title, task in tasks.items()]
+    with shown(sum(work.whole for work in works)) as progress:
         for number, (title, task) in enumerate(tasks.items(), 1):
-            watches.append(Watch(title, task, progress, len(tasks) - number))
+            watches.append(Watch(works[number - 1], progress, len(tasks) - number))
             case = f" of case {number} of {len(tasks)}" if len(tasks) > 1 else ""
             histories[title] = sweep.run(task, watches[-1], checkpoints, case + of_look)
     devices.say(_told(tasks, speed(watches), time.monotonic() - begun), sys.stderr)

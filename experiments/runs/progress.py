@@ -33,11 +33,9 @@ class Progress:
         self.to_come, self.over = 0.0, False
         self._total, self._begun, self._left_out, self._said = total, time.monotonic(), 0.0, False
 
-    def at(self, what: str, done: float, anew: bool = False) -> None:
-        """Goes on with this, when so much is done; `anew` if it will not go on at that pace."""
+    def at(self, what: str, done: float) -> None:
+        """Goes on with this, when so much is done."""
         self.what, self.done = what, done
-        if anew:
-            self._begun, self._left_out = time.monotonic(), done
         self.moved()
         if not self._said and self.left is not None:
             self._said = True

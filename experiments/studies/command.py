@@ -87,12 +87,21 @@ class Asked(NamedTuple):
 
     def run(self) -> Verdict:
         """Trains, prints and writes; whether the claim holds."""
+        self._check()
         check_folder(self.folder, self.settings.overwrite)
         self._tell()
         every = getattr(self.settings, "checkpoint_every", CHECKPOINT_EVERY)
         verdict = execute(self.prepare({}), self.folder, self.settings.overwrite, every)
         assert verdict is not None, "every study claims something"
         return verdict
+
+    def _check(self) -> None:
+        """A number that nothing asks for is a mistake; its usual value is a study's own."""
+        usual = getattr(STUDIES[self.name].defaults, "most_seeds", None)
+        idle = not getattr(self.settings, "until_decided", True)
+        other = getattr(self.settings, "most_seeds", None) != usual
+        fix = "Add --until-decided, or say with --seeds how many there are."
+        expect(not (idle and other), "--until-decided with --most-seeds", "the latter alone", fix)
 
     def _tell(self) -> None:
         """About how long it will take; what it is asked for may be more than what is usual."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.data.images import Dataset
 from experiments.models import Architecture
+from experiments.report.intervals import PER_CENT, POSITIVE, Range
 from experiments.training.recipe import Recipe, recipe
 
 Measured = Mapping[str, np.ndarray]
@@ -24,8 +25,13 @@ class Term(NamedTuple):
     @property
     def unit(self) -> str:
         """Of a difference: percentage points, unless its measure says otherwise."""
-        units = {"NLL": "nats", "epochs": "epochs", "ratio": ""}
+        units = {"NLL": "nats", "epochs": "epochs", "ratio": "", "MSE": "", "MAE": ""}
         return next((unit for word, unit in units.items() if word in self.measure), "points")
+
+    @property
+    def possible(self) -> Range:
+        """From where to where it may lie."""
+        return PER_CENT if self.unit == "points" else POSITIVE
 
 
 class Arm(NamedTuple):

@@ -7,21 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.report.colours import AMBER, BLUE, GREY, PALE, RED
-from experiments.report.figures import (
-    PER_CENT,
-    POSITIVE,
-    WIDTH,
-    fold,
-    in_style,
-    picture,
-    points,
-)
+from experiments.report.figures import WIDTH, fold, in_style, picture, points
 from experiments.report.intervals import Interval, interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
 from experiments.studies import claim
 from experiments.studies.claim import Finding
-from experiments.studies.design import Design
+from experiments.studies.design import Design, Term
 from experiments.studies.results import Result
 
 MARKS = {
@@ -31,10 +23,7 @@ MARKS = {
     Verdict.OPEN: (GREY, "v"),
 }
 ACCURACY = "test accuracy"
-MEASURES = {
-    ACCURACY: ("test accuracy (%)", PER_CENT),
-    "test NLL": ("test NLL (nats)", POSITIVE),
-}
+MEASURES = {ACCURACY: "test accuracy (%)", "test NLL": "test NLL (nats)"}
 LETTERS, NAME = 56, 24
 """Of a line of words above an interval, and of an arm's name beside one."""
 Results = Mapping[str, Result]
@@ -102,7 +91,7 @@ def arms(design: Design, results: Results, caption: str) -> Picture:
             _arms(axes, results[title], measure, rows)
         pair[0].set_title(title, fontweight="bold")
         pair[1].tick_params(labelleft=False)
-    for axes, (label, _) in zip(pairs[-1], MEASURES.values(), strict=True):
+    for axes, label in zip(pairs[-1], MEASURES.values(), strict=True):
         axes.set_xlabel(label)
     note = "Means, and 95 % intervals of their difference to the first arm, the line."
     return picture(_highest(shown, results), figure, f"Means over seeds. {caption}", note)
@@ -134,7 +123,7 @@ def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> 
     half[0] = 0
     spread = Interval(final.mean(0), half)
     places, height = _places(rows)
-    points(axes, places, spread, True, MEASURES[measure][1], color=BLUE)
+    points(axes, places, spread, True, Term("", "", measure).possible, color=BLUE)
     axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)
     axes.set_yticks(places, [fold(name, NAME) for name in rows])
     axes.set_ylim(height, 0)

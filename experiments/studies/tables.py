@@ -8,7 +8,7 @@ from experiments.report.intervals import interval
 from experiments.report.table import Cell, Table
 from experiments.studies import claim
 from experiments.studies.claim import Finding
-from experiments.studies.design import Design
+from experiments.studies.design import Design, Term
 from experiments.studies.results import Result
 
 MEASURES = ("test accuracy", "train accuracy", "test NLL", "train NLL")
@@ -43,20 +43,20 @@ def arms(design: Design, results: Results) -> Table:
     """A row for each case and arm: means over seeds with their 95 % intervals."""
     measures = _measures(results)
     rows = [
-        (case, arm, *(_mean(results[case], name, index) for name in measures))
+        (case, arm, *(_mean(results[case], Term(case, arm, name), index) for name in measures))
         for case, index, arm in _arms(design)
     ]
     note = "Means over seeds with 95 % intervals; accuracies in %, NLL in nats."
     return Table("All arms", ["case", "arm", *measures], rows, note)
 
 
-def _mean(result: Result, measure: str, arm: int) -> Cell | str:
-    if measure not in result.final:
+def _mean(result: Result, term: Term, arm: int) -> Cell | str:
+    if term.measure not in result.final:
         return "–"
-    table = result.images.get(measure)
+    table = result.images.get(term.measure)
     own = None if table is None else table[:, arm]
-    spread = interval(np.asarray(result.final[measure])[:, arm], table=own)
-    return Cell(spread.text(), float(spread.mean))
+    spread = interval(np.asarray(result.final[term.measure])[:, arm], table=own)
+    return Cell(spread.text(within=term.possible), float(spread.mean))
 
 
 def per_seed(design: Design, results: Results) -> Table:

@@ -2,9 +2,11 @@
 
 The key of a network is split in three: for its weights, its batches and its masks. All are vmapped,
 but for those that share their data on a CPU, where it is faster to train them one after another.
-Numbers are traced, so other ones compile nothing.
+Numbers are traced, so other ones compile nothing. Training is cut into calls of some seconds, each
+of which is told of; how it is cut changes no weight.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ from jaxtyping import Array, Float, Int, Key
 from experiments.training.devices import over_rows
 from experiments.training.fingerprints import digest, fingerprint
 from experiments.training.inputs import Inputs
+from experiments.training.sweep import Moment, Pace, Tick
 from jaxdrop import keep_mask
 
 ADAM = optax.adam(1e-3)
@@ -26,9 +29,8 @@ SAMPLING = 0x5341_4D50  # "SAMP"
 
 
 class Data(NamedTuple):
-    """How long to train, on what, and what else is traced."""
+    """On what to train, and what else is traced."""
 
-    epochs: Int[Array, ""]
     numbers: Any
     x: Float[Array, "examples inputs"]
     y: Array
@@ -55,17 +57,25 @@ class Plan(NamedTuple):
     """Of an epoch: what they do not reach is left out, what they lack is filled up."""
 
 
-@partial(jax.jit, static_argnums=0)
-def fit(plan: Plan, shared: tuple[Any, ...], keys: Key[Array, " networks"], *own: Any) -> Any:
+def fit(
+    plan: Plan,
+    epochs: int,
+    shared: tuple[Any, ...],
+    keys: Key[Array, " networks"],
+    *own: Any,
+    tick: Tick = lambda _: None,
+) -> Any:
     """The trained weights; every leaf begins with the networks.
 
     Of the fields of `Data` the first are `shared`; the others are each network's `own`.
     """
-
-    def of_network(shared: tuple[Any, ...], key: Key[Array, ""], *own: Any) -> Any:
-        return _trained(plan, Data(*shared, *own), key)
-
-    return over_rows(of_network, shared, keys, *own, vmapped=bool(own))
+    state, pace, epoch = _fresh(plan, shared, keys, own), Pace(), 0
+    while epoch < epochs:
+        first, begun = epoch, time.monotonic()
+        train = partial(_trained, plan, shared, keys, own, state)
+        epoch, state = pace.step(train, first, epochs)
+        tick(Moment(0, epoch, epoch - first, time.monotonic() - begun))
+    return state[0]
 
 
 def sampling_key(key: Key[Array, ""]) -> Key[Array, ""]:
@@ -95,16 +105,41 @@ def inputs(plan: Plan, keys: Key[Array, " networks"], data: Iterable[Any], examp
     return Inputs(digest(*map(np.asarray, data)), **digests)
 
 
-def _trained(plan: Plan, data: Data, key: Key[Array, ""]) -> Any:
-    weights, batches, masks = jax.random.split(key, 3)
-    params = plan.init(weights, plan.sizes, data.numbers)
+@partial(jax.jit, static_argnums=0)
+def _fresh(plan: Plan, shared: Any, keys: Key[Array, " networks"], own: Any) -> Any:
+    """Weights, and the state of the optimizer."""
 
-    def epoch(index: Int[Array, ""], state: Any) -> Any:
-        rows = _batches(plan, _order(batches, index, len(data.y)))
-        step = partial(_step, plan, data, jax.random.fold_in(masks, index))
-        return lax.scan(step, state, (jnp.arange(plan.steps), rows))[0]
+    def of_network(shared: Any, key: Key[Array, ""], *own: Any) -> Any:
+        weights, _, _ = jax.random.split(key, 3)
+        params = plan.init(weights, plan.sizes, Data(*shared, *own).numbers)
+        return params, ADAM.init(params)
 
-    return lax.fori_loop(0, data.epochs, epoch, (params, ADAM.init(params)))[0]
+    return over_rows(of_network, shared, keys, *own, vmapped=bool(own))
+
+
+@partial(jax.jit, static_argnums=0)
+def _trained(
+    plan: Plan, shared: Any, keys: Any, own: Any, state: Any, first: np.int32, stop: np.int32
+) -> Any:
+    """The same, after the epochs from `first` to before `stop`."""
+
+    def of_network(shared: Any, state: Any, key: Key[Array, ""], *own: Any) -> Any:
+        first, stop, *given = shared
+        epoch = partial(_epoch, plan, Data(*given, *own), jax.random.split(key, 3))
+        # of a shared count the powers are computed once, not for each network, and rounded alike
+        state = optax.tree_utils.tree_set(state, count=first * plan.steps)
+        return lax.fori_loop(first, stop, epoch, state)
+
+    return over_rows(of_network, (first, stop, *shared), state, keys, *own, vmapped=bool(own))
+
+
+def _epoch(
+    plan: Plan, data: Data, keys: Key[Array, " 3"], index: Int[Array, ""], state: Any
+) -> Any:
+    _, batches, masks = keys
+    rows = _batches(plan, _order(batches, index, len(data.y)))
+    step = partial(_step, plan, data, jax.random.fold_in(masks, index))
+    return lax.scan(step, state, (jnp.arange(plan.steps), rows))[0]
 
 
 def _order(key: Key[Array, ""], epoch: Any, examples: int) -> Int[Array, " examples"]:

@@ -179,9 +179,10 @@ def _trained(task: Task, index: int, shapes: Measurement, tick: Tick, kept: Chec
         while position.epoch < stop:
             kept.offer(position, task.plan.epochs)
             first, begun = position.epoch, time.monotonic()
-            position = pace.step(task.plan, position, problem, rows, stop)
-            took = time.monotonic() - begun
-            tick(Moment(index, position.epoch, position.epoch - first, took))
+            train = partial(step.train, task.plan, position.state, problem, rows)
+            epoch, state = pace.step(train, first, stop)
+            position = position._replace(epoch=epoch, state=state)
+            tick(Moment(index, epoch, epoch - first, time.monotonic() - begun))
         begun, last = time.monotonic(), stop == ends[-1]
         history.blocks.append(_block(task.plan, position.state, problem, rows, last))
         tick(Moment(index, position.epoch, 0, time.monotonic() - begun))
@@ -218,16 +219,13 @@ class Pace:
         self.epochs = 1
 
     def step(
-        self, plan: Plan, position: Position, problem: Problem, rows: Rows, stop: int
-    ) -> Position:
-        """Goes on by so many epochs, but not beyond `stop`."""
-        first = position.epoch
+        self, train: Callable[[np.int32, np.int32], T], first: int, stop: int
+    ) -> tuple[int, T]:
+        """Goes on by so many epochs, but not beyond `stop`: how far, and what there is then."""
         stop, begun = min(first + devices.least(self.epochs), stop), time.monotonic()
-        numbers = np.int32(first), np.int32(stop)
-        state = step.train(plan, position.state, problem, rows, *numbers)
-        jax.block_until_ready(state)
+        state = jax.block_until_ready(train(np.int32(first), np.int32(stop)))
         self.epochs = max(1, int((stop - first) * CALL / (time.monotonic() - begun)))
-        return position._replace(epoch=stop, state=state)
+        return stop, state
 
 
 def _block(plan: Plan, state: TrainState, problem: Problem, rows: Rows, last: bool) -> Block:

@@ -1,11 +1,26 @@
 import pytest
 
-from experiments.words import counted, duration
+from experiments.report.figures import fold
+from experiments.report.page import Page, render
+from experiments.words import MARK, counted, duration, in_order
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 arms"), (1, "1 arm"), (2000, "2,000 arms")])
 def test_one_is_no_plural(number, words):
     assert counted(number, "arm") == words
+
+
+@pytest.mark.parametrize(("text", "marked"), [
+    ("with dropout: -1 ± 2", "with dropout: -1 ± 2"), ("层: -1 ± 2", "层: -1 ± 2"),
+    ("רחב: -1 ± 2", f"רחב{MARK}: -1 ± 2"),
+    ("شبكة عميقة: -1, רחב -2", f"شبكة عميقة{MARK}: -1, רחב{MARK} -2"),
+])  # fmt: skip
+def test_numbers_behind_a_name_that_is_written_to_the_left_are_not(text, marked):
+    """On pages and figures; what is copied from a page is as it was."""
+    assert in_order(text) == fold(text, 99) == marked
+    html = render(Page("a", text, command=f"run {text}")).decode()
+    assert f'<p class="verdict">{marked}</p>' in html
+    assert f"<code>run {text}</code>" in html
 
 
 @pytest.mark.parametrize(("seconds", "words"), [

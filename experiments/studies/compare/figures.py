@@ -7,22 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.report.colours import BLUE, GREY
-from experiments.report.figures import (
-    PER_CENT,
-    POSITIVE,
-    WIDTH,
-    curve,
-    fold,
-    in_style,
-    panels,
-    picture,
-    points,
-)
+from experiments.report.figures import WIDTH, curve, fold, in_style, panels, picture, points
 from experiments.report.intervals import Interval
 from experiments.report.page import Picture
 from experiments.studies.compare.design import Point
 from experiments.studies.compare.measure import ACCURACY, Measure
 from experiments.studies.compare.tables import Rows, Summary
+from experiments.studies.design import Term
 from experiments.studies.results import Result
 
 BELOW = 10
@@ -37,8 +28,8 @@ def scores(none: Summary, rows: Rows, caption: str, by: Measure = ACCURACY) -> P
         axes.axhline(float(none.score.mean), color=GREY)
         rates, means = [one.point.rate for one in row], [one.score.mean for one in row]
         spread = Interval(np.array(means), np.array([one.difference.half for one in row]))
-        within = PER_CENT if by is ACCURACY else POSITIVE
-        points(axes, rates, spread, within=within, fmt="o-", color=BLUE, linewidth=1)
+        style = {"fmt": "o-", "color": BLUE, "linewidth": 1}
+        points(axes, rates, spread, within=Term("", "", by.name).possible, **style)
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
     every = {one: placement for placement, row in rows.items() for one in row}
     best = max(every, key=lambda one: by.worth(one.score.mean))

@@ -10,6 +10,7 @@ from experiments.report.intervals import Interval, interval
 from experiments.report.table import Cell, Table
 from experiments.studies.compare.design import Point
 from experiments.studies.compare.measure import ACCURACY, Measure
+from experiments.studies.design import Term
 from experiments.studies.results import Result
 from experiments.training.task import Metrics
 
@@ -73,13 +74,13 @@ def every(summaries: Sequence[Summary], note: str, by: Measure = ACCURACY) -> Ta
 
 def _row(summary: Summary, by: Measure) -> tuple[Cell | str, ...]:
     (placement, rate), score, gap, other, difference = summary
-    none = placement == "none"
+    none, (within, beside) = placement == "none", (Term("", "", it).possible for it in by[:2])
     return (
         placement,
         Cell("–" if none else f"{rate:g}", rate),
-        Cell(score.text(by.digits), float(score.mean)),
+        Cell(score.text(by.digits, within=within), float(score.mean)),
         Cell(f"{gap.mean:{by.gap_digits}}", float(gap.mean)),
-        Cell(other.text(by.other_digits), float(other.mean)),
+        Cell(other.text(by.other_digits, within=beside), float(other.mean)),
         Cell("–" if none else difference.text(by.gap_digits, "+"), float(difference.mean)),
     )
 

@@ -1,7 +1,6 @@
 """What is run beside the published hyperparameters, to see what they are worth."""
 
 import itertools
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -11,6 +10,7 @@ from experiments.studies.uci.data import Splits
 from experiments.studies.uci.network import CONCRETE
 from experiments.studies.uci.protocol import Hyperparameters
 from experiments.studies.uci.train import Problem
+from experiments.training.sweep import Moment, Tick
 
 Arm = Literal["off", "searched", "concrete"]
 KEPT = 0.8  # share of a training split that trains in the search; the rest validates, as published
@@ -20,17 +20,29 @@ START = 0.1  # where learned rates begin
 SEARCH_SAMPLES = 500
 
 
-def search(problem: Problem) -> Hyperparameters:
+def search(problem: Problem, tick: Tick = lambda _: None) -> Hyperparameters:
     """For each split the rate and the precision that do best on the held-out end of its rows."""
+    tried = tries(problem)
+
+    def likelihood(number: int) -> np.ndarray:
+        def of_this(moment: Moment) -> None:
+            tick(moment._replace(chunk=number))
+
+        return train.run(tried[number], of_this).log_likelihood[-1, :, 0]
+
+    best = np.argmax([*map(likelihood, range(len(tried)))], axis=0)
+    rate, precision, _ = np.array([one.chosen for one in tried])[best].T
+    return Hyperparameters(rate, precision, problem.chosen.weight_reg)
+
+
+def tries(problem: Problem) -> list[Problem]:
+    """What the search trains."""
     samples, weight_reg = min(problem.samples, SEARCH_SAMPLES), problem.chosen.weight_reg
     inner = problem._replace(
         splits=hold_out(problem.splits), seeds=problem.seeds[:1], samples=samples
     )
-    pairs = list(itertools.product(*grid(problem)))
-    tried = [inner._replace(chosen=Hyperparameters(*pair, weight_reg)) for pair in pairs]
-    likelihoods = [train.run(one).log_likelihood[-1, :, 0] for one in tried]
-    best = np.array(pairs)[np.argmax(likelihoods, axis=0)]
-    return Hyperparameters(best[:, 0], best[:, 1], weight_reg)
+    pairs = itertools.product(*grid(problem))
+    return [inner._replace(chosen=Hyperparameters(*pair, weight_reg)) for pair in pairs]
 
 
 def hold_out(splits: Splits) -> Splits:
@@ -54,20 +66,10 @@ def grid(problem: Problem) -> tuple[list[float], list[float]]:
     return list(RATES), [precision / variance for precision in PRECISIONS]
 
 
-def _off(problem: Problem) -> Problem:
-    return problem._replace(chosen=problem.chosen._replace(rate=0.0))
-
-
-def _searched(problem: Problem) -> Problem:
-    return problem._replace(chosen=search(problem))
-
-
-def _concrete(problem: Problem) -> Problem:
-    return problem._replace(chosen=problem.chosen._replace(rate=START), network=CONCRETE)
-
-
-ARMS: dict[Arm, Callable[[Problem], Problem]] = {
-    "off": _off,
-    "searched": _searched,
-    "concrete": _concrete,
-}
+def of_arm(arm: Arm, problem: Problem) -> Problem:
+    """What it trains; the numbers of `searched` are yet to be found."""
+    if arm == "off":
+        return problem._replace(chosen=problem.chosen._replace(rate=0.0))
+    if arm == "concrete":
+        return problem._replace(chosen=problem.chosen._replace(rate=START), network=CONCRETE)
+    return problem

@@ -1,51 +1,60 @@
 """The figures: ours against published, and how many samples a likelihood needs."""
 
-import itertools
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from experiments.report.colours import BLUE, GREY, SERIES
-from experiments.report.figures import WIDTH, in_style, panels, picture
+from experiments.report.colours import BLUE, GREY, PALE, RED
+from experiments.report.figures import WIDTH, in_style, panels, picture, points
 from experiments.report.page import Picture
-from experiments.studies.uci.published import MEASURES, Sets
+from experiments.studies.uci.published import Comparison, Sets, headline
 from experiments.words import counted
 
 
 @in_style()
-def against_published(headline: str, sets: Sets, caption: str) -> Picture:
-    """Each split as a point; on the line nothing differs."""
-    figure = Figure(figsize=(max(WIDTH, 2.2 * len(sets)), 5), layout="constrained")
-    grid = figure.subplots(2, len(sets), squeeze=False)
-    for column, (name, (published, ours, _)) in enumerate(sets.items()):
-        for row, (measure, mine) in enumerate(zip(MEASURES, ours.of_splits, strict=True)):
-            axes = grid[row, column]
-            if published is not None:
-                theirs = published[row]
-                axes.plot(theirs, mine, "o", markersize=4, color=BLUE)
-                axes.axline((theirs.mean(),) * 2, slope=1, color=GREY, linewidth=1)
-            axes.set(title=f"{name}: {measure}", xlabel="published")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("ours")
-    note = "A point for each split, seeds averaged; on the line nothing differs."
-    return picture(headline, figure, caption, note)
+def against_published(compared: Sequence[Comparison], caption: str) -> Picture:
+    """Each measure of each set, on the common scale of its tolerance."""
+    figure = Figure(figsize=(WIDTH, 1.5 + 0.42 * len(compared)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvspan(-1, 1, color=PALE, linewidth=0)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    for row, one in enumerate(compared):
+        colour, marker = (BLUE, "o") if one.agrees else (RED, "s")
+        points(axes, row, one.off, flat=True, color=colour, fmt=marker, markersize=6)
+        style = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "bottom"}
+        axes.annotate(one.words, (0, row - 0.2), **style)
+    axes.set(ylim=(len(compared) - 0.6, -0.85), yticks=[])
+    axes.set_xlabel("ours less published (tolerances)")
+    axes.spines["left"].set_visible(False)
+    note = "Grey: within tolerance; means over splits and their standard errors, paired by split."
+    return picture(headline(compared), figure, caption, note)
 
 
 @in_style()
 def likelihood_by_samples(sets: Sets, caption: str) -> Picture:
     """How many samples the log-likelihood needs."""
-    figure, (axes,) = panels(1, 1, WIDTH, 2.8)
-    short, least = {}, 0
-    for (name, (_, ours, _)), colour in zip(sets.items(), itertools.cycle(SERIES), strict=False):
-        means, least = ours.log_likelihood.mean((1, 2)), ours.samples[0]
-        short[name] = means[0] - means[-1]
-        axes.plot(ours.samples, means - means[-1], "o-", markersize=3, color=colour, label=name)
-    axes.set(xlabel="samples", ylabel="test log-likelihood, less that of all samples", xscale="log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.legend(frameon=False)
-    worst = min(short, key=lambda name: short[name])
+    figure, shown = panels(len(sets), 2, WIDTH / 2, 1.5, sharex=True, sharey=True)
+    short = {}
+    for axes, (name, (_, ours, _)) in zip(shown, sets.items(), strict=True):
+        means = ours.log_likelihood.mean((1, 2))
+        short[name] = float(means[0] - means[-1])
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.plot(ours.samples, means - means[-1], "o-", markersize=3, color=BLUE)
+        axes.set(title=name, xscale="log")
+        ticks = ours.samples[[0, -1]]
+        for label, side in zip(axes.set_xticks(ticks, ticks), ("left", "right"), strict=True):
+            label.label1.set_horizontalalignment(side)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.grid(alpha=0.25)
+    for axes in shown[-2:]:  # the lowest of each column
+        axes.set_xlabel("samples")
+    figure.supylabel("log-likelihood (nats)", fontsize=8.5)
+    worst, samples = max(short, key=lambda name: abs(short[name])), next(iter(sets.values()))[1]
+    first, last = samples.samples[[0, -1]]
     title = (
-        f"With {counted(least, 'sample')} the log-likelihood of {worst} is {short[worst]:+.2g} off"
+        f"{counted(first, 'sample')} miss the log-likelihood of {last:,} by at most "
+        f"{abs(short[worst]):.2g} nats ({worst})"
     )
-    return picture(title, figure, caption, "Means over splits and seeds.")
+    note = "Test log-likelihood less that of all samples; means over splits and seeds."
+    return picture(title, figure, caption, note)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from experiments.errors import expect
+from experiments.report.intervals import Interval
 from experiments.report.verdict import Verdict
 from experiments.studies.uci.data import numbers
 from experiments.studies.uci.protocol import Tolerance
@@ -63,6 +64,18 @@ class Comparison(NamedTuple):
             return None
         return abs(self.difference.mean) <= self.tolerance
 
+    @property
+    def words(self) -> str:
+        """Ours against published."""
+        theirs = f" (published {self.published.mean:.2f})" if self.published else ""
+        return f"{self.name} {self.measure} {self.ours.mean:.2f}{theirs}"
+
+    @property
+    def off(self) -> Interval:
+        """How far ours is from the published mean, and its error, in tolerances."""
+        mean, error = np.array(self.difference or (np.nan, np.nan)) / (self.tolerance or np.nan)
+        return Interval(mean, error)
+
 
 def load(problem: Problem) -> Published | None:
     """The published result of each split, if the set's folder has it."""
@@ -115,8 +128,22 @@ def verdict(compared: Sequence[Comparison]) -> Verdict:
 
 def in_words(compared: Sequence[Comparison]) -> str:
     """Each measure, ours against published."""
-    return "; ".join(
-        f"{one.name} {one.measure} {one.ours.mean:.2f}"
-        + (f" (published {one.published.mean:.2f})" if one.published else "")
-        for one in compared
-    )
+    return "; ".join(one.words for one in compared)
+
+
+def headline(compared: Sequence[Comparison]) -> str:
+    """The verdict, how many agree, and which is furthest off."""
+    word, known = verdict(compared).value.capitalize(), [one for one in compared if one.published]
+    if not known:
+        return f"{word}: {in_words(compared)}"
+    agree = f"{sum(map(bool, (one.agrees for one in known)))} of {len(known)} figures agree"
+    return f"{word}: {agree}; furthest off is {furthest(known).words}"
+
+
+def furthest(known: Sequence[Comparison]) -> Comparison:
+    """In tolerances; a number that there is not is."""
+
+    def off(one: Comparison) -> float:
+        return float(np.nan_to_num(abs(one.off.mean), nan=0.0 if one.agrees else np.inf))
+
+    return max(known, key=off)

@@ -23,11 +23,9 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
     repeated, protocol = tables.comparisons(compared), caption(config)
     beside = [tables.arms(sets)] if config.arms else []
 
-    headline = f"{verdict.value.capitalize()}: {words}"
-
     def draw() -> dict[str, Picture]:
         return {
-            "published.svg": figures.against_published(headline, sets, protocol),
+            "published.svg": figures.against_published(compared, protocol),
             "samples.svg": figures.likelihood_by_samples(sets, protocol),
         }
 
@@ -36,7 +34,7 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
         settings=config,
         conclusion=Conclusion("uci", claim, verdict.value, words, in_shell("run uci", config)),
         verdict=verdict,
-        sentence=f"{headline}.",
+        sentence=f"{published.headline(compared)}.",
         numbers={"results.csv": tables.per_seed(sets), "arms.csv": tables.arms_per_seed(sets)},
         tables=[repeated, *beside],
         draw=draw,

@@ -14,16 +14,18 @@ far better (RMSE 0.55 for 1.71: at the published rate it underfits), wine and th
 concrete set worse.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.runs.progress import shown
+from experiments.runs.watch import Watch, Work
 from experiments.studies.settings import command_line
 from experiments.studies.study import Study, minutes, whole
 from experiments.studies.uci import data, published, train
-from experiments.studies.uci.arms import ARMS, search
+from experiments.studies.uci.arms import of_arm, search, tries
 from experiments.studies.uci.config import Uci
 from experiments.studies.uci.protocol import PROTOCOLS, Hyperparameters
 from experiments.studies.uci.published import Published, Results, Sets
@@ -31,7 +33,7 @@ from experiments.studies.uci.report import report
 from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 from experiments.training.keys import seed_keys
-from experiments.training.sweep import Checkpoints
+from experiments.training.sweep import Arrays, Checkpoints, Tick
 from experiments.words import counted
 
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
@@ -72,33 +74,56 @@ def _train(
     checkpoints: Checkpoints,
 ) -> Sets:
     """Set after set; whatever is trained in one go is kept."""
+    works = {part: work for name in problems for part, work in _works(config, name, problems[name])}
+    with shown(sum(work.whole for work in works.values())) as progress:
 
-    def kept(name: str, make: Callable[[], Result]) -> Result:
-        return Result(**checkpoints.part(name, lambda: make()._asdict()))
+        def kept(part: str, make: Callable[[Tick], Any]) -> Arrays:
+            others = len(works) - 1 - [*works].index(part)
+            watch = Watch(works[part], progress, others)
+            arrays = checkpoints.part(part, lambda: make(watch)._asdict())
+            watch.end()
+            return arrays
 
-    def of_set(name: str, problem: Problem) -> Results:
-        if config.search:
-            numbers = checkpoints.part(f"{name}-search", lambda: search(problem)._asdict())
-            problem = problem._replace(chosen=Hyperparameters(**numbers))
-        ours = kept(name, lambda: train.run(problem))
-        beside = {
-            arm: kept(f"{name}-{arm}", lambda arm=arm: train.run(ARMS[arm](problem)))
-            for arm in config.arms
+        return {
+            name: Results(known[name], *_of_set(config, name, problem, kept))
+            for name, problem in problems.items()
         }
-        return Results(known[name], ours, beside)
-
-    sizes, found = [problem.work for problem in problems.values()], {}
-    with shown(sum(sizes)) as progress:
-        for number, (name, problem) in enumerate(problems.items()):
-            progress.at(f"Training on {name}: {_networks(config, problem)}", sum(sizes[:number]))
-            found[name] = of_set(name, problem)
-    return found
 
 
-def _networks(config: Uci, problem: Problem) -> str:
-    splits, seeds = problem.keys.shape
-    arms = counted(1 + len(config.arms), "arm")
-    return f"{arms} × {counted(splits, 'split')} × {counted(seeds, 'seed')}"
+def _works(config: Uci, name: str, problem: Problem) -> Iterator[tuple[str, Work]]:
+    """What is trained for a set, part after part."""
+    searches = {"": config.search} | {f"-{arm}": arm == "searched" for arm in config.arms}
+    for arm, searched in searches.items():
+        title = f"{name}{arm.replace('-', ', ')}"
+        if searched:
+            yield f"{name}{arm}-search", _work(f"{title}, search", *tries(problem))
+        yield f"{name}{arm}", _work(title, problem)
+
+
+def _work(title: str, *problems: Problem) -> Work:
+    """That of problems which differ in numbers alone, one after the other."""
+    one = problems[0]
+    splits, seeds = one.keys.shape
+    words = f"{title}: {counted(splits, 'split')} × {counted(seeds, 'seed')}"
+    return Work.of_networks(words, splits * seeds, one.plan, one.protocol.epochs, len(problems))
+
+
+def _of_set(
+    config: Uci, name: str, problem: Problem, kept: Callable[[str, Callable[[Tick], Any]], Arrays]
+) -> tuple[Result, dict[str, Result]]:
+    def searched(part: str, problem: Problem) -> Problem:
+        numbers = kept(f"{part}-search", partial(search, problem))
+        return problem._replace(chosen=Hyperparameters(**numbers))
+
+    def result(part: str, problem: Problem) -> Result:
+        return Result(**kept(part, partial(train.run, problem)))
+
+    problem = searched(name, problem) if config.search else problem
+    ours, beside = result(name, problem), {}
+    for arm in config.arms:
+        part, own = f"{name}-{arm}", of_arm(arm, problem)
+        beside[arm] = result(part, searched(part, own) if arm == "searched" else own)
+    return ours, beside
 
 
 UCI = Study(CLAIM, Uci(), whole(prepare), lacks, minutes(__doc__))

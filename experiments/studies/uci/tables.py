@@ -12,7 +12,7 @@ WORDS = {True: "agree", False: "disagree", None: "not published"}
 
 def comparisons(compared: Sequence[Comparison]) -> Table:
     """A row for each measure of each set."""
-    header = ("set", "figure", "ours", "published", "difference", "tolerance", "")
+    header = ("set", "figure", "ours", "published", "difference", "tolerance", "verdict")
     rows = [
         (one.name, one.measure, *map(_mean, one[2:5]), _tolerance(one), WORDS[one.agrees])
         for one in compared

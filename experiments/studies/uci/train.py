@@ -1,5 +1,6 @@
 """Training, sampling and scoring of all splits and seeds of a set at once."""
 
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from experiments.studies.uci.score import Result, score
 from experiments.training import fit
 from experiments.training.fit import Plan
 from experiments.training.inputs import Inputs
+from experiments.training.sweep import Moment, Tick
 
 
 class Problem(NamedTuple):
@@ -36,11 +38,6 @@ class Problem(NamedTuple):
         return jax.vmap(lambda key: jax.random.split(key, count), out_axes=1)(self.seeds)
 
     @property
-    def work(self) -> int:
-        """Examples that all networks are trained on, again and again."""
-        return self.keys.size * self.splits.y_train.shape[1] * self.protocol.epochs
-
-    @property
     def plan(self) -> Plan:
         """What is compiled."""
         _, examples, features = self.splits.x_train.shape
@@ -48,15 +45,17 @@ class Problem(NamedTuple):
         return Plan(self.network.init, self.network.loss, sizes, batch, -(-examples // batch))
 
 
-def run(problem: Problem) -> Result:
+def run(problem: Problem, tick: Tick = lambda _: None) -> Result:
     """Of every split and seed."""
     splits, chosen = _of_networks(problem)
     own = _numbers(splits, chosen), splits.x_train, splits.y_train
-    epochs, keys = jnp.int32(problem.protocol.epochs), problem.keys
-    params = fit.fit(problem.plan, (epochs,), keys.ravel(), *own)
+    epochs, keys = problem.protocol.epochs, problem.keys
+    params = fit.fit(problem.plan, epochs, (), keys.ravel(), *own, tick=tick)
+    begun = time.monotonic()
     one_pass = _one_pass(problem.network, params, splits, chosen.rate)
     samples = problem.samples if chosen.rate.any() else 0  # without dropout all are equal
     result = score(keys[0, 0], one_pass, splits.y_test, chosen.precision, samples)
+    tick(Moment(0, epochs, 0, time.monotonic() - begun))
     return result.of(*keys.shape)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments.report.intervals import LEVEL, Interval
+from experiments.report.intervals import ANY, LEVEL, Interval, Range
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding, Sample, finding, level, verdict
 from experiments.studies.design import Term, less, more
@@ -55,6 +55,6 @@ def in_words(findings: Sequence[Finding]) -> str:
     )
 
 
-def shown(interval: Interval, sign: str = "") -> str:
+def shown(interval: Interval, sign: str = "", within: Range = ANY) -> str:
     """With four digits."""
-    return f"{interval.mean:{sign}.4f} ± {interval.half:.4f}"
+    return interval.text(".4f", sign, within)

@@ -1,49 +1,56 @@
 """The figures: reliability, entropies, rejection, number of samples, regression."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 from scipy.special import entr
 
-from experiments.report.colours import BLUE, GREEN, GREY, INK, RED
-from experiments.report.figures import WIDTH, in_style, panels, picture
-from experiments.report.intervals import interval
+from experiments.report.colours import BLUE, GREY, INK, RED
+from experiments.report.figures import WIDTH, ends, in_style, panels, picture, points
+from experiments.report.intervals import PER_CENT, Interval, interval
 from experiments.report.page import Picture
-from experiments.studies.uncertainty.claim import PRIMARY
-from experiments.studies.uncertainty.measure import ARMS, TITLES, ByArm, Passes
+from experiments.studies.uncertainty.claim import HIGHER, PRIMARY
+from experiments.studies.uncertainty.measure import ARMS, TITLES, ByArm, Passes, possible
 from experiments.studies.uncertainty.regression import GRID, Curves, growth
 from jaxdrop import montecarlo
 
 COLOURS: dict[str, str] = dict(zip(ARMS, (GREY, BLUE, RED), strict=True))
 SETS = ("test", "corrupted", "unseen")
-SET_COLOURS = (GREEN, GREY, RED)
 BINS = 10
-ASKED = 20  # percent rejected: of which the title tells
+ASKED = 50  # percent rejected: of which the title tells
 SHOWN = 95  # percent rejected: of what is kept beyond, too little is left to tell
 Seeds = Sequence[Mapping[str, Passes]]  # of each seed and arm the mean over passes
+
+
+def _ranked(
+    values: Mapping[str, float], digits: str, by: Callable[[float], float]
+) -> tuple[str, str, str]:
+    """The arm with least of something, its number, and the others with theirs."""
+    first, *others = sorted(values, key=lambda arm: by(values[arm]))
+    rest = (f"{arm} {values[arm]:{digits}}" for arm in others)
+    return first, f"{values[first]:{digits}}", ", ".join(rest)
 
 
 @in_style()
 def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     """Accuracy against confidence: below the diagonal a network is too sure."""
-    figure, both = panels(2, 2, WIDTH / 2, 2.6, sharey=True)
-    too_sure = {}
-    for axes, name in zip(both, SETS, strict=False):
-        axes.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-        for arm in ARMS:
-            pooled = np.concatenate([getattr(seed[arm], name)[0] for seed in seeds])
-            _reliability(axes, arm, pooled, np.tile(labels, len(seeds)))
-            right = pooled.argmax(-1) == np.tile(labels, len(seeds))
-            too_sure[arm] = 100 * float(np.mean(pooled.max(-1) - right))
-        axes.set(title=f"{name} digits", xlabel="confidence", xlim=(0, 1.02), ylim=(0, 1.02))
-        axes.grid(alpha=0.25)
-    figure.axes[0].set_ylabel("accuracy")
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure, grid = panels(6, 3, WIDTH / 3, 1.5, sharex=True, sharey=True)
+    too_sure, repeated = {}, np.tile(labels, len(seeds))
+    for axes, (name, arm) in zip(grid, itertools.product(SETS[:2], ARMS), strict=True):
+        pooled = np.concatenate([getattr(seed[arm], name)[0] for seed in seeds])
+        _reliability(axes, arm, pooled, repeated)
+        too_sure[arm] = 100 * float(np.mean(pooled.max(-1) - (pooled.argmax(-1) == repeated)))
+    for axes, arm in zip(grid, ARMS, strict=False):
+        axes.set_title(arm, color=COLOURS[arm])
+    for axes, name in zip(grid[::3], SETS, strict=False):
+        axes.set_ylabel(f"{name} digits:\naccuracy (%)")
+    grid[4].set_xlabel("confidence (%)")
+    nearest, off, others = _ranked(too_sure, "+.1f", abs)
     return picture(
-        f"Confidence less accuracy on {SETS[1]} digits, in points: {_each(too_sure, '+.1f')}",
+        f"On {SETS[1]} digits confidence is nearest to accuracy with {nearest}: {off} points; "
+        f"{others}",
         figure,
         f"{BINS} bins of equal width, all seeds pooled; areas of points tell how many images a bin "
         f"holds, and bins of less than 20 are left out. {caption}",
@@ -51,36 +58,40 @@ def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     )
 
 
-def _each(values: Mapping[str, float], digits: str) -> str:
-    """A number of each arm, in words."""
-    return ", ".join(f"{arm} {value:{digits}}" for arm, value in values.items())
-
-
 def _reliability(axes: Axes, arm: str, probabilities: np.ndarray, labels: np.ndarray) -> None:
     bins = montecarlo.reliability(probabilities, labels, bins=BINS)
     confidence, accuracy, examples = map(np.asarray, bins[:3])
     enough = examples >= 20
-    x, y, share = confidence[enough], accuracy[enough], examples[enough] / len(labels)
-    axes.plot(x, y, color=COLOURS[arm], label=arm)
-    axes.scatter(x, y, s=8 + 400 * share, color=COLOURS[arm], alpha=0.6, linewidth=0)
+    x, y, share = 100 * confidence[enough], 100 * accuracy[enough], examples[enough] / len(labels)
+    axes.plot([0, 100], [0, 100], color="0.8", linewidth=1)
+    axes.plot(x, y, color=COLOURS[arm])
+    axes.scatter(x, y, s=8 + 120 * share, color=COLOURS[arm], alpha=0.6, linewidth=0)
+    axes.set(xlim=(0, 105), ylim=(0, 105), xticks=(0, 50, 100), yticks=(0, 50, 100))
+    axes.grid(alpha=0.25)
 
 
 @in_style()
 def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> Picture:
     """How unsure each arm is of what it knows and of what it does not."""
-    figure, grid = panels(4, 2, WIDTH / 2, 2)
+    figure, grid = panels(4, 2, WIDTH / 2, 1.3, sharex=True, sharey=True)
     more = {}
     for axes, arm in zip(grid, ARMS, strict=False):
         nats = [entr(one).sum(-1) for one in _pooled([seed[arm] for seed in seeds])]
         more[arm] = float(nats[2].mean() - nats[0].mean())
-        _histograms(axes, nats)
-        axes.set(title=f"{arm}: entropy")
-    _histograms(grid[-1], _pooled(information))
-    grid[-1].set(title="MC: mutual information")
-    grid[0].legend(frameon=False, fontsize=8)
-    figure.supylabel("share of images (%)", fontsize=8.5)
-    title = f"Mean entropy of unseen digits less that of test digits (nats): {_each(more, '.2f')}"
-    return picture(title, figure, f"In nats, all seeds pooled. {caption}")
+        _quantiles(axes, nats, COLOURS[arm])
+        axes.set_title(f"{arm}: entropy")
+    _quantiles(grid[-1], _pooled(information), COLOURS["MC dropout"])
+    grid[-1].set_title("MC: mutual information")
+    for axes in grid[2:]:
+        axes.set_xlabel("nats")
+    furthest, apart, others = _ranked(more, "+.2f", lambda nats: -nats)
+    return picture(
+        f"Mean entropy sets {SETS[2]} digits furthest from test digits with {furthest}: "
+        f"{apart} nats; {others}",
+        figure,
+        f"All images of all seeds. {caption}",
+        "Dots: medians; thick: half of the images; thin: nine in ten.",
+    )
 
 
 def _pooled(passes: Sequence[Passes]) -> list[np.ndarray]:
@@ -88,38 +99,42 @@ def _pooled(passes: Sequence[Passes]) -> list[np.ndarray]:
     return [np.concatenate(images, axis=1)[0] for images in zip(*passes, strict=True)]
 
 
-def _histograms(axes: Axes, values: Sequence[np.ndarray]) -> None:
-    edges = np.linspace(0, max(nats.max() for nats in values), 41)
-    for nats, name, colour in zip(values, SETS, SET_COLOURS, strict=True):
-        style = {"weights": np.full(len(nats), 100 / len(nats)), "color": colour}
-        axes.hist(nats, edges, histtype="stepfilled", alpha=0.25, **style)
-        axes.hist(nats, edges, histtype="step", label=name, **style)
-    axes.set(xlabel="nats", yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_locator(NullLocator())
+def _quantiles(axes: Axes, values: Sequence[np.ndarray], colour: str) -> None:
+    shares, rows = (0.05, 0.25, 0.5, 0.75, 0.95), range(len(values))
+    found = np.stack([np.quantile(one, shares) for one in values], axis=1)
+    low, first, middle, third, high = found
+    axes.hlines(rows, low, high, color=colour, linewidth=1)
+    axes.hlines(rows, first, third, color=colour, linewidth=4)
+    axes.plot(middle, rows, "o", color=colour, markeredgecolor="white", markersize=6)
+    axes.set_yticks(rows, SETS)
+    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.grid(alpha=0.25, axis="x")
 
 
 @in_style()
 def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     """Accuracy on what is kept when the most unsure are left to somebody else."""
     figure, (axes,) = panels(1, 1, WIDTH, 3)
-    lowest, kept = 100.0, {}
-    for arm in ARMS:
+    kept, last = {}, {}
+    for number, arm in enumerate(ARMS):
         curves = [_rejection(seed[arm], np.tile(labels, 2)) for seed in seeds]
         spread = interval(100 * np.stack([np.asarray(curve.accuracy) for curve in curves]))
         rejected = 100 * np.asarray(curves[0].rejected)
-        _band(axes, rejected, spread, arm)
-        kept[arm] = spread.mean[np.searchsorted(rejected, ASKED)]
-        lowest = min(lowest, spread.mean[rejected <= SHOWN].min())
-    axes.set(xlabel="rejected (%)", ylabel="accuracy of what is kept (%)")
-    axes.set(xlim=(0, SHOWN), ylim=(lowest - 5, 100.5))
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False, fontsize=8)
+        shown = rejected <= SHOWN
+        axes.plot(rejected[shown], spread.mean[shown], color=COLOURS[arm])
+        at = np.searchsorted(rejected, np.arange(0, SHOWN, 15) + 1.5 * number)
+        some = Interval(spread.mean[at], spread.half[at])
+        points(axes, rejected[at], some, within=PER_CENT, color=COLOURS[arm])
+        kept[arm] = float(spread.mean[np.searchsorted(rejected, ASKED)])
+        last[arm] = float(spread.mean[shown][-1])
+    axes.set(xlabel="rejected (%)", ylabel="accuracy of what is kept (%)", xlim=(-1, SHOWN))
+    ends(axes, last, COLOURS)
+    best, right, others = _ranked(kept, ".1f", lambda accuracy: -accuracy)
     return picture(
-        f"Accuracy (%) with {ASKED} % rejected: {_each(kept, '.1f')}",
+        f"With {ASKED} % rejected, {best} gets most of the rest right: {right} %; {others}",
         figure,
         f"Test and corrupted digits together, rejected by predictive entropy. {caption}",
-        "Bands: 95 % intervals.",
+        "Means and their 95 % intervals.",
     )
 
 
@@ -131,36 +146,35 @@ def _rejection(passes: Passes, labels: np.ndarray) -> montecarlo.Rejection:
 @in_style()
 def samples(table: ByArm, caption: str) -> Picture:
     """The measures of the claim against the number of passes."""
-    figure, shown = panels(4, 2, WIDTH / 2, 2)
+    figure, shown = panels(4, 1, WIDTH, 1.25, sharex=True)
     for axes, name in zip(shown, PRIMARY, strict=True):
-        for arm in ARMS:
-            _by_count(axes, table, arm, name)
         axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:.0f}")
-        axes.set(title=TITLES[name], xlabel="passes")
-        axes.grid(alpha=0.25)
-    figure.axes[0].legend(frameon=False, fontsize=8)
-    ends = {
-        f"after {count}": float(table["MC dropout", count][PRIMARY[0]].mean())
-        for count in (1, max(count for _, count in table))
-    }
-    title = f"MC dropout's {TITLES[PRIMARY[0]]} by passes: {_each(ends, '.3f')}"
-    return picture(title, figure, f"Means over seeds and their 95 % intervals. {caption}")
+        last = {arm: _by_count(axes, table, arm, name) for arm in ARMS}
+        better = "more" if name in HIGHER else "less"
+        unit = " (nats)" * name.endswith("nll")
+        axes.set_title(f"{TITLES[name]}{unit}, {better} is better")
+        ends(axes, last, COLOURS)
+    shown[-1].set_xlabel("passes")
+    shown[-1].xaxis.set_major_formatter("{x:.0f}")
+    most = max(count for _, count in table)
+    one, all_ = (table["MC dropout", count][PRIMARY[0]].mean() for count in (1, most))
+    return picture(
+        f"More passes {'raise' if all_ > one else 'lower'} MC dropout's {TITLES[PRIMARY[0]]}: "
+        f"{one:.3f} after 1, {all_:.3f} after {most}",
+        figure,
+        f"Means over seeds and their 95 % intervals. {caption}",
+    )
 
 
-def _by_count(axes: Axes, table: ByArm, arm: str, name: str) -> None:
-    rows = [row for row in table if row[0] == arm]
-    counts = [count for _, count in rows]
-    if len(rows) == 1:  # the deterministic network has one pass: a line to compare with
-        counts, rows = [1, max(count for _, count in table)], rows * 2
-    _band(axes, counts, interval(np.stack([table[row][name] for row in rows], axis=1)), arm)
-
-
-def _band(axes: Axes, x: Any, spread: Any, arm: str) -> None:
-    half = np.nan_to_num(spread.half)
-    axes.plot(x, spread.mean, color=COLOURS[arm], label=arm)
-    low, high = spread.mean - half, spread.mean + half
-    axes.fill_between(x, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
+def _by_count(axes: Axes, table: ByArm, arm: str, name: str) -> float:
+    """Draws it, and returns where it ends."""
+    counts = np.array([count for own, count in table if own == arm])
+    spread = interval(np.stack([table[arm, count][name] for count in counts], axis=1))
+    apart, style = 1.06 ** ARMS.index(arm), {"fmt": "o-", "color": COLOURS[arm], "linewidth": 1}
+    if len(counts) == 1:  # the deterministic network has one pass: a line to compare with
+        axes.axhline(spread.mean[0], color=COLOURS[arm], linewidth=1)
+    points(axes, apart * counts, spread, within=possible(name), **style)
+    return float(spread.mean[-1])
 
 
 @in_style()
@@ -177,8 +191,9 @@ def regression(curves: Curves, caption: str) -> Picture:
         axes.set(title=arm, xlabel="x")
     figure.axes[0].set_ylabel("y")
     wider = {arm: growth(functions) for arm, functions in curves.functions.items()}
+    widest, times, other = _ranked(wider, ".1f", lambda times: -times)
     return picture(
-        f"Spread away from all data over that among them: {_each(wider, '.1f')}",
+        f"Away from all data {widest} spreads {times} times as wide as among them; {other}",
         figure,
         "A regression in one dimension. Dots: the data; thick: the mean; thin: 16 functions; band: "
         f"two standard deviations of the functions. {caption}",

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Key
 from scipy.special import entr
 
 from experiments.models.layers import Layers
+from experiments.report.intervals import POSITIVE, SHARE, Range
 from experiments.studies.uncertainty.data import Digits
 from experiments.studies.uncertainty.network import predict
 from experiments.training.fit import sampling_key
@@ -34,6 +35,11 @@ TITLES = {
 Scores = Mapping[str, float]
 ByArm = Mapping[tuple[str, int], Mapping[str, Float[np.ndarray, " seeds"]]]
 """Of each arm after so many passes every measure."""
+
+
+def possible(name: str) -> Range:
+    """From where to where a measure may lie."""
+    return POSITIVE if name.endswith(("nll", "brier")) else SHARE
 
 
 class Passes(NamedTuple):

@@ -14,11 +14,13 @@ from jaxtyping import Array, Float, Key
 from experiments.models.layers import Layers
 from experiments.studies.uncertainty import network
 from experiments.training.fit import Plan, fit, sampling_key
+from experiments.training.sweep import Tick
 from jaxdrop import montecarlo
 
 EDGES = (-2.5, -0.7, 0.7, 2.5)  # there are data from the first to the second, and third to fourth
 GRID = np.linspace(-6, 6, 241, dtype=np.float32)
 RATE, POINTS, NOISE = 0.1, 80, 0.1
+PLAN = Plan(network.init, network.squared_error, (1, 100, 100, 1), 20, POINTS // 20)
 
 
 class Curves(NamedTuple):
@@ -29,12 +31,13 @@ class Curves(NamedTuple):
     functions: dict[str, Float[np.ndarray, "functions grid"]]
 
 
-def curves(key: Key[Array, ""], members: int, samples: int, epochs: int) -> Curves:
+def curves(
+    key: Key[Array, ""], members: int, samples: int, epochs: int, tick: Tick = lambda _: None
+) -> Curves:
     """Trains `members` networks; the first is sampled, all are the ensemble."""
     x, y = _data()
-    plan = Plan(network.init, network.squared_error, (1, 100, 100, 1), 20, POINTS // 20)
-    shared = jnp.int32(epochs), jnp.float32(RATE), jnp.asarray(x[:, None]), jnp.asarray(y)
-    networks = fit(plan, shared, jax.random.split(key, members))
+    shared = jnp.float32(RATE), jnp.asarray(x[:, None]), jnp.asarray(y)
+    networks = fit(PLAN, epochs, shared, jax.random.split(key, members), tick=tick)
     first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
     drawn = montecarlo.sample(sampling_key(key), partial(_function, first, grid), samples)
     each = jax.vmap(_function, (0, None))(networks, grid)

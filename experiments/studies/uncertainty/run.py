@@ -30,6 +30,7 @@ from experiments.models.layers import Layers
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.runs.progress import Progress, shown
+from experiments.runs.watch import Watch, Work
 from experiments.studies.settings import command_line
 from experiments.studies.study import Study, minutes, whole
 from experiments.studies.uncertainty import data, measure, network, regression
@@ -39,12 +40,15 @@ from experiments.studies.uncertainty.report import Results, report
 from experiments.training import fit
 from experiments.training.fit import Plan
 from experiments.training.keys import seed_keys
-from experiments.training.sweep import Checkpoints
+from experiments.training.sweep import Checkpoints, Tick
+from experiments.words import counted
 
 CLAIM = (
     "Monte-Carlo dropout is better calibrated than the deterministic network, "
     "and detects unfamiliar inputs better"
 )
+LONGER = 10
+"""So many times as many epochs the regression takes."""
 
 
 def prepare(config: Uncertainty) -> Runnable[Results]:
@@ -64,18 +68,42 @@ def prepare(config: Uncertainty) -> Runnable[Results]:
 
 def _train(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
     """Trains all networks, then takes each seed's passes apart."""
-    with shown(config.seeds + 2) as progress:
-        return _results(config, digits, checkpoints, progress)
+    works = _works(config, digits)
+    sampled = config.seeds * _sampled(config, digits)
+    with shown(sum(work.whole for work in works) + sampled) as progress:
+        return _results(config, digits, checkpoints, progress, works)
+
+
+def _works(config: Uncertainty, digits: Digits) -> tuple[Work, Work]:
+    """The digits, then the regression."""
+    seeds, members = counted(config.seeds, "seed"), counted(config.members, "member")
+    count, plan = config.seeds * config.members, _plan(config, digits)
+    words, epochs = f"the regression: {members}", LONGER * config.epochs
+    return (
+        Work.of_networks(f"digits: {seeds} × {members}", count, plan, config.epochs),
+        Work.of_networks(words, config.members, regression.PLAN, epochs),
+    )
+
+
+def _sampled(config: Uncertainty, digits: Digits) -> float:
+    """A seed's images, pass after pass; each is about a third of an example that trains."""
+    return config.samples * (2 * len(digits.x_test) + len(digits.x_unseen)) / 3
 
 
 def _results(
-    config: Uncertainty, digits: Digits, checkpoints: Checkpoints, progress: Progress
+    config: Uncertainty,
+    digits: Digits,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    works: tuple[Work, Work],
 ) -> Results:
-    progress.at(f"Training {config.seeds} × {config.members} networks", 0)
-    networks, keys = _networks(config, digits, checkpoints), seed_keys(config.seed, config.seeds)
+    watch, each = Watch(works[0], progress, 1), _sampled(config, digits)
+    networks = _networks(config, digits, checkpoints, watch)
+    watch.end()
     scores, means, information = [], [], []
+    keys, before = seed_keys(config.seed, config.seeds), progress.done
     for seed, key in enumerate(keys):
-        progress.at(f"Sampling, seed {seed + 1} of {config.seeds}", 1 + seed, anew=seed < 2)
+        progress.at(f"Sampling, seed {seed + 1} of {config.seeds}", before + seed * each)
         members = slice(seed * config.members, (seed + 1) * config.members)
         own = jax.tree.map(lambda leaf, members=members: leaf[members], networks)
         passes = measure.passes(own, digits, config.rate, key, config.samples)
@@ -83,19 +111,21 @@ def _results(
         means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
         information.append(measure.information(passes["MC dropout"]))
         checkpoints.pause()
-    progress.at("Training the regression", 1 + config.seeds)
-    curves = regression.curves(keys[0], config.members, config.samples, 10 * config.epochs)
+    progress.at("Sampled", before + config.seeds * each)
+    watch, epochs = Watch(works[1], progress, 0), works[1].epochs
+    curves = regression.curves(keys[0], config.members, config.samples, epochs, watch)
     return Results(measure.stack(scores), means, information, curves)
 
 
-def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Layers:
+def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints, tick: Tick) -> Layers:
     """Of all seeds and members; kept at once, for they take most of the time."""
-    plan, numbers = _plan(config, digits), (jnp.int32(config.epochs), jnp.float32(config.rate))
-    shared = (*numbers, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train))
+    plan, rate = _plan(config, digits), jnp.float32(config.rate)
+    shared = rate, jnp.asarray(digits.x_train), jnp.asarray(digits.y_train)
     names = [(f"kernel{layer}", f"bias{layer}") for layer in range(len(plan.sizes) - 1)]
 
     def trained() -> dict[str, np.ndarray]:
-        leaves = jax.tree.leaves(fit.fit(plan, shared, _keys(config)))
+        networks = fit.fit(plan, config.epochs, shared, _keys(config), tick=tick)
+        leaves = jax.tree.leaves(networks)
         return dict(zip(itertools.chain(*names), leaves, strict=True))
 
     kept = checkpoints.part("networks", trained)

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from experiments.report.intervals import Interval, interval
+from experiments.report.intervals import ANY, Interval, Range, interval
 from experiments.report.table import Cell, Table
 from experiments.studies.claim import Finding
 from experiments.studies.uncertainty.claim import HIGHER, TOGETHER, better, shown, word
-from experiments.studies.uncertainty.measure import TITLES, ByArm
+from experiments.studies.uncertainty.measure import TITLES, ByArm, possible
 
 NOTE = (
     "Means over seeds ± half of their 95 % interval (Student's t); differences are paired by seed, "
@@ -29,7 +29,8 @@ def measures(table: ByArm, samples: int, members: int) -> Table:
     )
     rows = [
         (TITLES[name] + " ↑" * (name in HIGHER),
-         *(_cell(interval(table[row][name])) for row in arms.values()), *map(_gain, pair))
+         *(_cell(interval(table[row][name]), within=possible(name)) for row in arms.values()),
+         *map(_gain, pair))
         for name, *pair in zip(TITLES, *gains, strict=True)
     ]  # fmt: skip
     header = ("measure", *arms, "MC less deterministic", "MC less ensemble")
@@ -59,5 +60,5 @@ def _gain(finding: Finding) -> Cell:
     return Cell(f"{text} {word(finding)}", value)
 
 
-def _cell(spread: Interval, sign: str = "") -> Cell:
-    return Cell(shown(spread, sign), float(spread.mean))
+def _cell(spread: Interval, sign: str = "", within: Range = ANY) -> Cell:
+    return Cell(shown(spread, sign, within), float(spread.mean))

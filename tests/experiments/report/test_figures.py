@@ -1,5 +1,6 @@
 """Figures hold what is drawn on them, in any script, and their bytes repeat."""
 
+import itertools
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.cells import cell_len
 
 from experiments.report import figures
-from experiments.report.intervals import Interval
+from experiments.report.intervals import PER_CENT, Interval
 
 NAMES = "$x$ <é> 层 落とし رها छोड़"
 
@@ -53,9 +54,24 @@ def test_lines_hold_wide_letters_and_whole_intervals():
 def test_intervals_reach_no_further_than_is_possible(flat):
     _, (axes,) = figures.panels(1, 1, 1.0, 1.0)
     spread = Interval(np.array([99.5, 1.0]), np.array([2.0, 3.0]))
-    figures.points(axes, [0, 1], spread, flat, figures.PER_CENT)
+    figures.points(axes, [0, 1], spread, flat, PER_CENT)
     ends = np.stack([path.vertices for path in axes.collections[0].get_paths()])
     np.testing.assert_allclose(ends[..., 0 if flat else 1], [[97.5, 100], [0, 4]])
+
+
+@pytest.mark.parametrize("heights", [(0.0, 0.0, 0.01), (0.5, 0.52, 0.51), (1.0, 0.99, 0.98)])
+def test_names_beside_lines_do_not_lie_on_each_other(heights):
+    figure, (axes,) = figures.panels(1, 1, 4.0, 1.5)
+    axes.set_ylim(0, 1)
+    names: dict[str, float] = dict(zip(("one", "two", "three"), heights, strict=True))
+    figures.ends(axes, names, dict.fromkeys(names, "black"))
+    figure.draw_without_rendering()
+    boxes = sorted((text.get_window_extent() for text in axes.texts), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 for low, high in itertools.pairwise(boxes))
+    middles = [(box.y0 + box.y1) / 2 for box in boxes]
+    assert axes.bbox.y0 - 1 <= middles[0]
+    assert middles[-1] <= axes.bbox.y1 + 1
+    assert [text.get_text() for text in axes.texts] == sorted(names, key=lambda name: names[name])
 
 
 @pytest.mark.parametrize("last", [1, 2, 3, 7, 100])

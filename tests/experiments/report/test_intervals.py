@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments.report.intervals import interval, spread
+from experiments.report.intervals import PER_CENT, Interval, interval, spread
 
 
 def test_the_interval_is_that_of_the_t_test():
@@ -24,6 +24,14 @@ def test_a_constant_difference_is_settled():
     assert two.excludes_zero
     assert not interval(np.array([0.0, 0.0])).excludes_zero
     assert two.text(".1f", "+") == "+1.0 ± 0.0"
+
+
+@pytest.mark.parametrize(("mean", "half", "text"), [
+    (95.0, 5.0, "95.0 ± 5.0"), (99.0, 2.5, "99.0 (96.5 to 100.0)"), (1.0, 3.0, "1.0 (0.0 to 4.0)"),
+    (100.0 + 1e-9, 2.5, "100.0 (97.5 to 100.0)"), (99.0, np.nan, "99.0 ± n/a"),
+])  # fmt: skip
+def test_an_interval_ends_where_nothing_is_possible_beyond(mean, half, text):
+    assert Interval(np.array(mean), np.array(half)).text(".1f", within=PER_CENT) == text
 
 
 def crossed(random, seeds, images, of_seeds, of_images, rest):

@@ -51,6 +51,13 @@ def test_a_page_needs_nothing_else():
     assert "url(" not in html
 
 
+def test_an_interval_stays_in_one_line_and_words_behind_it_wrap():
+    cell = Cell("+0.03 ± 0.01 worse", 0.03)
+    html = render(Page("a", "b", [Table("t", ["h"], [[cell]])])).decode()
+    assert ">+0.03\u00a0±\u00a00.01 worse</td>" in html
+    assert "nowrap" not in html
+
+
 def test_the_verdict_comes_first_and_then_the_figures():
     html = render(page()).decode()
     order = ["<h1>", 'class="verdict"', "<figure>", "<table>", "What was run", "Run it again"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from experiments.runs import progress
 from experiments.runs.execute import train
 from experiments.runs.progress import Progress, shown
-from experiments.runs.watch import Watch, speed, whole
+from experiments.runs.watch import Watch, Work, speed
 from experiments.training import sweep
 from experiments.training.sweep import Moment
 from tests.experiments import tiny
@@ -36,8 +36,6 @@ def test_time_left_is_known_once_something_is_done_and_leaves_out_what_only_come
     assert working.line == "a: 20% done, 80 seconds left"
     working.to_come = 7
     assert working.left == pytest.approx(87)
-    working.at("b", 20, anew=True)
-    assert working.line == "b: 20% done, time left not known yet"
 
 
 def test_all_is_done_only_when_what_comes_last_is(clock):
@@ -63,7 +61,8 @@ def test_how_long_it_will_take_is_said_once_and_only_if_that_is_long(clock, caps
 def test_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
     monkeypatch.setattr(progress, "EVERY", 0.01)
     with shown(4) as working:
-        working.at("Training [mlp]", 1, anew=True)
+        working.leave_out(0, 1)
+        working.at("Training [mlp]", 1)
         time.sleep(0.1)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) >= 2
@@ -75,14 +74,15 @@ def test_a_bar_on_a_terminal(monkeypatch):
     options = {"file": screen, "force_terminal": True, "width": 120, "_environ": {"TERM": "xterm"}}
     monkeypatch.setattr(progress, "Console", lambda file: Console(**options))
     with shown(4) as working:
-        working.at("Training mlp", 1, anew=True)
+        working.at("Training mlp", 1)
     assert "Training mlp" in screen.getvalue()
     assert "25%" in screen.getvalue()
 
 
 def watched(task, moments, others=0):
-    working = Progress(3 * whole(task))
-    watch = Watch("mlp", task, working, others)
+    work = Work.of("mlp", task)
+    working = Progress(3 * work.whole)
+    watch = Watch(work, working, others)
     for moment in moments:
         watch(moment)
     return watch, working
@@ -98,7 +98,7 @@ def test_neither_speed_nor_time_left_counts_compilation_or_what_was_kept(clock):
     assert (working.left, working.to_come) == (None, 160)
     clock[0] = 84
     watch(Moment(0, 3, 1, 4.0))
-    assert working.done == whole(task) == 3 * epoch * networks
+    assert working.done == 3 * epoch * networks
     assert (watch.examples, watch.seconds) == (epoch * networks, 4.0)
     assert working.left == pytest.approx(2 * 3 * 4 + 160)
 
@@ -127,5 +127,5 @@ def test_training_tells_of_every_epoch_and_ends_at_the_whole(monkeypatch, capsys
     monkeypatch.setattr(Progress, "at", lambda self, *a: seen.append(a[1]) or at(self, *a))
     task = tiny.task(tiny.config())
     train([{"mlp": task}], lambda _: True, sweep.Checkpoints())
-    assert {3 * done / whole(task) for done in seen} == {0, 1, 2, 3}
+    assert {3 * done / Work.of("mlp", task).whole for done in seen} == {0, 1, 2, 3}
     assert "without compilation. Peak memory" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """A comparison as a design: a grid of placements and rates, and what is said of it."""
 
+import re
 import shlex
 from fnmatch import fnmatch
 
@@ -113,6 +114,13 @@ def test_the_best_come_first_with_a_star_and_the_gap_is_train_minus_test():
     assert [row[0] for row in starred.rows] == ["★ input", "★ logits", "  none"]
     one_seed = tables.summarise(POINTS, measured(np.array([[0.7, 0.9, 0.8]])))
     assert list(tables.every(one_seed, "").best) == []
+
+
+def test_the_table_ends_intervals_where_nothing_is_possible_beyond():
+    (best, *_), _ = compared(0.7, 0.98, 0.8)
+    accuracy, _, loss = (cell.text for cell in tables.every([best], "").cells[0][2:5])
+    assert re.fullmatch(r"98\.07 \(9\d\.\d\d to 100\.00\)", accuracy)
+    assert "-" not in loss
 
 
 def test_errors_are_the_better_the_less_and_what_diverged_comes_last():

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from experiments.report.intervals import PER_CENT, POSITIVE
 from experiments.report.verdict import Verdict
-from experiments.studies import claim, curves, figures
+from experiments.studies import claim, curves, figures, tables
 from experiments.studies.design import Case, Contrast, Design, Term, more, same
 from experiments.studies.results import Result
 
@@ -43,6 +44,15 @@ def test_arms_are_titled_by_the_best_with_its_equals(shown):
     assert title == "Highest mean test accuracy: high = twin, 95.0 %"
     assert labels(figure.axes[0]) == ["none", "low", "high = twin"]
     assert figures.arms(DESIGN, BEST_LOW, "")[0].endswith("accuracy: low, 97.0 %")
+
+
+def test_tables_and_figures_of_arms_end_where_nothing_is_possible_beyond(shown):
+    results = result((99.9, 99.9, 99.9, 99.9))
+    row = tables.arms(DESIGN, results).cells[0]
+    assert row[2].text == "99.90 (98.66 to 100.00)"
+    assert row[4].text == "0.00 (0.00 to 0.03)"
+    assert Term("", "", "left on").possible == PER_CENT
+    assert Term("", "", "test MSE").possible == POSITIVE
 
 
 def test_arms_have_the_interval_of_their_difference_to_the_first(shown):

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, command
-from experiments.studies.uci import arms, data, published, score, train
+from experiments.studies.uci import arms, data, figures, published, score, train
 from experiments.studies.uci.network import CONCRETE, Numbers
 from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
 from experiments.studies.uci.published import Published, Results
@@ -22,6 +23,7 @@ from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 from experiments.training.fit import Plan, fit
 from experiments.training.keys import seed_keys
+from tests.experiments.telling import telling
 
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)
@@ -74,11 +76,17 @@ def primary(own):
 
 
 @pytest.fixture(scope="module")
-def whole(own, tmp_path_factory):
-    """A finished run with all arms."""
+def watched(own, tmp_path_factory):
+    """A finished run with all arms, and what was told of it meanwhile."""
     folder = tmp_path_factory.mktemp("uci") / "run"
-    assert run(own[0], folder, "--rate", "0.05", "--arms", *ARMS) == 0
-    return folder
+    with telling() as told:
+        assert run(own[0], folder, "--rate", "0.05", "--arms", *ARMS) == 0
+    return folder, told
+
+
+@pytest.fixture(scope="module")
+def whole(watched):
+    return watched[0]
 
 
 def problem(folder):
@@ -118,6 +126,21 @@ def test_a_run_is_whole(whole):
             of_arms[place * SPLITS * 4 :][0]["log_likelihood"] for place in (arm, other)
         )
         assert one != another
+
+
+def test_each_column_of_a_page_has_a_name(whole):
+    names = re.findall('<button type="button">(.*?)</button>', (whole / "report.html").read_text())
+    assert {"verdict", "arm"} <= {*names}
+    assert all(names)
+
+
+def test_a_run_tells_the_arm_the_epoch_and_how_much_is_done(watched):
+    told = watched[1]
+    for title in ("made", "made, off", "made, searched", "made, concrete"):
+        assert f"Training {title}: 6 splits × 4 seeds, epoch 60 of 60" in told
+    assert "Training made, searched, search: 6 splits × 1 seed, epoch 60 of 60" in told
+    assert list(told.values()) == sorted(told.values())
+    assert (min(told.values()), max(told.values())) == (0, 1)
 
 
 def test_a_wrong_rate_disagrees(own, tmp_path, capsys):
@@ -167,6 +190,39 @@ def test_agreement(shift, given, verdict):
     assert published.verdict(compared(shift, given)) is verdict
 
 
+@pytest.mark.parametrize(("shift", "says"), [
+    (0.0, "Agree: 2 of 2 figures agree; furthest off is made "),
+    (0.1, "Disagree: 1 of 2 figures agree; furthest off is made RMSE 1.60 (published 1.50)"),
+    (np.nan, "Disagree: 1 of 2 figures agree; furthest off is made RMSE nan (published 1.50)"),
+])  # fmt: skip
+def test_what_is_said_first_follows_from_the_run(shift, says):
+    made = compared(shift, None)
+    assert published.headline(made).startswith(says)
+    assert figures.against_published(made, "").alt == published.headline(made)
+
+
+def test_each_is_as_far_off_as_its_tolerance_says(monkeypatch):
+    monkeypatch.setattr(figures, "picture", lambda title, figure, *_: figure)
+    (axes,) = figures.against_published(compared(0.1, (0.2, 0.2)), "").axes
+    (rmse, likelihood) = (line.get_xdata() for line in axes.lines[1:] if line.get_marker() == "o")
+    assert rmse == pytest.approx(0.5, abs=0.05)
+    assert likelihood == pytest.approx(0, abs=0.05)
+    assert axes.texts[0].get_text() == "made RMSE 1.60 (published 1.50)"
+
+
+@pytest.mark.parametrize(("short", "says"), [
+    ({"one": 0.1, "two": 0.3}, "0.3 nats (two)"), ({"one": 0.4, "two": 0.3}, "0.4 nats (one)"),
+])  # fmt: skip
+def test_the_title_of_samples_names_the_set_that_needs_most(short, says):
+    def made(off):
+        likelihoods = np.zeros((2, SPLITS, 1)) - [[[off]], [[0]]]
+        return Results(None, Result(np.ones((SPLITS, 1)), likelihoods, np.array([500, 900])), {})
+
+    sets = {name: made(off) for name, off in short.items()}
+    said = "500 samples miss the log-likelihood of 900 by at most "
+    assert figures.likelihood_by_samples(sets, "").alt == said + says
+
+
 def test_dropout_off_is_the_mean_of_one_pass(own):
     """Computed here from the weights that the same keys give."""
     made = problem(own[0])._replace(chosen=CHOSEN._replace(rate=0.0))
@@ -174,7 +230,7 @@ def test_dropout_off_is_the_mean_of_one_pass(own):
     assert scored.samples.tolist() == [2]
     decay = jnp.full(SPLITS, 1e-4 / (2 * splits.y_train.shape[1]), jnp.float32)
     numbers = Numbers(0 * decay, decay, 0 * decay)
-    networks = fit(made.plan, (jnp.int32(60),), made.keys.ravel(), numbers, *splits[:2])
+    networks = fit(made.plan, 60, (), made.keys.ravel(), numbers, *splits[:2])
     (first, bias), (last, offset) = ([np.asarray(leaf) for leaf in pair] for pair in networks)
     hidden = np.maximum(splits.x_test @ first + bias[:, None], 0)
     outputs = splits.mean + splits.scale * (hidden @ last + offset[:, None])[..., 0]
@@ -200,7 +256,9 @@ def test_the_search_takes_the_best_of_its_grid(own, tmp_path):
     made = problem(own[0])
     np.savetxt(tmp_path / "dropout_rates.txt", [0.05, 0.9])
     np.savetxt(tmp_path / "tau_values.txt", [1e-4, 1.0])
-    chosen = arms.search(made._replace(folder=tmp_path))
+    seen = []
+    chosen = arms.search(made._replace(folder=tmp_path), seen.append)
+    assert [*dict.fromkeys(moment.chunk for moment in seen)] == [0, 1, 2, 3]
     np.testing.assert_array_equal(chosen.rate, np.full(SPLITS, 0.05))
     np.testing.assert_array_equal(chosen.precision, np.ones(SPLITS))
     rates, precisions = arms.grid(made)  # this folder names none
@@ -224,7 +282,7 @@ def test_learned_rates_are_learned():
     logits = CONCRETE.init(jax.random.key(0), plan.sizes, Numbers(*(n[0] for n in numbers))).logits
     np.testing.assert_allclose(jax.nn.sigmoid(logits), [0.1, 0.1], rtol=1e-5)
     x = np.random.default_rng(0).normal(size=(1, 64, 3)).astype(np.float32)
-    networks = fit(plan, (jnp.int32(50),), seed_keys(0, 1), numbers, x, x.sum(-1))
+    networks = fit(plan, 50, (), seed_keys(0, 1), numbers, x, x.sum(-1))
     assert (networks.logits < logits[None]).all()  # a target without noise wants no noise
 
 
@@ -247,10 +305,10 @@ def test_no_block_is_of_one_sample(samples, sizes):
 def test_a_run_is_resumed_at_the_arm_it_was_in(own, whole, tmp_path, capsys, monkeypatch):
     trained, of_problem = [], train.run
 
-    def noted(problem):
+    def noted(problem, tick):
         os.kill(os.getpid(), signal.SIGINT) if not trained else None
         trained.append(tuple(float(np.ravel(number)[0]) for number in problem.chosen[:2]))
-        return of_problem(problem)
+        return of_problem(problem, tick)
 
     monkeypatch.setattr(train, "run", noted)
     with pytest.raises(KeyboardInterrupt, match=r"is kept\. To go on: .* resume"):

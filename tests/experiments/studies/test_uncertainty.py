@@ -16,20 +16,41 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict, together
 from experiments.studies.claim import verdict
-from experiments.studies.uncertainty import claim, data, measure, network, regression
+from experiments.studies.uncertainty import (
+    claim,
+    data,
+    figures,
+    measure,
+    network,
+    regression,
+    tables,
+)
 from experiments.studies.uncertainty.measure import TITLES, Passes
 from experiments.training import fit
 from experiments.training.keys import seed_keys
+from tests.experiments.telling import telling
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
+    """A finished run, its status, and what was told of it meanwhile."""
     folder = tmp_path_factory.mktemp("uncertainty") / "run"
-    return folder, cli.main(["run", "uncertainty", "--smoke", "--output", str(folder)])
+    with telling() as told:
+        status = cli.main(["run", "uncertainty", "--smoke", "--output", str(folder)])
+    return folder, status, told
+
+
+def test_a_run_tells_the_epoch_and_how_much_is_done(smoke):
+    told = smoke[2]
+    assert "Training digits: 3 seeds × 2 members, epoch 10 of 10" in told
+    assert "Sampling, seed 3 of 3" in told
+    assert "Training the regression: 2 members, epoch 100 of 100" in told
+    assert list(told.values()) == sorted(told.values())
+    assert (min(told.values()), max(told.values())) == (0, 1)
 
 
 def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
-    folder, status = smoke
+    folder, status, _ = smoke
     assert status == 0
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{name}.svg" for name in
@@ -41,7 +62,7 @@ def test_a_smoke_run_is_whole_and_decides_nothing(smoke):
     assert page.count("data:image/svg") == 5
     drawn = "".join((folder / name).read_text() for name in pictures)
     assert "mathdefault" not in drawn  # of ticks that nobody formatted
-    assert "Confidence less accuracy on corrupted digits, in points: deterministic" in page
+    assert "On corrupted digits confidence is nearest to accuracy with " in page
     assert "Open." in page
     assert "<h1>SMOKE" in page
 
@@ -178,6 +199,88 @@ def test_the_status_of_several(verdicts, status):
 def test_the_status_of_several_counts_checks_alone_unless_it_is_strict():
     assert together([Verdict.REFUTED, Verdict.OPEN], strict=False) == 0
     assert together([Verdict.REFUTED, Verdict.DISAGREE], strict=False) == 1
+
+
+SURE, UNSURE = np.array([0.9, 0.1]), np.array([0.6, 0.4])
+LABELS = np.arange(40) % 2
+
+
+def seeds(of_test, of_corrupted, of_unseen):
+    """Two, in which each arm gives each set one answer for half of its images, or the other's.
+
+    It is right in as many images as it is told.
+    """
+
+    def images(answer, right):
+        picked = np.where(np.arange(40) < right, LABELS, 1 - LABELS)
+        return np.where(picked[:, None] == 0, answer, answer[::-1])[None]
+
+    sets = zip(of_test, of_corrupted, of_unseen, strict=True)
+    passes = {arm: Passes(*(images(*of) for of in each))
+              for arm, each in zip(measure.ARMS, sets, strict=True)}  # fmt: skip
+    return [passes, passes]
+
+
+GOOD, POOR, VAGUE = (SURE, 36), (SURE, 20), (UNSURE, 25)
+BEST_ARM = [(0, "deterministic"), (1, "MC dropout"), (2, "ensemble")]
+
+
+def given(arm, own, others):
+    """To each arm."""
+    return [own if index == arm else others for index in range(3)]
+
+
+@pytest.mark.parametrize(("arm", "name"), BEST_ARM)
+def test_the_title_of_reliability_names_the_arm_that_is_nearest(arm, name):
+    made = seeds([GOOD] * 3, given(arm, VAGUE, POOR), [GOOD] * 3)
+    found = figures.reliability(made, LABELS, "").alt
+    start = f"On corrupted digits confidence is nearest to accuracy with {name}: -2.5 points; "
+    assert found.startswith(start)
+    assert found.count("+40.0") == 2
+
+
+@pytest.mark.parametrize(("arm", "name"), BEST_ARM)
+def test_the_title_of_entropies_names_the_arm_that_tells_most_apart(arm, name):
+    made = seeds([GOOD] * 3, [GOOD] * 3, given(arm, VAGUE, GOOD))
+    found = figures.entropies(made, [made[0]["ensemble"]] * 2, "").alt
+    start = f"Mean entropy sets unseen digits furthest from test digits with {name}: +0.35 nats; "
+    assert found.startswith(start)
+
+
+@pytest.mark.parametrize(("arm", "name"), BEST_ARM)
+def test_the_title_of_rejection_names_the_arm_that_is_right_most_often(arm, name):
+    made = seeds(given(arm, (SURE, 40), GOOD), [VAGUE] * 3, [GOOD] * 3)
+    found = figures.rejection(made, LABELS, "").alt
+    assert found.startswith(f"With 50 % rejected, {name} gets most of the rest right: 100.0 %; ")
+
+
+@pytest.mark.parametrize(("last", "says"), [(0.3, "raise"), (0.1, "lower")])
+def test_the_title_of_passes_says_where_they_lead(last, says):
+    rows = {("deterministic", 1): 0.2, ("MC dropout", 1): 0.2, ("MC dropout", 8): last,
+            ("ensemble", 1): 0.2}  # fmt: skip
+    made = {row: dict.fromkeys(TITLES, np.full(3, value)) for row, value in rows.items()}
+    found = figures.samples(made, "").alt
+    assert found == (
+        f"More passes {says} MC dropout's calibration error: 0.200 after 1, {last:.3f} after 8"
+    )
+
+
+def test_the_title_of_the_regression_names_what_spreads_most():
+    grid = regression.GRID
+    narrow, wide = (np.outer([-1, 1], 1 + slope * abs(grid)) for slope in (0.0, 1.0))
+    for functions, name in (((narrow, wide), "ensemble"), ((wide, narrow), "MC dropout")):
+        named: dict[str, np.ndarray] = {"MC dropout": functions[0], "ensemble": functions[1]}
+        found = figures.regression(regression.Curves(grid, grid, named), "").alt
+        assert found.startswith(f"Away from all data {name} spreads ")
+
+
+def test_intervals_of_shares_end_where_nothing_is_possible_beyond():
+    rising = {name: 0.99 + 0.005 * np.arange(3) for name in TITLES}
+    rows = [("deterministic", 1), ("MC dropout", 2), ("MC dropout", 8), ("ensemble", 2)]
+    found = tables.measures(dict.fromkeys(rows, rising), 8, 2)
+    texts = {cells[0].text: cells[1].text for cells in found.cells}
+    assert texts["accuracy ↑"] == "0.9950 (0.9826 to 1.0000)"
+    assert texts["NLL"] == "0.9950 ± 0.0124"
 
 
 def test_tied_masks_make_a_function_of_a_key():

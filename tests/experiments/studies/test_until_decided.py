@@ -58,6 +58,23 @@ def test_what_is_decided_at_the_first_look_stops_there(tmp_path, capsys):
     assert "0 of 2 parts of the claim are open" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("more", [[], ["--smoke"]])
+def test_most_seeds_that_nothing_asks_for_are_refused(tmp_path, capsys, more):
+    arguments = ["run", "rate", "--most-seeds", "64", "--output", str(tmp_path / "run"), *more]
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert "Expected --until-decided with --most-seeds; got the latter alone" in said
+    assert "Add --until-decided" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_usual_most_seeds_are_refused_nowhere_and_others_stand_with_what_asks(monkeypatch):
+    monkeypatch.setattr(command, "execute", lambda *_: Verdict.OPEN)
+    monkeypatch.setattr(command.Asked, "prepare", lambda *_: None)
+    for words in ("", "--smoke", "--smoke --until-decided --most-seeds 32"):
+        assert command.run(["alpha", *words.split()]) == 0
+
+
 def test_most_seeds_are_no_fewer_than_the_first(tmp_path, capsys):
     arguments = ["--until-decided", "--seeds", "8", "--most-seeds", "4"]
     assert cli.main(["run", "where", *arguments, "--output", str(tmp_path / "run")]) == 2

@@ -10,13 +10,13 @@ import pytest
 
 import jaxdrop
 from experiments.models import layers
-from experiments.training import fit
+from experiments.training import fit, sweep
 from experiments.training.fit import ADAM, Batch, Data, Plan
 from experiments.training.keys import seed_keys
 
 EXAMPLES = 7
 KEYS = seed_keys(0, 3)
-RATE, EPOCHS = jnp.float32(0.4), jnp.int32(2)
+RATE, EPOCHS = jnp.float32(0.4), 2
 
 
 def init(key, sizes, rate):
@@ -64,14 +64,31 @@ def close(one, other):
 
 @pytest.mark.parametrize("plan", [WHOLE, FILLED], ids=["whole", "filled"])
 def test_a_network_trains_as_its_key_says(plan):
-    networks = fit.fit(plan, (EPOCHS, RATE, *examples()), KEYS)
+    networks = fit.fit(plan, EPOCHS, (RATE, *examples()), KEYS)
     close(jax.tree.map(lambda leaf: leaf[1], networks), by_hand(plan, KEYS[1]))
 
 
 def test_it_is_the_same_whether_data_are_shared_or_own():
-    shared = Data(EPOCHS, RATE, *map(jnp.asarray, examples()))
-    own = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(KEYS)), shared[1:])
-    close(fit.fit(WHOLE, shared, KEYS), fit.fit(WHOLE, shared[:1], KEYS, *own))
+    shared, own = data()
+    close(fit.fit(WHOLE, EPOCHS, shared, KEYS), fit.fit(WHOLE, EPOCHS, (), KEYS, *own))
+
+
+def data():
+    """Shared by all networks, and the same as their own."""
+    shared = Data(RATE, *map(jnp.asarray, examples()))
+    return shared, jax.tree.map(lambda leaf: jnp.stack([leaf] * len(KEYS)), shared)
+
+
+@pytest.mark.parametrize("kind", ["shared", "own"])
+def test_how_training_is_cut_is_told_and_changes_nothing(kind, monkeypatch):
+    shared, own = data()
+    once, each = (shared, ()) if kind == "shared" else ((), own)
+    seen = []
+    whole = fit.fit(WHOLE, 3, once, KEYS, *each)
+    monkeypatch.setattr(sweep, "CALL", 0)
+    cut = fit.fit(WHOLE, 3, once, KEYS, *each, tick=seen.append)
+    jax.tree.map(np.testing.assert_array_equal, whole, cut)
+    assert [(moment.epoch, moment.trained) for moment in seen] == [(1, 1), (2, 1), (3, 1)]
 
 
 def test_every_example_is_in_an_epoch_once():
