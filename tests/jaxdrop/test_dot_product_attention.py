@@ -142,7 +142,10 @@ def test_bfloat16_is_summed_in_float32():
 
 
 def test_an_accelerator_takes_larger_blocks(monkeypatch):
-    sizes = lambda heads: attention._block_sizes(*[(1, heads, 4096, 4096)] * 2, None, None)  # noqa: E731
+    def sizes(heads: int) -> tuple[int, int]:
+        shape = (1, heads, 4096, 4096)
+        return attention._block_sizes(shape, shape, None, None)
+
     assert (sizes(8), sizes(128)) == ((512, 256), (128, 64))
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert (sizes(8), sizes(128)) == ((1024, 1024), (512, 256))
