@@ -115,10 +115,15 @@ def test_time_left_does_not_count_what_networks_start_from(clock):
 
 def test_a_line_says_the_arms_the_chunk_and_the_epoch():
     task = tiny.task(tiny.config(), 8)
-    _, working = watched(task, [Moment(1, 2, 1, 1.0)])
-    chunks = task.layout.chunks
+    watch, working = watched(task, [Moment(1, 2, 1, 1.0)])
+    chunks, layout = task.layout.chunks, task.layout
+    networks = layout.chunk * layout.group, layout.in_chunk(1)
+    assert working.done == 60 * (3 * networks[0] + 2 * networks[1])
     assert chunks > 1
     assert working.what == f"Training mlp: 15 arms × 2 seeds, chunk 2 of {chunks}, epoch 2 of 3"
+    watch.end()  # as if the rest were there from before
+    assert working.what.endswith(f"chunk {chunks} of {chunks}, epoch 3 of 3")
+    assert working.done == Work.of("mlp", task).whole
 
 
 def test_training_tells_of_every_epoch_and_ends_at_the_whole(monkeypatch, capsys):
