@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,12 +118,21 @@ def folder(runs: Path, name: str, smoke: bool) -> Path:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one study or all; the status is that of the verdicts."""
+    _check_name(*arguments[:1])
     asked = parse(arguments)
     if isinstance(asked, All):
         return _run_all(asked)
     verdict = asked.run()
     print(f"verdict: {verdict.value}")
     return verdict.status(asked.settings.strict)
+
+
+def _check_name(word: str = "-") -> None:
+    """The parser would answer with the options of all studies."""
+    name, names = word.replace("-", "_"), [*STUDIES, "all"]
+    near = get_close_matches(name, names, 1)
+    fix = f"Did you mean {near[0]}?" if near else "They are named by python -m experiments list."
+    expect(word[:1] == "-" or name in names, "the name of a study, or all", repr(word), fix)
 
 
 def parse(arguments: Sequence[str]) -> Asked | All:

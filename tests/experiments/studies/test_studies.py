@@ -153,6 +153,17 @@ def test_bad_input(tmp_path, capsys, arguments, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("name", "fix"), [
+    ("wherre", "Did you mean where?"),
+    ("stochastic-dpth", "Did you mean stochastic_depth?"),
+    ("nonsense", "They are named by python -m experiments list."),
+])  # fmt: skip
+def test_a_misspelt_study_is_one_line(name, fix, capsys):
+    assert cli.main(["run", name, "--smoke"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"error: Expected the name of a study, or all; got {name!r}. {fix}"]
+
+
 def test_a_smoke_run_has_sizes_of_its_own_whatever_is_asked_for():
     assert Settings(smoke=True, train_size=5, epochs=9).used == SMOKE
 
