@@ -26,11 +26,15 @@ class Summary:
 def interleave(
     programs: Mapping[str, Program], repeats: int, tick: Callable[[], object] = lambda: None
 ) -> dict[str, list[float]]:
-    """Seconds a call: one sample of each candidate in turn, A B C A B C …, after a warm-up."""
+    """Seconds a call: one sample of each candidate in turn, A B C A B C …, after a warm-up.
+
+    Before each sample a call is not timed, so that none pays for the memory that another gave back.
+    """
     calls = {name: calls_per_sample(program) for name, program in programs.items()}
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(repeats):
         for name, program in programs.items():
+            sample(program)
             seconds[name].append(sample(program, calls[name]))
             tick()
     return seconds
