@@ -19,12 +19,20 @@ from experiments.bench import (
     sections,
     training_step,
 )
-from experiments.bench.candidates import CANDIDATES, FACTORIES, installed, off
+from experiments.bench.candidates import (
+    CANDIDATES,
+    DROPOUTS,
+    FACTORIES,
+    dropout_of,
+    installed,
+    off,
+)
 from experiments.bench.options import Bench, parse_shape
 from experiments.bench.programs import Case, Dtype, Kind, Program, jax_inputs
 from experiments.bench.torch_peer import torch_device
 from experiments.cli import main
 from experiments.errors import InputError
+from jaxdrop import dropout
 
 LIBRARIES = {
     "flax-nnx": "flax",
@@ -351,6 +359,17 @@ def test_large_steps_are_timed_beside_the_step_without_dropout(monkeypatch, tmp_
     assert off["tax"] == 0
     for row in others:
         assert row["tax"] == row["seconds"][0] / off["seconds"][0] - 1
+
+
+def test_a_label_stands_for_its_dropout_and_the_generator_of_its_key():
+    key, x = jax.random.key(0), jnp.ones((16, 16))
+    drop = {label: dropout_of(label, 0.5, "float32") for label in ("off", *DROPOUTS)}
+    assert {name for name, (_, generator) in drop.items() if generator == "rbg"} == {"flax-nnx rbg"}
+    dropped = {label: apply(key, x) for label, (apply, _) in drop.items()}
+    for bits in (8, 16, 32):
+        np.testing.assert_array_equal(dropped[f"jaxdrop-{bits}"], dropout(key, x, 0.5, bits=bits))
+    for same, as_this in (("off", x), ("copy", 2 * x), ("flax-nnx", dropped["jaxdrop-32"])):
+        np.testing.assert_array_equal(dropped[same], as_this)
 
 
 def test_a_large_step_drops_after_every_product_and_learns(monkeypatch):
