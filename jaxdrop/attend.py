@@ -5,32 +5,37 @@ and of the mask is computed where it is needed, in tangents and backward once mo
 of the size of queries × keys is held.
 """
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from jaxdrop.attention_blocks import Block, Given, Plan, grouped
+from jaxdrop.attention_blocks import Block, Given, Plan
 from jaxdrop.probability import at_least_float32, widen
 
 
 class Data(NamedTuple):
-    """What is differentiated, in blocks: K heads of keys, for each of them G of queries."""
+    """What is differentiated, in blocks; examples are merged with heads of keys.
 
-    query: Float[Array, "blocks B K G rows features"]
-    keys: Float[Array, "blocks B K columns features"]
-    values: Float[Array, "blocks B K columns values"]
+    XLA's products on a CPU take one such axis: with more, nothing behind them happens in place.
+    """
+
+    query: Float[Array, "blocks BK rows features"]
+    keys: Float[Array, "blocks BK columns features"]
+    values: Float[Array, "blocks BK columns values"]
     bias: Float[Array, "#B #N #T #S"] | None
 
 
 class Attended(NamedTuple):
     """Weighted sums, and each row's logarithm of its sum of exponentials; inf if it sees no key."""
 
-    values: Float[Array, "blocks B K G rows values"]
-    normaliser: Float[Array, "blocks B K G rows"]
+    values: Float[Array, "blocks BK rows values"]
+    normaliser: Float[Array, "blocks BK rows"]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -93,8 +98,9 @@ def _add(
         higher = jnp.maximum(most, logits.max(-1))
         around = jnp.where(higher == -jnp.inf, 0, higher)
         weights, shrink = jnp.exp(logits - around[..., None]), jnp.exp(most - around)
-        added = _weigh(block, weights, values)
-        return higher, total * shrink + weights.sum(-1), sums * shrink[..., None] + added
+        here = weights.sum(-1)
+        added = _weigh(block, weights, values, 0 * here[..., None])  # waits, to drop in place
+        return higher, total * shrink + here, sums * shrink[..., None] + added
 
     return _if_seen(block, add, sofar), None
 
@@ -114,7 +120,7 @@ def _tangent(
         weights = jnp.exp(_logits(block, query, keys, bias) - normaliser[..., None])
         moved = _products(plan, d_query, keys) + _products(plan, query, d_keys)
         if d_bias is not None:
-            moved = moved + grouped(block.cut(d_bias), moved).astype(moved.dtype)
+            moved = moved + block.merged(d_bias).astype(moved.dtype)
         moved = weights * moved
         sums = _weigh(block, moved, values) + _weigh(block, weights, d_values)
         return Attended(sums, moved.sum(-1))
@@ -126,20 +132,26 @@ def _tangent(
 
 def _logits(
     block: Block, query: Array, keys: Array, bias: Array | None
-) -> Float[Array, "B K G rows columns"]:
+) -> Float[Array, "BK rows columns"]:
     """-inf where a query does not see a key."""
     logits, seen = _products(block.plan, query, keys), block.seen()
     if bias is not None:
-        logits = logits + grouped(block.cut(bias), logits).astype(logits.dtype)
-    return logits if seen is None else jnp.where(grouped(seen, logits), logits, -jnp.inf)
+        logits = logits + block.merged(bias).astype(logits.dtype)
+    return logits if seen is None else jnp.where(block.plan.merged(seen), logits, -jnp.inf)
 
 
-def _products(plan: Plan, query: Array, keys: Array) -> Float[Array, "B K G rows columns"]:
-    return plan.scale * _einsum(plan, "bkgrf,bkcf->bkgrc", query, keys)
+def _products(plan: Plan, query: Array, keys: Array) -> Float[Array, "BK rows columns"]:
+    """The queries are scaled, which are fewer than the logits, where that rounds no more."""
+    spec, exact = "brf,bcf->brc", abs(math.frexp(plan.scale)[0]) == 0.5
+    if exact or plan.dtype == at_least_float32(plan.dtype):
+        return _einsum(plan, spec, plan.scale * query, keys)
+    return plan.scale * _einsum(plan, spec, query, keys)
 
 
-def _weigh(block: Block, weights: Array, values: Array) -> Float[Array, "B K G rows values"]:
-    return _einsum(block.plan, "bkgrc,bkcv->bkgrv", block.drop(weights), values)
+def _weigh(
+    block: Block, weights: Array, values: Array, zero: ArrayLike = 0
+) -> Float[Array, "BK rows values"]:
+    return _einsum(block.plan, "brc,bcv->brv", block.drop(weights, zero), values)
 
 
 def _einsum(plan: Plan, spec: str, *factors: Array) -> Float[Array, "..."]:

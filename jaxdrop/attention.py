@@ -115,8 +115,8 @@ def dot_product_attention(
     sizes = _block_sizes(shape, drawn, explicit_sharding(query), block_sizes)
     window = _check_window(local_window_size)
     bits = checks.check_bits(bits)
-    seen = bool(is_causal), window
-    plan = Plan(keys.shape[1], sizes, drawn, bits, scale, *seen, precision, query.dtype)
+    grouped, seen = (batch, keys.shape[2], heads // keys.shape[2]), (bool(is_causal), window)
+    plan = Plan(keys.shape[1], sizes, grouped, drawn, bits, scale, *seen, precision, query.dtype)
     given = Given(
         None,
         None if mask is None else _ranked(checks.check_mask(mask, shape)),
@@ -147,22 +147,20 @@ def _attended(
 def _in_blocks(
     plan: Plan, key: Key[Array, ""], keep: Array | None, data: Data, given: Given
 ) -> Float[Array, "B T N V"]:
-    (query, keys, values, bias), (rows, columns) = data, plan.sizes
-    batch, queries, heads, features = query.shape
-    split = _blocks(query, rows)
-    split = split.reshape(*split.shape[:3], keys.shape[2], heads // keys.shape[2], features)
+    query, keys, values, bias = data
+    split = _blocks(query, plan.sizes[0]).swapaxes(2, 3)
     data = Data(
-        split.transpose(0, 1, 3, 4, 2, 5),
-        _blocks(keys, columns).swapaxes(2, 3),
-        _blocks(values, columns).swapaxes(2, 3),
+        split.reshape(len(split), *plan.rows, query.shape[-1]),
+        _merged(_blocks(keys, plan.sizes[1]).swapaxes(2, 3)),
+        _merged(_blocks(values, plan.sizes[1]).swapaxes(2, 3)),
         _padded(plan, bias),
     )
     drop = None if keep is None else _drop(plan, key, keep)
     given = given._replace(drop=drop, mask=_padded(plan, given.mask))
     attended = attend(plan, *alike((data, given)))
-    sums = attended.values.transpose(1, 0, 4, 2, 3, 5)
-    sums = sums.reshape(batch, len(split) * rows, heads, values.shape[-1])
-    return sums[:, :queries].astype(query.dtype)
+    sums = attended.values.reshape(*split.shape[:-1], values.shape[-1]).transpose(1, 0, 3, 2, 4)
+    sums = sums.reshape(len(query), -1, *sums.shape[3:])
+    return sums[:, : query.shape[1]].astype(query.dtype)
 
 
 def _drop(plan: Plan, key: Key[Array, ""], keep: Array) -> Drop:
@@ -175,6 +173,10 @@ def _drop(plan: Plan, key: Key[Array, ""], keep: Array) -> Drop:
 def _blocks(x: Array, size: int) -> Float[Array, "blocks B size heads features"]:
     x = jnp.pad(x, [(0, 0), (0, -x.shape[1] % size), (0, 0), (0, 0)])
     return x.reshape(len(x), x.shape[1] // size, size, *x.shape[2:]).swapaxes(0, 1)
+
+
+def _merged(x: Array) -> Float[Array, "blocks BK columns features"]:
+    return x.reshape(len(x), -1, *x.shape[3:])
 
 
 def _padded(plan: Plan, array: Array | None) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt32
 
 from jaxdrop.lanes import Layout
@@ -20,6 +21,8 @@ class Plan:
     keys: int
     sizes: tuple[int, int]
     """Queries and keys of a block."""
+    heads: tuple[int, int, int]
+    """Batch, heads of keys, and heads of queries for each of them."""
     drawn: tuple[int, ...]
     """The shape of the mask, tied axes at size 1."""
     bits: int
@@ -30,6 +33,20 @@ class Plan:
     precision: Any
     dtype: Any
     """That of the data."""
+
+    @property
+    def rows(self) -> tuple[int, int]:
+        """Heads of keys of all examples, and for each the queries of a block, of all its heads."""
+        batch, heads, of_each = self.heads
+        return batch * heads, of_each * self.sizes[0]
+
+    def merged(self, array: Array) -> Array:
+        """(#B, #N, #rows, #columns), to meet the logits of a block."""
+        if array.shape[:3] == (1, 1, 1):
+            return array[0]
+        (batch, heads, of_each), tied = self.heads, array.shape[3]
+        whole = (batch, heads * of_each, self.sizes[0], tied)
+        return jnp.broadcast_to(array, whole).reshape(*self.rows, tied)
 
 
 class Drop(NamedTuple):
@@ -75,6 +92,10 @@ class Block(NamedTuple):
                 array = lax.dynamic_slice_in_dim(array, first, size, axis)
         return array
 
+    def merged(self, array: Array) -> Array:
+        """The block of an array of full size, to meet the logits."""
+        return self.plan.merged(self.cut(array))
+
     def seen(self) -> Bool[Array, "#B #N #rows #columns"] | None:
         """Which keys each query sees; None where all do."""
         plan, given, (first, first_key) = self.plan, self.given, self.first
@@ -106,21 +127,21 @@ class Block(NamedTuple):
             some.append(column < given.key_lengths.max())
         return _of_any(reduce(jnp.logical_and, some)) if some else None
 
-    def drop(self, weights: Float[Array, "B K G rows columns"]) -> Array:
+    def drop(self, weights: Float[Array, "BK rows columns"], zero: ArrayLike) -> Array:
         """Drops weights, and scales them here where the scale varies along the keys."""
         drop = self.given.drop
         if drop is None:
             return weights
         if drop.scale_varies:
-            weights = weights * grouped(self.cut(drop.scale), weights).astype(weights.dtype)
-        return jnp.where(grouped(self._kept(drop), weights), weights, 0)
+            weights = weights * self.merged(drop.scale).astype(weights.dtype)
+        return jnp.where(self.plan.merged(self._kept(drop)), weights, zero)
 
-    def scale(self, like: Float[Array, "B K G rows values"]) -> Array:
+    def scale(self, like: Float[Array, "BK rows values"]) -> Array:
         """What sums of weighted values are multiplied by, where a row has one scale."""
         drop = self.given.drop
         if drop is None or drop.scale_varies:
             return jnp.ones((), like.dtype)
-        scale = drop.scale if drop.scale.ndim == 0 else grouped(self.cut(drop.scale), like)
+        scale = drop.scale if drop.scale.ndim == 0 else self.merged(drop.scale)
         return scale.astype(like.dtype)
 
     def _kept(self, drop: Drop) -> Bool[Array, "#B #N #rows #columns"]:
@@ -144,9 +165,3 @@ def _of_any(some: Bool[Array, ""]) -> Bool[Array, ""]:
 @_of_any.def_vmap
 def _of_any_mapped(_: int, __: list[bool], some: Bool[Array, "..."]) -> tuple[Array, bool]:
     return _of_any(some.any()), False
-
-
-def grouped(array: Array, like: Float[Array, "B K G rows columns"]) -> Array:
-    """(#B, #N, #rows, #columns) as (#B, #K, #G, #rows, #columns), to meet the logits."""
-    heads = like.shape[1:3] if array.shape[1] > 1 else (1, 1)
-    return array.reshape(array.shape[0], *heads, *array.shape[2:])
