@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from jaxdrop.attention_blocks import Block, Given, Plan
@@ -98,9 +97,8 @@ def _add(
         higher = jnp.maximum(most, logits.max(-1))
         around = jnp.where(higher == -jnp.inf, 0, higher)
         weights, shrink = jnp.exp(logits - around[..., None]), jnp.exp(most - around)
-        here = weights.sum(-1)
-        added = _weigh(block, weights, values, 0 * here[..., None])  # waits, to drop in place
-        return higher, total * shrink + here, sums * shrink[..., None] + added
+        added = _weigh(block, weights, values)
+        return higher, total * shrink + weights.sum(-1), sums * shrink[..., None] + added
 
     return _if_seen(block, add, sofar), None
 
@@ -148,10 +146,8 @@ def _products(plan: Plan, query: Array, keys: Array) -> Float[Array, "BK rows co
     return plan.scale * _einsum(plan, spec, query, keys)
 
 
-def _weigh(
-    block: Block, weights: Array, values: Array, zero: ArrayLike = 0
-) -> Float[Array, "BK rows values"]:
-    return _einsum(block.plan, "brc,bcv->brv", block.drop(weights, zero), values)
+def _weigh(block: Block, weights: Array, values: Array) -> Float[Array, "BK rows values"]:
+    return _einsum(block.plan, "brc,bcv->brv", block.drop(weights), values)
 
 
 def _einsum(plan: Plan, spec: str, *factors: Array) -> Float[Array, "..."]:

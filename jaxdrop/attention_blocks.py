@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
-from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt32
 
 from jaxdrop.lanes import Layout
@@ -127,14 +126,14 @@ class Block(NamedTuple):
             some.append(column < given.key_lengths.max())
         return _of_any(reduce(jnp.logical_and, some)) if some else None
 
-    def drop(self, weights: Float[Array, "BK rows columns"], zero: ArrayLike) -> Array:
+    def drop(self, weights: Float[Array, "BK rows columns"]) -> Array:
         """Drops weights, and scales them here where the scale varies along the keys."""
         drop = self.given.drop
         if drop is None:
             return weights
         if drop.scale_varies:
             weights = weights * self.merged(drop.scale).astype(weights.dtype)
-        return jnp.where(self.plan.merged(self._kept(drop)), weights, zero)
+        return jnp.where(self.plan.merged(self._kept(drop)), weights, 0)
 
     def scale(self, like: Float[Array, "BK rows values"]) -> Array:
         """What sums of weighted values are multiplied by, where a row has one scale."""
