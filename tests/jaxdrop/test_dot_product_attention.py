@@ -305,7 +305,8 @@ def test_weights_are_dropped_in_place():
     """Beside the copies of query, keys and values, two blocks of weights: these are as large."""
     array = jax.ShapeDtypeStruct((1, 2048, 8, 64), jnp.float32)
     compiled = jax.jit(fuse).lower(*[array] * 3).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 5 * array.size * 4
+    memory: Any = compiled.memory_analysis()
+    assert memory.temp_size_in_bytes < 5 * array.size * 4
 
 
 COLLECTIVES = "all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter"
