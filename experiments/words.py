@@ -1,7 +1,8 @@
 """How things are said: numbers of things, times, and options that have no value of their own."""
 
 import re
-from typing import Annotated, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -23,6 +24,29 @@ def in_order(text: str) -> str:
 def counted(number: int, noun: str) -> str:
     """1 seed, 2 seeds."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def settings_of(values: Mapping[str, Any]) -> str:
+    """Names and values as people write them; what is not set is left out."""
+    said = (_setting(name.replace("_", " "), value) for name, value in values.items())
+    return "; ".join(filter(None, said))
+
+
+def _setting(name: str, value: object) -> str:
+    if value is None or value == ():
+        return ""
+    if isinstance(value, bool):
+        return name if value else f"no {name}"
+    return f"{name} {_written(value)}"
+
+
+def _written(value: object, mark: str = ", ") -> str:
+    """A tuple by commas, what is a tuple in it by times."""
+    if isinstance(value, tuple):
+        return mark.join(_written(one, " × ") for one in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def duration(seconds: float) -> str:

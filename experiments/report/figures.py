@@ -69,15 +69,19 @@ def as_svg(figure: Figure, caption: str) -> bytes:
     return content.getvalue()
 
 
-def picture(title: str, figure: Figure, caption: str, note: str = "") -> Picture:
-    """A figure for a page: what came out, how to read it, and below what was run."""
+def picture(title: str, figure: Figure, caption: str, seen: str, note: str = "") -> Picture:
+    """A figure for a page: what came out, how to read it, and below what was run.
+
+    What is seen, in numbers, is for those who cannot see it.
+    """
     letters = int(figure.get_figwidth() * 11.2)
     style = {"x": 0.01, "ha": "left", "fontsize": 10.5, "fontweight": "bold"}
-    figure.suptitle(fold(title.removesuffix("."), letters), **style)
+    title = title.removesuffix(".")
+    figure.suptitle(fold(title, letters), **style)
     if note:
         style = {"x": 0.01, "ha": "left", "fontsize": 8.5, "color": GREY}
         figure.supxlabel(fold(note, int(letters * 1.4)), **style)
-    return Picture(title, as_svg(figure, caption), caption)
+    return Picture(f"{title}. {seen}", as_svg(figure, caption), caption)
 
 
 def fold(text: str, letters: int) -> str:

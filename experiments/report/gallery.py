@@ -14,6 +14,8 @@ from experiments.report.page import Picture
 from experiments.training.keys import PRNG
 
 RATE, SIDE = 0.3, 12
+DROPPED = 0.2
+"""Below it lies what was dropped, of ones."""
 SAYS = {
     "dropout": "dropout drops every element by itself",
     "spatial_dropout": "spatial_dropout drops whole maps (4 × 4 channels are shown)",
@@ -54,4 +56,9 @@ def gallery(kinds: Sequence[str], seed: int = 0, rate: float = RATE) -> Picture:
         figure,
         f"What is left of ones at rate {rate:g}: dark is dropped, the brighter the more it was "
         "scaled up. One draw of each kind.",
+        f"Dropped in this draw: {'; '.join(f'{name} {_share(drawn[name])}' for name in kinds)}.",
     )
+
+
+def _share(left: np.ndarray) -> str:
+    return f"{np.mean(left < DROPPED):.0%}"

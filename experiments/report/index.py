@@ -1,6 +1,7 @@
 """Many runs on one page: a claim, its verdict and the numbers behind it, a line each."""
 
 import os
+import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from experiments.words import counted
 
 TITLE = "Dropout: what is claimed, and what came out"
 MARKDOWN = "RESULTS.md"
+UNTIL = "--until-decided"
 HEADER = ("study", "claim", "verdict", "in one number", "what came out")
 NOTE = "Intervals of a study hold together at 95 %; each study's page says what was run."
 Runs = Sequence[tuple[Path, Conclusion]]
@@ -43,11 +45,18 @@ def files(runs: Runs, output: Path) -> Files:
     """The page of these runs, and the same as Markdown."""
     counts = Counter(conclusion.verdict for _, conclusion in runs)
     found = ", ".join(f"{n} {word}" for word, n in counts.items())
-    words = f"{counted(len(runs), 'run')}: {found}."
+    words = f"{counted(len(runs), 'run')}: {found}.{_until_decided(runs)}"
     arguments = [*(str(folder) for folder, _ in runs), "--output", str(output)]
     command = shlex.join(["python", "-m", "experiments", "report", *arguments])
     page = Page(TITLE, words, [replace(table(runs, output), title="Verdicts")], command=command)
     return {"report.html": render(page), MARKDOWN: markdown(runs, words).encode()}
+
+
+def _until_decided(runs: Runs) -> str:
+    """How many runs were asked to go on until there is a verdict, and what that means."""
+    asked = sum(UNTIL in shlex.split(found.command) for _, found in runs)
+    how = "seeds are added until the claim is decided, none would help, or --most-seeds are there"
+    return f" {asked} with {UNTIL}: {how}." if asked else ""
 
 
 def markdown(runs: Runs, words: str) -> str:
@@ -57,6 +66,7 @@ def markdown(runs: Runs, words: str) -> str:
         for _, found in runs
     ]
     whole = Table("", ("study", "claim", "verdict", "in one number", "data", "seeds"), lines)
+    words = re.sub("--[a-z-]+", r"`\g<0>`", words)
     head = f"# {TITLE}\n\n{words} Written by `python -m experiments report`. {NOTE}\n\n"
     return "\n".join([head + whole.markdown(), *(_details(found) for _, found in runs)])
 

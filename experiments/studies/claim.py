@@ -1,6 +1,6 @@
 """The claim against the numbers: each contrast with its interval, and what follows."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,9 +50,14 @@ class Finding(NamedTuple):
         return next(iter(self.contrast.weights)).unit
 
     @property
+    def in_unit(self) -> str:
+        """The difference and its unit."""
+        return f"{self.text} {self.unit}".rstrip()
+
+    @property
     def in_full(self) -> str:
         """The difference with what it is of, and its unit."""
-        return f"{self.contrast.words}: {self.text} {self.unit}".rstrip()
+        return f"{self.contrast.words}: {self.in_unit}"
 
     @property
     def bounds(self) -> str:
@@ -89,6 +94,20 @@ class Finding(NamedTuple):
             short = f"images are short: about {images:,} for {self.spread.images:,}"
             return f"{short}, and many seeds, would decide it"
         return "no number of seeds would decide it"
+
+    @property
+    def weight(self) -> tuple[int, float]:
+        """What it tells: a difference most, then an equality, and least what is open.
+
+        Of two alike, by how many smallest differences that matter: an equality at most, else at
+        least.
+        """
+        decided = self.verdict is not Verdict.OPEN
+        claimed = self.contrast.claims_same and self.verdict is Verdict.SUPPORTED
+        equal = claimed or self.verdict is Verdict.NO_DIFFERENCE
+        half = float(self.interval.half) * (1 if equal else -1)
+        size = (abs(self.mean) + half) / max(self.same[1], 1e-9)
+        return 2 * decided - equal, float(np.nan_to_num(size, nan=-np.inf))
 
     @property
     def seeds_needed(self) -> int | None:
@@ -174,13 +193,17 @@ def finding(
 
 def verdict(findings: Sequence[Finding]) -> Verdict:
     """Of each data set by itself; what all come to, or mixed."""
-    words = {_of_data_set(part) for part in _by_data_set(findings)}
+    words = {*by_data_set(findings).values()}
     return words.pop() if len(words) == 1 else Verdict.MIXED
 
 
-def _by_data_set(findings: Sequence[Finding]) -> Iterator[list[Finding]]:
-    for name in dict.fromkeys(one.contrast.dataset for one in findings):
-        yield [one for one in findings if one.contrast.dataset == name]
+def by_data_set(findings: Sequence[Finding]) -> dict[str, Verdict]:
+    """That of each."""
+    names = dict.fromkeys(one.contrast.dataset for one in findings)
+    return {
+        name: _of_data_set([one for one in findings if one.contrast.dataset == name])
+        for name in names
+    }
 
 
 def _of_data_set(findings: Sequence[Finding]) -> Verdict:
@@ -189,45 +212,3 @@ def _of_data_set(findings: Sequence[Finding]) -> Verdict:
     if words & {Verdict.REFUTED, Verdict.NO_DIFFERENCE}:
         return Verdict.REFUTED
     return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.OPEN
-
-
-def scope(findings: Sequence[Finding]) -> str:
-    """Of what the intervals speak."""
-    alone = dict.fromkeys(
-        next(iter(one.contrast.weights)).measure for one in findings if not one.spread.images
-    )
-    if findings[0].spread.seeds < 2:
-        return "From one seed no interval can be given."
-    if all(not one.spread.images for one in findings):
-        return "Paired by seed, for new seeds alone."
-    of = f" ({', '.join(alone)}: for new seeds alone)" if alone else ""
-    return f"Paired by seed and by test image, for new ones of both{of}."
-
-
-def telling(findings: Sequence[Finding]) -> Finding:
-    """The part on which the verdict rests: the first that denies, is open, or else is nearest."""
-    for words in ({Verdict.REFUTED, Verdict.NO_DIFFERENCE}, {Verdict.OPEN}):
-        if found := [one for one in findings if one.verdict in words]:
-            return found[0]
-
-    def room(one: Finding) -> float:
-        inside = min(one.mean - one.contrast.low, one.contrast.high - one.mean)
-        return inside / max(float(one.interval.half), 1e-9)
-
-    return min(findings, key=room)
-
-
-def headline(verdict: Verdict, findings: Sequence[Finding]) -> str:
-    """The verdict, the number on which it rests, and what that says where it is another word."""
-    part = telling(findings)
-    word = f" ({part.verdict.value})" if part.verdict is not verdict else ""
-    return f"{verdict.value.capitalize()}: {part.in_full}{word}"
-
-
-def in_words(findings: Sequence[Finding]) -> str:
-    """Each part of the claim with its interval."""
-    return "; ".join(f"{one.contrast.words} {one.text} ({_said(one)})" for one in findings)
-
-
-def _said(finding: Finding) -> str:
-    return ": ".join(filter(None, (finding.verdict.value, finding.needs)))

@@ -9,6 +9,7 @@ from experiments.report.figures import WIDTH, curve, fold, in_style, logarithmic
 from experiments.report.page import Picture
 from experiments.studies.design import Design
 from experiments.studies.figures import ACCURACY, Results, distinct
+from experiments.words import counted
 
 MOST = 12
 """Arms that are shown."""
@@ -38,6 +39,7 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
         _gap(design, compared, results),
         figure,
         f"Loss without dropout, means over seeds. {shown_alone}{caption}",
+        _ends(compared, results),
         f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
     )
 
@@ -76,4 +78,18 @@ def _gap(design: Design, compared: Compared, results: Results) -> str:
     return (
         f"Gap from training to test loss: {gap(title, 0):.2g} nats with {first}, "
         f"{gap(title, row):.2g} with {name}{where}"
+    )
+
+
+def _ends(compared: Compared, results: Results) -> str:
+    """In words where the test losses end lowest and highest."""
+    ends = {
+        f"{name}{f' ({title})' * (len(results) > 1)}": results[title].course("test NLL")[-1, row]
+        for title, name, row in compared
+    }
+    low, high = (end(ends, key=lambda arm: ends[arm]) for end in (min, max))
+    return (
+        f"Loss by epoch of {counted(len(ends), 'arm')}, each beside the first of its case. Test "
+        f"loss ends lowest with {low}, {ends[low]:.2g} nats, and highest with {high}, "
+        f"{ends[high]:.2g}."
     )

@@ -1,5 +1,6 @@
 """The figures of a study: what the claim says, and all arms."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,10 +12,11 @@ from experiments.report.figures import WIDTH, fold, in_style, picture, points
 from experiments.report.intervals import Interval, interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
-from experiments.studies import claim
 from experiments.studies.claim import Finding
 from experiments.studies.design import Design, Term
+from experiments.studies.headline import scope
 from experiments.studies.results import Result
+from experiments.words import counted
 
 MARKS = {
     Verdict.SUPPORTED: (BLUE, "o"),
@@ -47,9 +49,28 @@ def contrasts(headline: str, findings: Sequence[Finding], caption: str) -> Pictu
     return picture(
         headline,
         figure,
-        f"{claim.scope(findings)} Means and intervals that hold together at 95 % "
+        f"{scope(findings)} Means and intervals that hold together at 95 % "
         f"({100 * findings[0].level:.2f} % each). {caption}",
+        _of_parts(units),
         "Grey: too small a difference to matter, or where hardly any is claimed.",
+    )
+
+
+def _of_parts(units: Mapping[str, Sequence[Finding]]) -> str:
+    """How many came out how, and of each unit the least and the most."""
+    every = [one for group in units.values() for one in group]
+    counts = Counter(one.verdict.value for one in every)
+    said = ", ".join(f"{count} {word}" for word, count in counts.items())
+    ends = "; ".join(_ends(group) for group in units.values())
+    return f"{counted(len(every), 'part')} of the claim with intervals: {said}. {ends}."
+
+
+def _ends(group: Sequence[Finding]) -> str:
+    least, most = (end(group, key=lambda one: one.mean) for end in (min, max))
+    if least is most:
+        return least.in_full
+    return (
+        f"From {least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
     )
 
 
@@ -94,7 +115,8 @@ def arms(design: Design, results: Results, caption: str) -> Picture:
     for axes, label in zip(pairs[-1], MEASURES.values(), strict=True):
         axes.set_xlabel(label)
     note = "Means, and 95 % intervals of their difference to the first arm, the line."
-    return picture(_highest(shown, results), figure, f"Means over seeds. {caption}", note)
+    title, seen = _best_and_worst(shown, results)
+    return picture(title, figure, f"Means over seeds. {caption}", seen, note)
 
 
 def _places(rows: Iterable[str]) -> tuple[np.ndarray, float]:
@@ -103,25 +125,43 @@ def _places(rows: Iterable[str]) -> tuple[np.ndarray, float]:
     return heights.cumsum() - heights / 2, float(heights.sum())
 
 
-def _highest(shown: Mapping[str, Mapping[str, int]], results: Results) -> str:
-    """In words the most accurate arm of all."""
+def _best_and_worst(shown: Mapping[str, Mapping[str, int]], results: Results) -> tuple[str, str]:
+    """In words the most accurate arm; and how far it and the least accurate are from the first."""
     means = {
         (title, name): float(np.mean(results[title].final[ACCURACY][:, row]))
         for title, rows in shown.items()
         for name, row in rows.items()
     }
-    case, arm = max(means, key=lambda which: means[which])
-    where = f" ({case})" * (len(shown) > 1)
-    return f"Highest mean test accuracy: {arm}{where}, {means[case, arm]:.1f} %"
+
+    def said(mean: float) -> str:
+        equal = (which for which in means if means[which] == mean)
+        names = (f"{name}{f' ({title})' * (len(shown) > 1)}" for title, name in equal)
+        return f"{' and '.join(names)}, {mean:.1f} %"
+
+    def beside(title: str, name: str) -> str:
+        rows = shown[title]
+        (mean,), (half,) = _to_first(results[title], ACCURACY, [rows[name]])
+        against = f", {Interval(mean, half).text('.2f', '+')} points against {next(iter(rows))}"
+        return said(means[title, name]) + against * (rows[name] > 0)
+
+    best, worst = (end(means, key=lambda which: means[which]) for end in (max, min))
+    arms = counted(len(means), "arm")
+    seen = f"Accuracy and loss of {arms}. Best: {beside(*best)}. Worst: {beside(*worst)}."
+    return f"Highest mean test accuracy: {said(means[best])}", seen
+
+
+def _to_first(result: Result, measure: str, arms: Sequence[int]) -> Interval:
+    """The difference of arms to the first, paired."""
+    final, table = np.asarray(result.final[measure]), result.images.get(measure)
+    paired = None if table is None else table[:, arms] - table[:, :1]
+    return interval(final[:, arms] - final[:, :1], table=paired)
 
 
 def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> None:
-    kept, table = list(rows.values()), result.images.get(measure)
-    final = np.asarray(result.final[measure])[:, kept]
-    paired = None if table is None else table[:, kept] - table[:, :1]
-    half = interval(final - final[:, :1], table=paired).half
+    kept = list(rows.values())
+    half = _to_first(result, measure, kept).half
     half[0] = 0
-    spread = Interval(final.mean(0), half)
+    spread = Interval(np.asarray(result.final[measure])[:, kept].mean(0), half)
     places, height = _places(rows)
     points(axes, places, spread, True, Term("", "", measure).possible, color=BLUE)
     axes.axvline(spread.mean[0], color=GREY, linewidth=0.8)

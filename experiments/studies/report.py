@@ -1,18 +1,21 @@
 """What a study says of its claim: the verdict, the contrasts behind it, and all arms."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from experiments.data.images import Dataset, Split
+from experiments.models.images import ImageArchitecture
 from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies import claim, curves, figures, tables
-from experiments.studies.design import Design
+from experiments.studies.design import Case, Design
+from experiments.studies.headline import headline, in_one, in_words
 from experiments.studies.results import Result
 from experiments.studies.settings import Settings, in_shell
-from experiments.words import counted
+from experiments.words import counted, settings_of
 
 WIDTH = 100  # columns that the tables take
 
@@ -23,13 +26,11 @@ def report(name: str, study: Any, settings: Settings, design: Design,
     used, protocol = settings.used, caption(settings.used, design, results)
     findings = claim.findings(design, results, used.margin, len(used.looks))
     verdict = Verdict.OPEN if settings.smoke else claim.verdict(findings)
-    words, command = claim.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
-    parts, arms = tables.parts(findings), tables.arms(design, results)
-    headline, kinds = claim.headline(verdict, findings), getattr(study, "MASKS", ())
-    networks = {
-        title: f"{case.architecture}; arms {', '.join(case.arms)}"
-        for title, case in design.cases.items()
-    }
+    words, command = in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
+    parts = tables.parts(findings)
+    arms = tables.arms(design, results, getattr(study, "MEASURED", ""))
+    said, kinds = headline(verdict, findings), getattr(study, "MASKS", ())
+    networks = {title: network(case) for title, case in design.cases.items()}
 
     return Report(
         settings=settings,
@@ -39,12 +40,12 @@ def report(name: str, study: Any, settings: Settings, design: Design,
             verdict.value,
             words,
             command,
-            claim.telling(findings).in_full,
+            in_one(verdict, findings),
             ", ".join(used.dataset),
             findings[0].spread.seeds,
         ),
         verdict=verdict,
-        sentence=f"{headline}.",
+        sentence=f"{said}.",
         numbers={
             "results.csv": tables.per_seed(design, results),
             "history.csv": tables.per_epoch(design, results),
@@ -52,7 +53,7 @@ def report(name: str, study: Any, settings: Settings, design: Design,
         },
         tables=[parts, arms],
         draw=lambda: {
-            "contrasts.svg": figures.contrasts(headline, findings, protocol),
+            "contrasts.svg": figures.contrasts(said, findings, protocol),
             "arms.svg": figures.arms(design, results, protocol),
             "curves.svg": curves.curves(design, results, protocol),
             **({"": gallery(kinds, settings.seed)} if kinds else {}),
@@ -62,6 +63,16 @@ def report(name: str, study: Any, settings: Settings, design: Design,
         lines=[protocol, parts.note, arms.note],
         width=WIDTH,
     )
+
+
+def network(case: Case) -> str:
+    """What is trained, and in which arms."""
+    architecture = case.architecture
+    values = {field.name: getattr(architecture, field.name) for field in fields(architecture)}
+    if isinstance(architecture, ImageArchitecture):
+        values["image"] = (architecture.image,)
+    kind = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(architecture).__name__)
+    return f"{kind}: {settings_of(values)}. Arms: {', '.join(case.arms)}."
 
 
 def caption(settings: Settings, design: Design, results: Mapping[str, Result]) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 
 from experiments.report.intervals import interval
 from experiments.report.table import Cell, Table
-from experiments.studies import claim
 from experiments.studies.claim import Finding
 from experiments.studies.design import Design, Term
+from experiments.studies.headline import scope
 from experiments.studies.results import Result
 
 MEASURES = ("test accuracy", "train accuracy", "test NLL", "train NLL")
@@ -21,15 +21,17 @@ def parts(findings: Sequence[Finding]) -> Table:
         ("part of the claim", "difference", "expected", "margin", "verdict"),
         findings[0].level,
     )
+    points = any(finding.unit == "points" for finding in findings)
     note = (
-        f"{claim.scope(findings)} ± is half of an interval at "
-        f"{100 * each:.2f} %, so that all hold together at 95 %. Accuracies are in percentage "
-        "points. A difference within the margin is none that matters."
+        f"{scope(findings)} ± is half of an interval at "
+        f"{100 * each:.2f} %, so that all hold together at 95 %. "
+        f"{'Points are percentage points. ' * points}"
+        "A difference within the margin is none that matters."
     )
     rows = [
         (
             finding.contrast.words,
-            Cell(finding.text, float(finding.interval.mean)),
+            Cell(finding.in_unit, float(finding.interval.mean)),
             finding.bounds,
             "–" if finding.contrast.claims_same else f"{finding.margin:g}",
             ": ".join(filter(None, (finding.verdict.value, finding.needs))),
@@ -39,15 +41,15 @@ def parts(findings: Sequence[Finding]) -> Table:
     return Table("What the claim says", header, rows, note)
 
 
-def arms(design: Design, results: Results) -> Table:
-    """A row for each case and arm: means over seeds with their 95 % intervals."""
+def arms(design: Design, results: Results, measured: str = "") -> Table:
+    """A row for each case and arm: means over seeds, and what else was measured."""
     measures = _measures(results)
     rows = [
         (case, arm, *(_mean(results[case], Term(case, arm, name), index) for name in measures))
         for case, index, arm in _arms(design)
     ]
-    note = "Means over seeds with 95 % intervals; accuracies in %, NLL in nats."
-    return Table("All arms", ["case", "arm", *measures], rows, note)
+    note = f"Means over seeds with 95 % intervals; accuracies in %, NLL in nats. {measured}"
+    return Table("All arms", ["case", "arm", *measures], rows, note.rstrip())
 
 
 def _mean(result: Result, term: Term, arm: int) -> Cell | str:

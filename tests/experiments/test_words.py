@@ -2,7 +2,7 @@ import pytest
 
 from experiments.report.figures import fold
 from experiments.report.page import Page, render
-from experiments.words import MARK, counted, duration, in_order
+from experiments.words import MARK, counted, duration, in_order, settings_of
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 arms"), (1, "1 arm"), (2000, "2,000 arms")])
@@ -21,6 +21,14 @@ def test_numbers_behind_a_name_that_is_written_to_the_left_are_not(text, marked)
     html = render(Page("a", text, command=f"run {text}")).decode()
     assert f'<p class="verdict">{marked}</p>' in html
     assert f"<code>run {text}</code>" in html
+
+
+def test_settings_are_written_as_people_write_them():
+    values = {"train_size": 400, "rates": (0.1, 1e-3), "norm": False, "pool": True, "model": None,
+              "sites": (), "blocks": ((1, 16), (2, 32)), "activation": "relu"}  # fmt: skip
+    assert settings_of(values) == (
+        "train size 400; rates 0.1, 0.001; no norm; pool; blocks 1 × 16, 2 × 32; activation relu"
+    )
 
 
 @pytest.mark.parametrize(("seconds", "words"), [

@@ -32,8 +32,12 @@ from experiments.training.task import Trained
 
 CLAIM = "dropout before batch norm hurts"
 DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=60, most_seeds=16)
-RATIO = "variance_ratio"
+RATIO = "variance ratio"
 MARGIN = 0.02
+MEASURED = (
+    f"«{RATIO}»: the variance of what enters the norms in use, over the one that they learnt in "
+    "training; it should be 1."
+)
 ARMS = {
     "none": Arm(),
     "before norm": Arm({"before_norm*": 0.5}),
@@ -75,7 +79,7 @@ def variance_ratio(trained: Trained, data: Dataset, key: Key[Array, ""]) -> dict
     mean, square = lax.map(lambda x: _moments(trained, x), images, batch_size=at_once)
     model = trained.architecture.bind(trained.params, trained.rest)
     ratios = [_ratio(*found) for found in zip(_norms(model), mean, square, strict=True)]
-    return {"variance_ratio": jnp.stack(ratios).mean()}
+    return {RATIO: jnp.stack(ratios).mean()}
 
 
 def _moments(trained: Trained, x: Array) -> tuple[list[Array], list[Array]]:

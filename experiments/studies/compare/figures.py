@@ -12,7 +12,7 @@ from experiments.report.intervals import Interval
 from experiments.report.page import Picture
 from experiments.studies.compare.design import Point
 from experiments.studies.compare.measure import ACCURACY, Measure
-from experiments.studies.compare.tables import Rows, Summary
+from experiments.studies.compare.tables import Rows, Summary, equals
 from experiments.studies.design import Term
 from experiments.studies.results import Result
 
@@ -31,19 +31,25 @@ def scores(none: Summary, rows: Rows, caption: str, by: Measure = ACCURACY) -> P
         style = {"fmt": "o-", "color": BLUE, "linewidth": 1}
         points(axes, rates, spread, within=Term("", "", by.name).possible, **style)
         axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
-    every = {one: placement for placement, row in rows.items() for one in row}
+    every = [one for row in rows.values() for one in row]
     best = max(every, key=lambda one: by.worth(one.score.mean))
     _limit(shown[0], np.array([none.score.mean, *(one.score.mean for one in every)]), by)
     title = (
         f"{by.most} mean test {by.name} with dropout: {best.score.mean:{by.digits}}{by.of}, "
-        f"{every[best]} at rate {best.point.rate:g}; without: {none.score.mean:{by.digits}}{by.of}"
+        f"{equals(best, rows)}; without: {none.score.mean:{by.digits}}{by.of}"
+    )
+    worst = min(every, key=lambda one: by.worth(one.score.mean))
+    seen = (
+        f"A panel for each of {len(rows)} placements, by rate. The best differs from no dropout by "
+        f"{best.difference.text(by.gap_digits, '+')} {by.points}; worst is {equals(worst, rows)}: "
+        f"{worst.score.mean:{by.digits}}{by.of}."
     )
     note = (
         "Blue: means, and 95 % intervals of their difference to no dropout, the grey line. "
         "What is far worse is cut off."
     )
     return _labelled(
-        title, figure, shown, ("dropout rate", f"test {by.name}{by.unit}"), caption, note
+        title, figure, shown, ("dropout rate", f"test {by.name}{by.unit}"), caption, seen, note
     )
 
 
@@ -71,8 +77,14 @@ def curves(
         f"{gap[least]:{by.gap_digits}} with {names[least]} at rate {points[least].rate:g}"
     )
     note = "Blue: each placement at its best rate; grey: no dropout. Solid: test; dotted: training."
+    top = max(best, key=lambda arm: by.worth(final[arm]))
+    seen = (
+        f"Test and training {by.name} by epoch, a panel for each of {len(best)} placements. On the "
+        f"test {names[top]} at rate {points[top].rate:g} ends best, at {final[top]:{by.digits}}"
+        f"{by.of}; without dropout it is {final[0]:{by.digits}}{by.of}."
+    )
     caption = f"{by.title} without dropout when measured, means over seeds. {caption}"
-    return _labelled(title, figure, shown, ("epoch", f"{by.name}{by.unit}"), caption, note)
+    return _labelled(title, figure, shown, ("epoch", f"{by.name}{by.unit}"), caption, seen, note)
 
 
 def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:

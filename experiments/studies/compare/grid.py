@@ -9,7 +9,7 @@ from experiments.report.colours import INK, of_difference, on
 from experiments.report.figures import WIDTH, fold, in_style, picture
 from experiments.report.page import Picture
 from experiments.studies.compare.measure import ACCURACY, Measure
-from experiments.studies.compare.tables import Rows, Summary
+from experiments.studies.compare.tables import Rows, Summary, equals
 
 CELL, NAMES = (0.56, 0.42), 1.5  # inches
 
@@ -39,7 +39,20 @@ def cells(
         f"({by.points}). Blue: better; red: worse; pale: not decided. Colours are full from "
         f"{reach:.2g} on."
     )
-    return picture(headline, figure, caption, note)
+    return picture(headline, figure, caption, _seen(rows, by), note)
+
+
+def _seen(rows: Rows, by: Measure) -> str:
+    """How many cells are settled, and which is worst."""
+    every = [one for row in rows.values() for one in row]
+    settled = [one for one in every if one.difference.excludes_zero]
+    better = sum(by.sign * one.difference.mean > 0 for one in settled)
+    worst = min(every, key=lambda one: by.worth(one.difference.mean))
+    return (
+        f"A cell for each of {len(every)} placements and rates; better than no dropout: {better}; "
+        f"worse: {len(settled) - better}; not decided: {len(every) - len(settled)}. Worst: "
+        f"{equals(worst, rows)}, {worst.difference.text(by.gap_digits, '+')} {by.points}."
+    )
 
 
 def _reach(rows: Rows, by: Measure) -> float:

@@ -19,7 +19,7 @@ from experiments.studies.report import sized
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
 from experiments.training.task import Metrics
-from experiments.words import counted
+from experiments.words import counted, settings_of
 
 TITLE = "Where should dropout stand?"
 WIDEST = 1000  # columns of a table, whose names of placements are not cut off
@@ -72,7 +72,7 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
 def _facts(config: Compare) -> dict[str, str]:
     unused = "network" if config.own.model else "own"
     return {
-        name: ", ".join(f"{key} {value}" for key, value in settings.items())
+        name: settings_of(settings)
         for name, settings in dataclasses.asdict(config).items()
         if name != unused
     }
@@ -124,25 +124,21 @@ def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) ->
         return "No conclusion from one seed."
     if best.point.placement == "none":
         better = "higher" if by.sign > 0 else "lower"
-        return f"Best: no dropout. No placement at any of these rates had a {better} mean."
+        return (
+            f"Best: no dropout. No placement at any of these rates had a {better} mean; nearest is "
+            f"{gain(summaries, rows, by)}."
+        )
     decided = best.difference.excludes_zero
     settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return f"Best: {gain(summaries, rows, by)} ({settled})."
 
 
 def gain(summaries: Sequence[Summary], rows: Rows, by: Measure) -> str:
-    """That of the best arms on no dropout; nothing where this is the best."""
-    best, *_ = summaries
-    if best.point.placement == "none":
-        return ""
-    top = " and ".join(
-        f"{name} at rate {one.point.rate:g}"
-        for name, row in rows.items()
-        for one in row
-        if one.score.mean == best.score.mean
-    )
+    """That of the best arms with dropout on none, which may be a loss."""
+    best = next(one for one in summaries if one.point.placement != "none")
     unit = "points" if by is ACCURACY else by.points
-    return f"{top}, {best.difference.text(by.gap_digits, '+')} {unit} against none"
+    difference = f"{best.difference.text(by.gap_digits, '+')} {unit}"
+    return f"{tables.equals(best, rows)}, {difference} against none"
 
 
 def picked(rows: Rows, best: Summary) -> str:

@@ -39,6 +39,16 @@ def placed(points: Sequence[Point], result: Result) -> dict[str, list[int]]:
     return result.distinct(arms)
 
 
+def equals(one: Summary, rows: Rows) -> str:
+    """An arm's name, and those of all that are as good."""
+    return " and ".join(
+        f"{name} at rate {other.point.rate:g}"
+        for name, row in rows.items()
+        for other in row
+        if other is one or other.score.mean == one.score.mean
+    )
+
+
 def summarise(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -> list[Summary]:
     """A summary of each arm, the best on the test first; the first arm is the reference.
 

@@ -28,7 +28,18 @@ def against_published(compared: Sequence[Comparison], caption: str) -> Picture:
     axes.set_xlabel("ours less published (tolerances)")
     axes.spines["left"].set_visible(False)
     note = "Grey: within tolerance; means over splits and their standard errors, paired by split."
-    return picture(headline(compared), figure, caption, note)
+    return picture(headline(compared), figure, caption, _differences(compared), note)
+
+
+def _differences(compared: Sequence[Comparison]) -> str:
+    """Each in words."""
+    said = [
+        f"{one.name} {one.measure} {one.difference.mean:+.3f} ± {one.difference.error:.3f}"
+        for one in compared
+        if one.difference
+    ]
+    of = "Ours less published, means over splits and their standard errors"
+    return f"{of}: {', '.join(said)}." if said else "Nothing is published to compare with."
 
 
 @in_style()
@@ -56,5 +67,10 @@ def likelihood_by_samples(sets: Sets, caption: str) -> Picture:
         f"{counted(first, 'sample')} miss the log-likelihood of {last:,} by at most "
         f"{abs(short[worst]):.2g} nats ({worst})"
     )
+    least = min(short, key=lambda name: abs(short[name]))
+    seen = (
+        f"Log-likelihood by number of samples, a panel for each of {counted(len(short), 'set')}; "
+        f"least is missed in {least}, {abs(short[least]):.2g} nats."
+    )
     note = "Test log-likelihood less that of all samples; means over splits and seeds."
-    return picture(title, figure, caption, note)
+    return picture(title, figure, caption, seen, note)

@@ -133,11 +133,17 @@ def in_words(compared: Sequence[Comparison]) -> str:
 
 def headline(compared: Sequence[Comparison]) -> str:
     """The verdict, how many agree, and which is furthest off."""
-    word, known = verdict(compared).value.capitalize(), [one for one in compared if one.published]
+    return f"{verdict(compared).value.capitalize()}: {in_one(compared) or in_words(compared)}"
+
+
+def in_one(compared: Sequence[Comparison]) -> str:
+    """How many agree, and which is furthest off, by how much; nothing where none is published."""
+    known = [one for one in compared if one.published]
     if not known:
-        return f"{word}: {in_words(compared)}"
-    agree = f"{sum(map(bool, (one.agrees for one in known)))} of {len(known)} figures agree"
-    return f"{word}: {agree}; furthest off is {furthest(known).words}"
+        return ""
+    agree, worst = sum(map(bool, (one.agrees for one in known))), furthest(known)
+    off = f", by {abs(worst.off.mean):.2g} tolerances" if np.isfinite(worst.off.mean) else ""
+    return f"{agree} of {len(known)} figures agree; furthest off is {worst.words}{off}"
 
 
 def furthest(known: Sequence[Comparison]) -> Comparison:

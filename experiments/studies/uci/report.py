@@ -32,7 +32,16 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
     named = replace(repeated, title="Gal & Ghahramani 2016, repeated")
     return Report(
         settings=config,
-        conclusion=Conclusion("uci", claim, verdict.value, words, in_shell("run uci", config)),
+        conclusion=Conclusion(
+            "uci",
+            claim,
+            verdict.value,
+            words,
+            in_shell("run uci", config),
+            published.in_one(compared),
+            ", ".join(config.names),
+            config.seeds,
+        ),
         verdict=verdict,
         sentence=f"{published.headline(compared)}.",
         numbers={"results.csv": tables.per_seed(sets), "arms.csv": tables.arms_per_seed(sets)},

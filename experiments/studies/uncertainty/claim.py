@@ -6,6 +6,7 @@ from experiments.report.intervals import ANY, LEVEL, Interval, Range
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding, Sample, finding, level, verdict
 from experiments.studies.design import Term, less, more
+from experiments.studies.headline import telling
 from experiments.studies.uncertainty.measure import TITLES, ByArm
 
 HIGHER = {name for name in TITLES if name.endswith(("accuracy", "auroc"))}
@@ -43,6 +44,15 @@ def better(
 def word(finding: Finding) -> str:
     """Better or worse where the interval settles it."""
     return WORDS.get(finding.verdict, finding.verdict.value)
+
+
+def in_one(findings: Sequence[Finding]) -> str:
+    """The part that tells most."""
+    part = telling(findings)
+    return (
+        f"{part.contrast.words} of MC dropout less deterministic: {shown(part.interval, '+')} "
+        f"({word(part)})"
+    )
 
 
 def in_words(findings: Sequence[Finding]) -> str:

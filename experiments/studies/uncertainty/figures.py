@@ -37,23 +37,26 @@ def _ranked(
 def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     """Accuracy against confidence: below the diagonal a network is too sure."""
     figure, grid = panels(6, 3, WIDTH / 3, 1.5, sharex=True, sharey=True)
-    too_sure, repeated = {}, np.tile(labels, len(seeds))
+    too_sure, repeated = {name: {} for name in SETS[:2]}, np.tile(labels, len(seeds))
     for axes, (name, arm) in zip(grid, itertools.product(SETS[:2], ARMS), strict=True):
         pooled = np.concatenate([getattr(seed[arm], name)[0] for seed in seeds])
         _reliability(axes, arm, pooled, repeated)
-        too_sure[arm] = 100 * float(np.mean(pooled.max(-1) - (pooled.argmax(-1) == repeated)))
+        too_sure[name][arm] = 100 * float(np.mean(pooled.max(-1) - (pooled.argmax(-1) == repeated)))
     for axes, arm in zip(grid, ARMS, strict=False):
         axes.set_title(arm, color=COLOURS[arm])
     for axes, name in zip(grid[::3], SETS, strict=False):
         axes.set_ylabel(f"{name} digits:\naccuracy (%)")
     grid[4].set_xlabel("confidence (%)")
-    nearest, off, others = _ranked(too_sure, "+.1f", abs)
+    nearest, off, others = _ranked(too_sure[SETS[1]], "+.1f", abs)
+    on_test = ", ".join(f"{arm} {off:+.1f}" for arm, off in too_sure[SETS[0]].items())
     return picture(
         f"On {SETS[1]} digits confidence is nearest to accuracy with {nearest}: {off} points; "
         f"{others}",
         figure,
         f"{BINS} bins of equal width, all seeds pooled; areas of points tell how many images a bin "
         f"holds, and bins of less than 20 are left out. {caption}",
+        f"Accuracy against confidence, a panel for each arm on either set; positive is too sure. "
+        f"On {SETS[0]} digits: {on_test}.",
         "Below the diagonal a network is surer than it is right.",
     )
 
@@ -74,10 +77,11 @@ def _reliability(axes: Axes, arm: str, probabilities: np.ndarray, labels: np.nda
 def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> Picture:
     """How unsure each arm is of what it knows and of what it does not."""
     figure, grid = panels(4, 2, WIDTH / 2, 1.3, sharex=True, sharey=True)
-    more = {}
+    more, medians = {}, {}
     for axes, arm in zip(grid, ARMS, strict=False):
         nats = [entr(one).sum(-1) for one in _pooled([seed[arm] for seed in seeds])]
         more[arm] = float(nats[2].mean() - nats[0].mean())
+        medians[arm] = [float(np.median(one)) for one in nats]
         _quantiles(axes, nats, COLOURS[arm])
         axes.set_title(f"{arm}: entropy")
     _quantiles(grid[-1], _pooled(information), COLOURS["MC dropout"])
@@ -90,8 +94,14 @@ def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> Pict
         f"{apart} nats; {others}",
         figure,
         f"All images of all seeds. {caption}",
+        f"Median entropy of {', '.join(SETS)} digits, in nats: "
+        f"{'; '.join(f'{arm} {_numbers(found)}' for arm, found in medians.items())}.",
         "Dots: medians; thick: half of the images; thin: nine in ten.",
     )
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)
 
 
 def _pooled(passes: Sequence[Passes]) -> list[np.ndarray]:
@@ -115,7 +125,7 @@ def _quantiles(axes: Axes, values: Sequence[np.ndarray], colour: str) -> None:
 def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     """Accuracy on what is kept when the most unsure are left to somebody else."""
     figure, (axes,) = panels(1, 1, WIDTH, 3)
-    kept, last = {}, {}
+    kept, last, all_kept = {}, {}, {}
     for number, arm in enumerate(ARMS):
         curves = [_rejection(seed[arm], np.tile(labels, 2)) for seed in seeds]
         spread = interval(100 * np.stack([np.asarray(curve.accuracy) for curve in curves]))
@@ -126,7 +136,7 @@ def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
         some = Interval(spread.mean[at], spread.half[at])
         points(axes, rejected[at], some, within=PER_CENT, color=COLOURS[arm])
         kept[arm] = float(spread.mean[np.searchsorted(rejected, ASKED)])
-        last[arm] = float(spread.mean[shown][-1])
+        last[arm], all_kept[arm] = (float(spread.mean[shown][end]) for end in (-1, 0))
     axes.set(xlabel="rejected (%)", ylabel="accuracy of what is kept (%)", xlim=(-1, SHOWN))
     ends(axes, last, COLOURS)
     best, right, others = _ranked(kept, ".1f", lambda accuracy: -accuracy)
@@ -134,6 +144,8 @@ def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
         f"With {ASKED} % rejected, {best} gets most of the rest right: {right} %; {others}",
         figure,
         f"Test and corrupted digits together, rejected by predictive entropy. {caption}",
+        f"Accuracy of what is kept, from none rejected to {SHOWN} %: "
+        f"{'; '.join(f'{arm} {all_kept[arm]:.1f} to {last[arm]:.1f} %' for arm in ARMS)}.",
         "Means and their 95 % intervals.",
     )
 
@@ -163,7 +175,14 @@ def samples(table: ByArm, caption: str) -> Picture:
         f"{one:.3f} after 1, {all_:.3f} after {most}",
         figure,
         f"Means over seeds and their 95 % intervals. {caption}",
+        f"Four measures by number of passes. MC dropout after {most}: "
+        f"{', '.join(_after(table, most, name) for name in PRIMARY)}.",
     )
+
+
+def _after(table: ByArm, most: int, name: str) -> str:
+    spread = interval(table["MC dropout", most][name])
+    return f"{TITLES[name]} {spread.text('.3f', within=possible(name))}"
 
 
 def _by_count(axes: Axes, table: ByArm, arm: str, name: str) -> float:
@@ -192,9 +211,12 @@ def regression(curves: Curves, caption: str) -> Picture:
     figure.axes[0].set_ylabel("y")
     wider = {arm: growth(functions) for arm, functions in curves.functions.items()}
     widest, times, other = _ranked(wider, ".1f", lambda times: -times)
+    spreads = (f"{arm} {_numbers(f.std(0)[[0, -1]])}" for arm, f in curves.functions.items())
     return picture(
         f"Away from all data {widest} spreads {times} times as wide as among them; {other}",
         figure,
         "A regression in one dimension. Dots: the data; thick: the mean; thin: 16 functions; band: "
         f"two standard deviations of the functions. {caption}",
+        f"Functions of either arm through {len(curves.x)} points. Their standard deviation at both "
+        f"ends: {'; '.join(spreads)}.",
     )

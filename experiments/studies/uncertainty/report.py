@@ -52,7 +52,16 @@ def report(title: str, config: Uncertainty, digits: Digits, results: Results) ->
 
     return Report(
         settings=config,
-        conclusion=Conclusion("uncertainty", title, decided.value, words, command),
+        conclusion=Conclusion(
+            "uncertainty",
+            title,
+            decided.value,
+            words,
+            command,
+            claim.in_one(findings),
+            "digits",
+            used.seeds,
+        ),
         verdict=decided,
         sentence=f"{decided.value.capitalize()}. {words}",
         numbers={"results.csv": tables.per_seed(results.table)},

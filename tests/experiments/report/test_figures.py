@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from experiments.report import figures
 from experiments.report.intervals import PER_CENT, Interval
 
+SEEN = "One is 1 ± 0."
 NAMES = "$x$ <é> 层 落とし رها छोड़"
 
 
@@ -21,11 +22,11 @@ def drawn(title="A finding"):
     axes = figure.subplots()
     axes.imshow(np.eye(3), interpolation="none")
     axes.set_xlabel(NAMES)
-    return figures.picture(title, figure, f"what was run {NAMES}", "how to read it")
+    return figures.picture(title, figure, f"what was run {NAMES}", SEEN, "how to read it")
 
 
-def test_the_title_is_what_those_who_cannot_see_it_hear():
-    assert drawn("Two & two is 4").alt == "Two & two is 4"
+def test_those_who_cannot_see_it_hear_the_title_and_the_numbers():
+    assert drawn("Two & two is 4.").alt == f"Two & two is 4. {SEEN}"
     assert "Two &amp; two is 4" in drawn("Two & two is 4").svg.decode()
     assert "how to read it" in drawn().svg.decode()
 

@@ -54,7 +54,8 @@ def test_a_page_needs_nothing_else():
 def test_an_interval_stays_in_one_line_and_words_behind_it_wrap():
     cell = Cell("+0.03 ± 0.01 worse", 0.03)
     html = render(Page("a", "b", [Table("t", ["h"], [[cell]])])).decode()
-    assert ">+0.03\u00a0±\u00a00.01 worse</td>" in html
+    assert ">+0.03<wbr>\u00a0±\u00a00.01 worse</td>" in html
+    assert "wbr { display: none; }" in html
     assert "nowrap" not in html
 
 
@@ -67,6 +68,8 @@ def test_the_verdict_comes_first_and_then_the_figures():
 def test_a_study_shows_the_kinds_that_it_compares():
     shown = gallery(("dropout", "spatial_dropout"))
     assert shown.alt.startswith("What this study is about: dropout drops every element by itself;")
+    assert re.search(r"Dropped in this draw: dropout \d+%; spatial_dropout \d+%\.$", shown.alt)
+    assert shown.alt != gallery(("dropout", "spatial_dropout"), 1).alt
     assert "alpha" not in shown.svg.decode()
     compared = {name: kinds(name) for name in DESIGNED if kinds(name)}
     assert compared == {
@@ -116,6 +119,7 @@ frame.addEventListener("load", () => {
   }));
   seen.spill = page.documentElement.scrollWidth - view.innerWidth;
   const wider = box => box.scrollWidth > box.clientWidth;
+  seen.fitted = [...page.querySelectorAll(".wide")].map(box => box.className.slice(5));
   seen.scrolled = [...page.querySelectorAll(".wide")].filter(wider).map(box => box.className);
   seen.errors = view.errors;
   const done = () => { document.querySelector("pre").textContent = JSON.stringify(seen); };
@@ -181,6 +185,27 @@ def test_a_browser_sorts_and_finds_no_fault(tmp_path, width):
     assert seen["spill"] <= 0
 
 
+NUMBERS = [
+    [name, *(Cell("96.75 ± 1.25", 96.75) for _ in range(13))] for name in ("input-and-hidden", "b")
+]
+
+
+def numbers(columns: int) -> str:
+    header = ["placement", *(f"test NLL {n}" for n in range(columns - 1))]
+    table = Table("All arms", header, [row[:columns] for row in NUMBERS])
+    return render(Page("a", "b", [table], command="c")).decode()
+
+
+@pytest.mark.parametrize(("columns", "width", "fitted"), [
+    (6, 400, "tight"), (6, 1400, ""), (14, 400, "stacked"), (14, 1400, "tight"),
+])  # fmt: skip
+def test_a_table_of_numbers_is_read_without_scrolling(tmp_path, columns, width, fitted):
+    """It gets small, then cell below cell with its heading."""
+    seen = looked_at(numbers(columns), width, tmp_path)
+    assert (seen["fitted"][0].split()[-1:], seen["scrolled"]) == (fitted.split(), [])
+    assert (seen["spill"] <= 0, seen["overlaps"]) == (True, [])
+
+
 def test_a_fault_is_seen(tmp_path):
     html = (
         render(page())
@@ -198,6 +223,11 @@ def test_a_fault_is_seen(tmp_path):
 @pytest.mark.parametrize("width", [400, 1400])
 def test_a_page_is_accessible(tmp_path, width):
     assert checked(render(page()).decode(), width, tmp_path) == []
+
+
+@pytest.mark.parametrize("columns", [6, 14])
+def test_a_table_of_numbers_is_accessible_on_a_phone(tmp_path, columns):
+    assert checked(numbers(columns), 400, tmp_path) == []
 
 
 def test_what_is_not_accessible_is_seen(tmp_path):

@@ -1,5 +1,6 @@
 """What a study says of its claim: contrasts and verdicts, and measures of single studies."""
 
+import re
 from dataclasses import replace
 
 import jax
@@ -13,7 +14,7 @@ from experiments.models import Drop, Perceptron
 from experiments.report.intervals import Spread, spread
 from experiments.report.verdict import Verdict
 from experiments.runs.execute import train
-from experiments.studies import DESIGNS, claim, results
+from experiments.studies import DESIGNS, claim, headline, results, tables
 from experiments.studies.claim import Finding, Sample
 from experiments.studies.claims import combine, convergence, ensemble
 from experiments.studies.design import (
@@ -145,11 +146,34 @@ def test_one_seed_and_a_network_that_diverged_are_told_of():
     assert not found(np.nan).can_be_closed
 
 
-def test_the_part_that_tells_most_is_nearest_to_its_bound():
-    within = [found(mean, Contrast("", {}, -0.5, 0.5), seeds=0.01) for mean in (0.0, 0.39)]
-    assert claim.telling(within).mean == 0.39
-    assert claim.telling([found(3), found(2)]).mean == 2
-    assert claim.telling([found(3), found(-3)]).mean == -3
+ALIKE = Contrast("", {}, -0.5, 0.5)
+
+
+@pytest.mark.parametrize(("parts", "mean"), [
+    ([found(2), found(3), found(2)], 3),
+    ([found(2, seeds=0.1), found(3, seeds=9.0)], 2),  # at least 1.7 for at least 0.5
+    ([found(3), found(0.4, ALIKE, seeds=0.01)], 3),  # a difference for an equality
+    ([found(0, ALIKE, seeds=0.01), found(0.39, ALIKE, seeds=0.01)], 0.39),
+    ([found(3), found(-2), found(-3), found(0.1, seeds=0.0)], -3),  # that it is refuted
+    ([found(3), found(0, seeds=0.0), found(0.1, seeds=0.0)], 0.1),  # as large as it may be
+    ([found(3), found(0)], 3),  # what is known of what is open
+    ([found(0), found(0.8)], 0.8),
+    ([found(3, margin=3), found(2, margin=0.1)], 2),  # in smallest differences that matter
+    ([found(np.nan), found(2)], 2),
+])  # fmt: skip
+def test_the_part_that_tells_most_shows_how_large_the_finding_is(parts, mean):
+    assert headline.telling(parts).mean == mean
+
+
+def test_a_table_of_parts_has_its_units_and_explains_those_that_it_has():
+    slow, fast = (Term("a", arm, "epochs to 0.1") for arm in ("x", "y"))
+    epochs = found(1, more("slower", slow, fast))
+    points = found(1, more("better", ONE, OTHER))
+    table = tables.parts([epochs])
+    assert table.cells[0][1].text.endswith(" epochs")
+    assert "oint" not in table.note
+    assert tables.parts([points]).cells[0][1].text.endswith(" points")
+    assert "Points are percentage points." in tables.parts([epochs, points]).note
 
 
 def test_it_is_said_of_what_intervals_speak():
@@ -157,9 +181,9 @@ def test_it_is_said_of_what_intervals_speak():
     hits = Contrast("", {ONE: 1.0})
     both, alone = found(1, hits), found(1, loss)
     alone = alone._replace(spread=alone.spread._replace(images=0))
-    assert claim.scope([both]).endswith("for new ones of both.")
-    assert claim.scope([both, alone]).endswith("(train NLL: for new seeds alone).")
-    assert claim.scope([alone]) == "Paired by seed, for new seeds alone."
+    assert headline.scope([both]).endswith("for new ones of both.")
+    assert headline.scope([both, alone]).endswith("(train NLL: for new seeds alone).")
+    assert headline.scope([alone]) == "Paired by seed, for new seeds alone."
 
 
 def test_intervals_hold_together():
@@ -213,6 +237,9 @@ def test_every_study_names_sites_arms_and_measures_that_there_are(study):
     for case, arm, name in (term for c in design.contrasts for term in c.weights):
         assert arm in design.cases[case].arms
         assert name in measured[case]
+    explained = getattr(study, "MEASURED", "")
+    for name in {name for names in measured.values() for name in names} - USUAL:
+        assert f"«{name}»" in explained or f"«{re.sub('[0-9]+$', 'n', name)}»" in explained
     assert study.__doc__.splitlines()[0].endswith("?")
     assert "Came out" in study.__doc__
 

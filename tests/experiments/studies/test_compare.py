@@ -76,7 +76,7 @@ def measured(test_accuracy, images=None):
     images = np.repeat(test[..., None], 9, -1) if images is None else images
     final = {"train accuracy": train, "test accuracy": test, "test NLL": train}
     of_images = {"test accuracy": images, "test NLL": np.zeros_like(images)}
-    return Result([1], [], [], final, of_images)
+    return Result([1], [], [final], final, of_images)
 
 
 def test_differences_are_paired():
@@ -192,18 +192,52 @@ def test_none_is_picked_from_a_single_arm():
     assert picked({"input": rows["input"]}, summaries[0]) == ""
     summaries, rows = compared(0.95, 0.9, 0.8)
     assert picked(rows, summaries[0]) == ""
-    assert verdict(summaries, rows).startswith("Best: no dropout.")
-    assert gain(summaries, rows, ACCURACY) == ""
+    said = verdict(summaries, rows)
+    assert said.startswith("Best: no dropout.")
+    assert "nearest is input at rate 0.5, -4.9" in said
+    assert gain(summaries, rows, ACCURACY).startswith("input at rate 0.5, -4.9")
 
 
 def test_titles_of_a_comparison_follow_from_the_run():
     summaries, rows = compared(0.7, 0.9, 0.8)
     none = next(one for one in summaries if one.point.placement == "none")
-    assert figures.scores(none, rows, "").alt == (
-        "Highest mean test accuracy with dropout: 90.07 %, input at rate 0.5; without: 70.00 %"
+    assert figures.scores(none, rows, "").alt.startswith(
+        "Highest mean test accuracy with dropout: 90.07 %, input at rate 0.5; without: 70.00 %. "
     )
     summaries, rows = compared(0.7, 0.8, 0.9)
     assert "90.00 %, logits at rate 0.5" in figures.scores(none, rows, "").alt
+    tied = tables.summarise(POINTS, measured(np.array([0.7, 0.75, 0.75]) + SEEDS))
+    rows = {"input": tied[:1], "logits": tied[1:2]}
+    assert "input at rate 0.5 and logits at rate 0.5; without" in figures.scores(none, rows, "").alt
+
+
+def test_those_who_cannot_see_a_comparison_hear_its_numbers():
+    def alts(*accuracies):
+        summaries, rows = compared(*accuracies)
+        none = next(one for one in summaries if one.point.placement == "none")
+        drawn = cells("", rows, summaries[0], ""), figures.scores(none, rows, "")
+        return [re.sub(r"(\.\d)\d|( ±) [0-9.]+", r"\1\2", picture.alt) for picture in drawn]
+
+    grid, scores = alts(0.7, 0.9, 0.8)
+    assert "of 2 placements and rates; better than no dropout: 2; worse: 0; not decided: 0." in grid
+    assert grid.endswith("Worst: logits at rate 0.5, +10.0 ± percentage points.")
+    assert "The best differs from no dropout by +20.0 ± percentage points; worst is " in scores
+    assert scores.endswith("worst is logits at rate 0.5: 80.0 %.")
+    grid, scores = alts(0.7, 0.6, 0.9)
+    assert "better than no dropout: 1; worse: 1; not decided: 0." in grid
+    assert grid.endswith("Worst: input at rate 0.5, -9.9 ± percentage points.")
+    assert scores.endswith("worst is input at rate 0.5: 60.0 %.")
+
+
+def test_those_who_cannot_see_how_a_comparison_learns_hear_where_it_ends():
+    def alt(*accuracies):
+        result, placed = measured(np.array(accuracies) + SEEDS), {"input": [1], "logits": [2]}
+        return figures.curves(POINTS, result, placed, "").alt
+
+    assert alt(0.7, 0.9, 0.8).endswith(
+        "On the test input at rate 0.5 ends best, at 90.00 %; without dropout it is 70.00 %."
+    )
+    assert "On the test logits at rate 0.5 ends best, at 95.00 %" in alt(0.7, 0.9, 0.95)
 
 
 def said(config, *metrics):

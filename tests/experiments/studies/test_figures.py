@@ -1,5 +1,7 @@
 """What a study's figures say follows from its results, and what came out equal is drawn once."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from experiments.report.intervals import PER_CENT, POSITIVE
 from experiments.report.verdict import Verdict
 from experiments.studies import claim, curves, figures, tables
 from experiments.studies.design import Case, Contrast, Design, Term, more, same
+from experiments.studies.headline import headline
 from experiments.studies.results import Result
 
 ARMS = ("none", "low", "high", "twin")
@@ -44,6 +47,41 @@ def test_arms_are_titled_by_the_best_with_its_equals(shown):
     assert title == "Highest mean test accuracy: high = twin, 95.0 %"
     assert labels(figure.axes[0]) == ["none", "low", "high = twin"]
     assert figures.arms(DESIGN, BEST_LOW, "")[0].endswith("accuracy: low, 97.0 %")
+
+
+def test_all_that_are_as_good_as_the_best_are_named(shown):
+    title, _ = figures.arms(DESIGN, result((90.0, 95.0, 95.0, 93.0), (0.5, 0.4, 0.3, 0.2)), "")
+    assert title == "Highest mean test accuracy: low and high, 95.0 %"
+
+
+@pytest.mark.parametrize(("results", "says"), [
+    (BEST_HIGH,
+     "Best: high = twin, 95.0 %, +5.00 ± 0.00 points against none. Worst: none, 90.0 %."),
+    (BEST_LOW, "Best: low, 97.0 %, +7.00 ± 0.00 points against none. Worst: none, 90.0 %."),
+    (result((90.0, 80.0, 85.0, 85.0)),
+     "Best: none, 90.0 %. Worst: low, 80.0 %, -10.00 ± 0.00 points against none."),
+])  # fmt: skip
+def test_those_who_cannot_see_the_arms_hear_of_the_best_and_the_worst(results, says):
+    assert figures.arms(DESIGN, results, "").alt.endswith(f"Accuracy and loss of 3 arms. {says}")
+
+
+def test_those_who_cannot_see_the_contrasts_hear_how_many_came_out_how_and_how_far_apart():
+    def alt(*means):
+        return re.sub(" ± [0-9.]+", "", figures.contrasts("It is so", found(*means), "").alt)
+
+    assert alt(2.0, -3.0, 0.0) == (
+        "It is so. 3 parts of the claim with intervals: 1 supported, 1 refuted, 1 open. "
+        "From -3 points (part 1) to +2 points (part 0); alike: +0 nats."
+    )
+    other = alt(4.0, 2.0, 0.0)
+    assert "2 supported, 1 open. From +2 points (part 1) to +4 points (part 0);" in other
+
+
+def test_those_who_cannot_see_the_curves_hear_where_they_end():
+    assert curves.curves(DESIGN, BEST_HIGH, "").alt.endswith(
+        "Test loss ends lowest with high = twin, 0.1 nats, and highest with low, 0.14."
+    )
+    assert "lowest with low, 0.06 nats" in curves.curves(DESIGN, BEST_LOW, "").alt
 
 
 def test_tables_and_figures_of_arms_end_where_nothing_is_possible_beyond(shown):
@@ -93,10 +131,17 @@ def found(*means, margin=0.3):
 
 def test_contrasts_are_titled_by_verdict_and_number():
     findings = found(2.0, -3.0, 0.0)
-    assert claim.headline(Verdict.REFUTED, findings).startswith("Refuted: part 1: -3 ± ")
+    assert headline(Verdict.REFUTED, findings).startswith("Refuted, 1 of 3 parts: part 1: -3 ± ")
     nothing = found(2.0, 0.1, 0.0, margin=9.0)
-    assert claim.headline(Verdict.REFUTED, nothing).endswith(" points (no difference)")
-    assert claim.headline(Verdict.OPEN, found(2.0, 0.1, 0.0)).startswith("Open: part 1: +0.1 ± ")
+    assert headline(Verdict.REFUTED, nothing).endswith(" points (no difference)")
+    assert headline(Verdict.OPEN, found(0.1, 0.0)).startswith("Open: part 0: +0.1 ± ")
+    opened = headline(Verdict.OPEN, found(2.0, 0.1, 0.0))
+    assert opened.startswith("Open, 2 of 3 parts: part 0: +2 ± ")
+    assert opened.endswith(" points (supported)")
+    sets = zip(("digits", "mnist5k"), found(2.0, -3.0), strict=True)
+    mixed = [one._replace(contrast=one.contrast._replace(dataset=name)) for name, one in sets]
+    said = headline(Verdict.MIXED, mixed)
+    assert said.startswith("Mixed (digits supported, mnist5k refuted): alike: -3 ± ")
 
 
 def test_contrasts_of_a_unit_share_a_scale_and_shade_what_does_not_matter(shown):

@@ -69,10 +69,26 @@ def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
     assert "**All arms**\n\n| case | arm | test accuracy" in markdown
     page = (tmp_path / "atlas" / "report.html").read_text()
     assert "1 run: 1 open." in page
+    assert "--until-decided" not in page + markdown
     assert '<td data-name="what came out">• all hidden layers over the input alone ' in page
     assert "\n• all hidden layers over the last alone " in page
     link = page.split('<a href="')[1].split('"')[0]
     assert (tmp_path / "atlas" / link).resolve() == (run / "report.html").resolve()
+
+
+def test_an_atlas_says_how_many_runs_went_on_until_they_were_decided(run, tmp_path):
+    def worded(folder, verdict):
+        command = verdict["command"] + " --until-decided" * (folder == "where")
+        copy = as_result(run, tmp_path / folder)
+        rewritten(copy, "verdict.json", lambda _: json.dumps(verdict | {"command": command}))
+
+    verdict = json.loads((run / "verdict.json").read_text())
+    for folder in ("where", "again"):
+        worded(folder, verdict)
+    assert atlas_of(tmp_path, tmp_path / "atlas") == 0
+    markdown = (tmp_path / "atlas" / "RESULTS.md").read_text()
+    assert "2 runs: 2 open. 1 with `--until-decided`: seeds are added until " in markdown
+    assert "1 with --until-decided: " in (tmp_path / "atlas" / "report.html").read_text()
 
 
 def test_results_are_published_over_no_file_but_one_of_their_own(run, tmp_path, capsys):
@@ -272,7 +288,7 @@ def test_a_malformed_manifest_of_a_study_is_one_message(run, tmp_path, capsys, c
 def test_a_browser_finds_no_fault_in_the_page_of_a_study(run, tmp_path, width):
     seen = looked_at((run / "report.html").read_text(), width, tmp_path)
     assert (seen["errors"], seen["console"], seen["overlaps"]) == ([], [], [])
-    assert seen["spill"] <= 0
+    assert (seen["spill"] <= 0, seen["scrolled"]) == (True, [])
 
 
 @pytest.mark.parametrize("width", [400, 1400])
