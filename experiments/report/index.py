@@ -19,9 +19,9 @@ MARKDOWN = "RESULTS.md"
 UNTIL = "--until-decided"
 HEADER = ("study", "claim", "verdict", "in one number", "what came out")
 NOTE = (
-    "Of a claim in several parts the number is that of the part that tells most, with its own verdict "
-    "where this is another. Intervals of a study hold together at 95 %; each study's page says what "
-    "was run."
+    "Of a claim in several parts the number is that of the part that tells most, with its own "
+    "verdict where this is another. Intervals of a study hold together at 95 %; each study's page "
+    "says what was run."
 )
 Runs = Sequence[tuple[Path, Conclusion]]
 
