@@ -62,7 +62,7 @@ def _of_parts(units: Mapping[str, Sequence[Finding]]) -> str:
     counts = Counter(one.verdict.value for one in every)
     said = ", ".join(f"{count} {word}" for word, count in counts.items())
     ends = "; ".join(_ends(group) for group in units.values())
-    return f"{counted(len(every), 'part')} of the claim with intervals: {said}. {ends}."
+    return f"{counted(len(every), 'part')} of the claim with intervals: {said}; {ends}."
 
 
 def _ends(group: Sequence[Finding]) -> str:
@@ -70,7 +70,7 @@ def _ends(group: Sequence[Finding]) -> str:
     if least is most:
         return least.in_full
     return (
-        f"From {least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
+        f"from {least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
     )
 
 

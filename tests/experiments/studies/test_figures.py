@@ -70,11 +70,11 @@ def test_those_who_cannot_see_the_contrasts_hear_how_many_came_out_how_and_how_f
         return re.sub(" ± [0-9.]+", "", figures.contrasts("It is so", found(*means), "").alt)
 
     assert alt(2.0, -3.0, 0.0) == (
-        "It is so. 3 parts of the claim with intervals: 1 supported, 1 refuted, 1 open. "
-        "From -3 points (part 1) to +2 points (part 0); alike: +0 nats."
+        "It is so. 3 parts of the claim with intervals: 1 supported, 1 refuted, 1 open; "
+        "from -3 points (part 1) to +2 points (part 0); alike: +0 nats."
     )
     other = alt(4.0, 2.0, 0.0)
-    assert "2 supported, 1 open. From +2 points (part 1) to +4 points (part 0);" in other
+    assert "2 supported, 1 open; from +2 points (part 1) to +4 points (part 0);" in other
 
 
 def test_those_who_cannot_see_the_curves_hear_where_they_end():
