@@ -63,7 +63,7 @@ def test_an_atlas_has_a_line_for_each_run(run, tmp_path, capsys):
     lines = markdown.splitlines()
     assert lines[0] == "# Dropout: what is claimed, and what came out"
     assert lines[6].startswith("| `where` | dropout on only")
-    assert "| **open** | all hidden layers over the input alone: " in lines[6]
+    assert "| **open** | all hidden layers over the last alone: " in lines[6]
     assert lines[6].endswith(" points | digits | 2 |")
     assert "<details>\n<summary><code>where</code>: open</summary>" in markdown
     assert "**All arms**\n\n| case | arm | test accuracy" in markdown

@@ -201,6 +201,7 @@ def test_what_is_said_first_follows_from_the_run(shift, says):
     assert published.headline(made).endswith(published.in_one(made))
     alt = figures.against_published(made, "").alt
     assert alt.startswith(f"{published.headline(made)}. Ours less published, ")
+    assert made[0].difference is not None
     assert f"made RMSE {made[0].difference.mean:+.3f} ± " in alt
 
 
