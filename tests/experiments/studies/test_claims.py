@@ -152,8 +152,9 @@ ALIKE = Contrast("", {}, -0.5, 0.5)
 @pytest.mark.parametrize(("parts", "mean"), [
     ([found(2), found(3), found(2)], 3),
     ([found(2, seeds=0.1), found(3, seeds=9.0)], 2),  # at least 1.7 for at least 0.5
-    ([found(3), found(0.4, ALIKE, seeds=0.01)], 3),  # a difference for an equality
-    ([found(0, ALIKE, seeds=0.01), found(0.39, ALIKE, seeds=0.01)], 0.39),
+    ([found(0.2, seeds=0.03), found(0.39, ALIKE, seeds=0.01)], 0.2),  # no equality
+    ([found(0.2, seeds=0.03), found(2, ALIKE, seeds=4.5)], 0.2),  # and nothing that is open
+    ([found(0.2, ALIKE, seeds=0.01), found(0.1, ALIKE, seeds=0.1)], 0.1),  # at most 0.4
     ([found(3), found(-2), found(-3), found(0.1, seeds=0.0)], -3),  # that it is refuted
     ([found(3), found(0, seeds=0.0), found(0.1, seeds=0.0)], 0.1),  # as large as it may be
     ([found(3), found(0)], 3),  # what is known of what is open
