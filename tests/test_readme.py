@@ -36,6 +36,14 @@ def test_what_it_links_to_is_there(link: str):
     assert (README.parent / link).exists()
 
 
+def test_its_figure_is_told_in_the_numbers_that_are_drawn():
+    ((told, name),) = re.findall(r"!\[(.*)\]\((.*)\)", TEXT)
+    drawn = re.findall(">([^<>]+)</text>", (README.parent / name).read_text())
+    numbers = re.findall(r"([+-][\d.]+) (± [\d.]+)", told)
+    assert len(numbers) == 2
+    assert {text for pair in numbers for text in pair} <= {*drawn}
+
+
 def test_it_is_short():
     assert len(TEXT.splitlines()) <= 220
 
