@@ -22,15 +22,12 @@ from experiments.runs.verify import verify
 from experiments.studies.command import Asked, list_studies, parse, run
 from experiments.studies.compare.run import compare_into, prepare
 from experiments.studies.compare.settings import Compare, Folder
+from experiments.studies.parser import OPTIONS, call
 from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
 from experiments.words import Unnamed, Unset
 
-OPTIONS = (tyro.conf.OmitArgPrefixes,)
-app = tyro.extras.SubcommandApp()
 
-
-@app.command(name="compare")
 def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None:
     """Where should dropout stand? Trains one network for every placement, rate and seed.
 
@@ -40,7 +37,6 @@ def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None
     compare_into(config, folder, cluster)
 
 
-@app.command(name="bench")
 def _bench(config: Unnamed[Bench], folder: Unnamed[Output]) -> None:
     """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
 
@@ -51,19 +47,16 @@ def _bench(config: Unnamed[Bench], folder: Unnamed[Output]) -> None:
     bench(config, folder)
 
 
-@app.command(name="list")
 def _list() -> None:
     """Which studies are there, and what does each claim?"""
     list_studies()
 
 
-@app.command(name="run")
 def _run_study(study: str) -> None:
     """Runs a study, or all of them, and says whether its claim holds: run STUDY --help."""
     raise AssertionError(f"_run hands {study} on")
 
 
-@app.command(name="report")
 def _report(
     runs: tyro.conf.Positional[tuple[Path, ...]],
     output: Path = Path("runs", "atlas"),
@@ -83,7 +76,6 @@ def _report(
     collect(runs, output, overwrite, markdown)
 
 
-@app.command(name="resume")
 def _resume(
     run: tyro.conf.Positional[Path],
     cluster: Cluster,
@@ -104,7 +96,6 @@ def _resume(
     return resume(run, checkpoint_every, cluster, _prepare, strict)
 
 
-@app.command(name="verify")
 def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
     """Is a run reproduced? Trains it again and says so, or what differs first.
 
@@ -117,6 +108,17 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
         cluster: Several processes.
     """
     return verify(run, cluster, _prepare)
+
+
+COMMANDS = {
+    "compare": _compare,
+    "bench": _bench,
+    "list": _list,
+    "run": _run_study,
+    "report": _report,
+    "resume": _resume,
+    "verify": _verify,
+}
 
 
 def _prepare(words: Sequence[str], layouts: Layouts) -> Runnable[Any]:
@@ -157,7 +159,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         if words[:1] == ["run"]:
             return run(words[1:])
-        return app.cli(prog="python -m experiments", args=words, config=OPTIONS) or 0
+        prog, listed = "python -m experiments", f"There are {', '.join(COMMANDS)}."
+        return call(prog, COMMANDS, words, "a command", listed) or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

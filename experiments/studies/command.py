@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import tyro
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +18,7 @@ from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder
 from experiments.runs.manifest import Head, read_json
 from experiments.runs.resume import bring_to_end
 from experiments.studies import STUDIES
+from experiments.studies.parser import call
 from experiments.studies.settings import Common, command_line
 from experiments.studies.study import Layouts
 from experiments.training import devices
@@ -118,7 +117,6 @@ def folder(runs: Path, name: str, smoke: bool) -> Path:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one study or all; the status is that of the verdicts."""
-    _check_name(*arguments[:1])
     asked = parse(arguments)
     if isinstance(asked, All):
         return _run_all(asked)
@@ -127,22 +125,17 @@ def run(arguments: Sequence[str]) -> int:
     return verdict.status(asked.settings.strict)
 
 
-def _check_name(word: str = "-") -> None:
-    """The parser would answer with the options of all studies."""
-    name, names = word.replace("-", "_"), [*STUDIES, "all"]
-    near = get_close_matches(name, names, 1)
-    fix = f"Did you mean {near[0]}?" if near else "They are named by python -m experiments list."
-    expect(word[:1] == "-" or name in names, "the name of a study, or all", repr(word), fix)
-
-
 def parse(arguments: Sequence[str]) -> Asked | All:
     """What the words behind `run` ask for."""
-    app = tyro.extras.SubcommandApp()
-    for name in STUDIES:
-        app.command(name=name)(_command(name))
-    app.command(name="all")(_all)
-    prog, config = "python -m experiments run", (tyro.conf.OmitArgPrefixes,)
-    return app.cli(prog=prog, args=arguments, config=config)
+    commands = {typed(name): _command(name) for name in STUDIES} | {"all": _all}
+    listed = "They are named by python -m experiments list."
+    kind = "the name of a study, or all"
+    return call("python -m experiments run", commands, arguments, kind, listed)
+
+
+def typed(name: str) -> str:
+    """Of a study, as people type it."""
+    return name.replace("_", "-")
 
 
 def _command(name: str) -> Any:

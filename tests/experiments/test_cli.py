@@ -203,6 +203,28 @@ def test_help_names_every_option(capsys):
         assert f"--{option}" in shown
 
 
+@pytest.mark.parametrize(("command", "words", "got", "near"), [
+    ("compare", "--ratse 0.1", "--ratse", " Did you mean --rates?"),
+    ("compare", "--rates 0.1 --epocs=3", "--epocs", " Did you mean --epochs?"),
+    ("bench", "--repeat 3", "--repeat", " Did you mean --repeats?"),
+    ("resume", "--strictt run", "--strictt", " Did you mean --strict?"),
+    ("run rate", "-epochs 3", "-epochs", " Did you mean --epochs?"),
+    ("run uci", "--data_dri x", "--data_dri", " Did you mean --data-dir?"),
+    ("run dropconnect", "--colour red", "--colour", ""),
+])  # fmt: skip
+def test_a_misspelt_option_is_one_line(capsys, command, words, got, near):
+    assert cli.main([*command.split(), *words.split()]) == 2
+    name, see = command.split()[-1], f"See python -m experiments {command} --help."
+    expected = f"error: Expected an option of {name}; got {got}.{near} {see}"
+    assert capsys.readouterr().err.splitlines() == [expected]
+
+
+def test_a_misspelt_command_is_one_line(capsys):
+    assert cli.main(["comapre", "--smoke"]) == 2
+    said = "error: Expected a command; got 'comapre'. Did you mean compare?"
+    assert capsys.readouterr().err.splitlines() == [said]
+
+
 def helped(capsys, *command):
     """What the help of a command shows, its frames and line breaks aside."""
     with pytest.raises(SystemExit):

@@ -171,7 +171,7 @@ def test_bad_input(tmp_path, capsys, arguments, message):
 
 @pytest.mark.parametrize(("name", "fix"), [
     ("wherre", "Did you mean where?"),
-    ("stochastic-dpth", "Did you mean stochastic_depth?"),
+    ("stochastic-dpth", "Did you mean stochastic-depth?"),
     ("nonsense", "They are named by python -m experiments list."),
 ])  # fmt: skip
 def test_a_misspelt_study_is_one_line(name, fix, capsys):
