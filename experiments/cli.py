@@ -33,6 +33,7 @@ def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None
 
     All of them train in one compiled program, and share initial weights, batches and masks seed by
     seed. Prints a table with intervals, and writes results, figures and a manifest to a folder.
+    Takes about a minute on two cores.
     """
     compare_into(config, folder, cluster)
 

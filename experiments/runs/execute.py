@@ -97,18 +97,19 @@ def train(
     """Look after look."""
     histories: dict[str, History] = {}
     for number, tasks in enumerate(looks, 1):
-        of_look = f" of look {number}" if len(looks) > 1 else ""
-        histories |= _train(tasks, checkpoints, of_look)
+        look = f"look {number}" if len(looks) > 1 else ""
+        histories |= _train(tasks, checkpoints, look)
         if enough(histories):
             break
     return histories
 
 
-def _train(tasks: Tasks, checkpoints: sweep.Checkpoints, of_look: str) -> dict[str, History]:
+def _train(tasks: Tasks, checkpoints: sweep.Checkpoints, look: str) -> dict[str, History]:
     """Case after case."""
     begun, histories, watches = time.monotonic(), {}, []
     works = [Work.of(title, task) for title, task in tasks.items()]
-    with shown(sum(work.whole for work in works)) as progress:
+    whole, of_look = look.capitalize() or "This run", f" of {look}" if look else ""
+    with shown(sum(work.whole for work in works), whole) as progress:
         for number, (title, task) in enumerate(tasks.items(), 1):
             watches.append(Watch(works[number - 1], progress, len(tasks) - number))
             case = f" of case {number} of {len(tasks)}" if len(tasks) > 1 else ""

@@ -26,12 +26,13 @@ class Progress:
     What only comes first, such as compilation, and what was done before are left out of the pace.
     """
 
-    def __init__(self, total: float) -> None:
-        """Nothing is done of it yet."""
+    def __init__(self, total: float, whole: str = "This run") -> None:
+        """Nothing is done of it yet; it is a run, or a look of one."""
         self.what, self.done = "Starting", 0.0
         self.moved: Callable[[], object] = lambda: None
         self.to_come, self.over = 0.0, False
-        self._total, self._begun, self._left_out, self._said = total, time.monotonic(), 0.0, False
+        self._whole, self._total = whole, total
+        self._begun, self._left_out, self._said = time.monotonic(), 0.0, False
 
     def at(self, what: str, done: float) -> None:
         """Goes on with this, when so much is done."""
@@ -40,7 +41,8 @@ class Progress:
         if not self._said and self.left is not None:
             self._said = True
             if self.left > WORTH_SAYING:
-                devices.say(f"It will take about {duration(self.left)}.", sys.stderr)
+                said = f"{self._whole}, as it is set, will take about {duration(self.left)} here."
+                devices.say(said, sys.stderr)
 
     def leave_out(self, seconds: float, work: float) -> None:
         """So much of both says nothing of what is to come."""
@@ -79,9 +81,9 @@ class Progress:
 
 
 @contextmanager
-def shown(total: float) -> Iterator[Progress]:
+def shown(total: float, whole: str = "This run") -> Iterator[Progress]:
     """Shows it meanwhile, in the process that prints."""
-    progress, console = Progress(total), Console(file=sys.stderr)
+    progress, console = Progress(total, whole), Console(file=sys.stderr)
     show = _bar if console.is_terminal and not console.is_dumb_terminal else _lines
     if not devices.leads():
         yield progress

@@ -25,7 +25,7 @@ from experiments.studies.claims import (
     where,
 )
 from experiments.studies.run import name_of, prepare
-from experiments.studies.study import Study, minutes
+from experiments.studies.study import Study, how_long
 from experiments.studies.uci.run import UCI
 from experiments.studies.uncertainty.run import UNCERTAINTY
 
@@ -53,7 +53,7 @@ DESIGNS = (
 )
 DESIGNED = {
     name_of(module): Study(
-        module.CLAIM, module.DEFAULTS, partial(prepare, module), minutes=minutes(module.__doc__)
+        module.CLAIM, module.DEFAULTS, partial(prepare, module), takes=how_long(module.__doc__)
     )
     for module in DESIGNS
 }

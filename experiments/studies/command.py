@@ -26,14 +26,14 @@ from experiments.words import Unnamed, Unset
 
 
 def list_studies() -> None:
-    """A table for people; lines of name, tab, claim for programs."""
+    """A table for people; for programs lines of name, claim and duration, a tab between them."""
+    rows = [(typed(name), study.claim, study.takes) for name, study in STUDIES.items()]
     if not sys.stdout.isatty():
-        for name, study in STUDIES.items():
-            print(f"{name}\t{study.claim}")
+        print("\n".join(map("\t".join, rows)))
         return
-    table = Table("study", "claim")
-    for name, study in STUDIES.items():
-        table.add_row(name, study.claim)
+    table = Table("study", "claim", "takes")
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
 
 
@@ -105,9 +105,9 @@ class Asked(NamedTuple):
 
     def _tell(self) -> None:
         """About how long it will take; what it is asked for may be more than what is usual."""
-        usual = f"takes, in minutes and with its usual settings, {STUDIES[self.name].minutes}"
-        takes = "takes seconds with --smoke" if self.settings.smoke else usual
-        devices.say(f"{self.name} {takes}.", sys.stderr)
+        with_what = "--smoke" if self.settings.smoke else "its usual settings"
+        takes = "seconds" if self.settings.smoke else STUDIES[self.name].takes
+        devices.say(f"With {with_what} {typed(self.name)} takes {takes}.", sys.stderr)
 
 
 def folder(runs: Path, name: str, smoke: bool) -> Path:
@@ -144,22 +144,25 @@ def _command(name: str) -> Any:
 
     study = STUDIES[name]
     kind, claim = type(study.defaults), f"{study.claim[0].upper()}{study.claim[1:]}"
-    command.__doc__ = f"{claim}?\n\nMinutes: {study.minutes}."
+    command.__doc__ = f"{claim}?\n\nTakes {study.takes}."
     command.__annotations__ = {"config": Unnamed[kind]}
     command.__defaults__ = (study.defaults,)
     return command
 
 
 def _all(config: Unnamed[All]) -> All:
-    """Runs every study whose data are there."""
+    """Runs every study whose data are there.
+
+    Takes over an hour on two cores; with --smoke some minutes.
+    """
     return config
 
 
 def _run_all(config: All) -> int:
     verdicts = {name: _run_one(name, config) for name in STUDIES}
     ran = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
-    said = [f"{name} {verdict.value}" for name, verdict in ran.items()]
-    said += [f"{name} skipped" for name, verdict in verdicts.items() if verdict is None]
+    said = [f"{typed(name)} {verdict.value}" for name, verdict in ran.items()]
+    said += [f"{typed(name)} skipped" for name, verdict in verdicts.items() if verdict is None]
     print(f"verdict: {', '.join(said)}" if ran else "verdict: none, for no study has its data")
     return together(ran.values(), config.strict)
 
@@ -173,10 +176,10 @@ def _run_one(name: str, config: All) -> Verdict | None:
     given |= {name: value for name, value in asks.items() if name in known and value is not None}
     asked = Asked(name, replace(study.defaults, **given))
     if reason := study.lacks(asked.settings):
-        print(f"{name}: skipped, {reason}")
+        print(f"{typed(name)}: skipped, {reason}")
         return None
     verdict = _kept(asked) if config.resume else asked.run()
-    print(f"{name}: {verdict.value}")
+    print(f"{typed(name)}: {verdict.value}")
     return verdict
 
 
@@ -187,7 +190,7 @@ def _kept(asked: Asked) -> Verdict:
     if there is None:
         return asked.run()
     same = read_json(Head, there).command == asked.words
-    expected = f"{asked.folder} to hold a run of {asked.name} with these settings"
+    expected = f"{asked.folder} to hold a run of {typed(asked.name)} with these settings"
     expect(same, expected, "another", "Choose another --output, or --overwrite.")
     verdict = bring_to_end(asked.folder, CHECKPOINT_EVERY, lambda _, cuts: asked.prepare(cuts))
     assert verdict is not None, "every study claims something"

@@ -11,7 +11,7 @@ from experiments.training.chunks import Layout
 Layouts = Mapping[str, Layout]
 """How the cases of a run were cut up, by their titles."""
 
-UNTIMED = "not yet timed"
+UNTIMED = "a time that nobody has taken"
 
 
 class Study(NamedTuple):
@@ -23,13 +23,13 @@ class Study(NamedTuple):
     """Cuts the work up as it was, or else as memory has it."""
     lacks: Callable[[Any], str] = lambda _: ""
     """In words; nothing if none are."""
-    minutes: str = UNTIMED
-    """How many it takes, in words, and on what."""
+    takes: str = UNTIMED
+    """How long, with its usual settings, and on what."""
 
 
-def minutes(documentation: str | None) -> str:
-    """What a study's module says of them."""
-    said = re.search(r"^Minutes: (.+)\.$", documentation or "", re.MULTILINE)
+def how_long(documentation: str | None) -> str:
+    """What a study's module says of it."""
+    said = re.search(r"^Takes (.+)\.$", documentation or "", re.MULTILINE)
     return said[1] if said else UNTIMED
 
 

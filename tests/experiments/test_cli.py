@@ -250,12 +250,20 @@ def test_help_of_run_shows_every_claim_and_that_of_a_study_how_long_it_takes(cap
         assert study.claim[1:] in shown
     shown = helped(capsys, "run", "alpha")
     assert f"{STUDIES['alpha'].claim[1:]}?" in shown
-    assert f"Minutes: {STUDIES['alpha'].minutes}." in shown
+    assert f"Takes {STUDIES['alpha'].takes}." in shown
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_study_says_how_long_it_takes(name):
-    assert "two cores" in STUDIES[name].minutes
+    assert re.match(r"(about|under) (a minute|\d+ minutes) on two cores", STUDIES[name].takes)
+
+
+def test_list_prints_what_is_typed_with_its_claim_and_how_long_it_takes(capsys):
+    assert cli.main(["list"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [name.replace("-", "_") for name, *_ in rows] == [*STUDIES]
+    study = STUDIES["stochastic_depth"]
+    assert ["stochastic-depth", study.claim, study.takes] in rows
 
 
 def test_a_smoke_run_goes_into_a_folder_of_its_own(monkeypatch, capsys, tmp_path):
@@ -265,10 +273,10 @@ def test_a_smoke_run_goes_into_a_folder_of_its_own(monkeypatch, capsys, tmp_path
     monkeypatch.setattr(command, "execute", lambda _, folder, *rest: folders.append(folder) or OPEN)
     monkeypatch.setattr(command, "STUDIES", {"where": STUDIES["where"]})
     assert cli.main(["run", "where", "--smoke"]) == 0
-    assert "takes seconds with --smoke" in capsys.readouterr().err
+    assert "With --smoke where takes seconds." in capsys.readouterr().err
     assert cli.main(["run", "where"]) == 0
     said = capsys.readouterr()
-    assert "where takes, in minutes and with its usual settings, " in said.err
+    assert "With its usual settings where takes about 2 minutes on two cores, " in said.err
     assert said.out.splitlines()[-1] == f"verdict: {OPEN.value}"
     assert cli.main(["run", "all", "--smoke", "--output", "mine"]) == 0
     assert [str(folder) for folder in folders] == [

@@ -6,7 +6,7 @@ with the reason that dropout before it distorts what the activation sees.
 Arms: none, before and after each hidden activation at 0.5; ReLU, tanh, GELU, sigmoid and SELU. Arms
 share masks, so before and after differ by the activation alone.
 
-Minutes: 3 on two cores, 10 to 20 with --until-decided.
+Takes about 3 minutes on two cores, 10 to 20 with --until-decided.
 
 Came out (64 seeds, digits and mnist5k): refuted. With ReLU the two are the same, to the last bit;
 with GELU there is no difference on mnist5k (+0.05 ± 0.23 points). After is worse with tanh (-0.41 ±

@@ -6,7 +6,7 @@ narrow.
 Arms: none and 0.5 on both hidden layers, of 16, 64 and 256 units, on --train-size
 images and on a quarter of them.
 
-Minutes: 1 on two cores, 2 with --until-decided.
+Takes about a minute on two cores, 2 minutes with --until-decided.
 
 Came out (32 seeds): supported but for one part, which is open. 256 units gain 0.49 ± 0.44 points
 with 400 images, and 0.22 ± 0.47 with 100, where test images are short; 16 units lose 10.8 ± 3.3 and

@@ -6,7 +6,7 @@ is too much, and 0.1 to 0.3 is right.
 Arms: none, 0.2 and 0.5 on the two dense layers, 0.1, 0.3 and 0.5 on the elements of all
 convolutions' maps, and 0.5 and 0.1 on both.
 
-Minutes: about 8 on two cores, 16 with --until-decided.
+Takes about 8 minutes on two cores, 16 with --until-decided.
 
 Came out (16 seeds, digits and mnist5k): mixed. On the dense layers 0.5 gains 1.1 to 2.2 points in
 both styles on both (± 0.5 to 1.0). On the convolutions of mnist5k 0.5 is not too much: 0.1 is 1.2 ±

@@ -7,7 +7,7 @@ Arms: mean 0.3 behind each of four hidden layers of 128 units, and mean 0.2 behi
 convolutions of a network with 16, 32 and 48 maps. There the linear one is the adaptive rate
 min(0.5, 0.1 + 0.1·i) at layer i.
 
-Minutes: 2 on two cores, 4 with --until-decided.
+Takes about 2 minutes on two cores, 4 with --until-decided.
 
 Came out (16 seeds): open in all parts. Growing rates against a constant one -0.03 ± 0.45 points in
 dense layers and +0.19 ± 0.35 in convolutions, steps +0.13 ± 0.49 and +0.11 ± 0.43, growing against

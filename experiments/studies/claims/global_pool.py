@@ -5,7 +5,7 @@ with a wide dense layer and without norm.
 
 Arms: none and 0.5 on what enters the classifier, the last linear layer.
 
-Minutes: about 6 on two cores, 13 with --until-decided.
+Takes about 6 minutes on two cores, 13 with --until-decided.
 
 Came out (32 seeds, digits and mnist5k): supported for both together, open for the norm alone.
 Dropout gains 0.80 ± 0.40 points with the dense head on the digits and 1.55 ± 0.45 on mnist5k; that

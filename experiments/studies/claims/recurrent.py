@@ -8,7 +8,7 @@ Arms: an LSTM that predicts characters; none, and 0.3 on its state by a fresh ma
 mask, by zoneout, on its recurrent weights; and on its inputs by either kind of mask. (Before,
 batches of 50, which are 240 steps: few, for masks to tell.)
 
-Minutes: 3 on two cores, 6 with --until-decided.
+Takes about 3 minutes on two cores, 6 with --until-decided.
 
 Came out (16 seeds, from seed 2, in nats a character): supported but for zoneout, so open. A fresh
 mask a step loses 0.05 ± 0.03 against one mask and 0.04 ± 0.04 against dropped weights; against

@@ -7,7 +7,7 @@ before and after pooling.
 Arms: none, single elements and whole maps at 0.2: behind both convolutions of conv16-conv32-dense,
 and in conv16-pool-conv32-pool-dense before and after each pooling.
 
-Minutes: about 6 on two cores, 12 with --until-decided.
+Takes about 6 minutes on two cores, 12 with --until-decided.
 
 Came out (16 seeds, digits and mnist5k): refuted, the other way round. Without pooling whole maps
 are 0.58 ± 0.47 points worse than single elements on the digits and 0.47 ± 0.34 on mnist5k, there

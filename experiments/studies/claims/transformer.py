@@ -7,7 +7,7 @@ Arms: a small vision transformer; none, 0.1 on patches, on attention weights, in
 residual branches, on all of these, and whole branches dropped at 0.1 and 0.2. (Before, 40 epochs,
 which are 320 steps: few, for a transformer.)
 
-Minutes: 6 on two cores, and no more with --until-decided.
+Takes about 6 minutes on two cores, and no more with --until-decided.
 
 Came out (8 seeds, from seed 1): refuted, the other way round. Dropout of 0.1 on attention, MLPs and
 branches gains 2.5 ± 2.2 points on none, so that whether it is little is open; stochastic depth at

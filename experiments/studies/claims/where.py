@@ -5,7 +5,7 @@ generalises better. The usual advice of tutorials, which put it behind every den
 
 Arms: none, input 0.2, last hidden layer 0.5, all hidden layers 0.5, input 0.2 and hidden 0.5.
 
-Minutes: 2 on two cores, 10 with --until-decided.
+Takes about 2 minutes on two cores, 10 with --until-decided.
 
 Came out (128 seeds, digits and mnist5k): mixed. On the digits all hidden layers gain no more on the
 last one alone than matters (+0.12 ± 0.16 points); on mnist5k that is open (+0.13 ± 0.18). Over the

@@ -25,7 +25,7 @@ def compare_into(config: Compare, folder: Folder, cluster: Cluster) -> None:
     path = folder.output or Path("runs", default)
     lead(lambda: check_folder(path, folder.overwrite))
     prepared = prepare(config, folder.chunk)
-    say("compare takes about a minute on two cores, with its usual settings.", sys.stderr)
+    say("With its usual settings compare takes about a minute on two cores.", sys.stderr)
     execute(prepared, path, folder.overwrite, folder.checkpoint_every)
 
 

@@ -52,7 +52,8 @@ class Uci(Common):
     """Passes over the training data, instead of the protocol's."""
     arms: tuple[Arm, ...] = ()
     """What is run beside it, without a part in the verdict: dropout off; rate and precision
-    searched inside each training split; rates that are learned (concrete dropout). Minutes."""
+    searched inside each training split; rates that are learned (concrete dropout). Each takes
+    minutes more."""
     smoke: bool = False
     """The smallest set alone, with 1,000 samples: some seconds, and a verdict nevertheless."""
     strict: tyro.conf.Suppress[bool] = False

@@ -6,7 +6,7 @@ of Gal & Ghahramani 2016, within what seeds and splits leave open.
 Arms: the published hyperparameters, which alone decide. Beside them, on request: dropout off, rate
 and precision searched inside each training split, learned rates (concrete dropout).
 
-Minutes: under 5 on two cores for the four small sets, and 2 for power-plant.
+Takes under 5 minutes on two cores, and 2 more with power-plant.
 
 Came out (one seed a split): all five sets agree in the protocol `original`, yacht and energy in
 `10x`, yacht in `2layers`; the others were not tried there. With dropout off, energy gets
@@ -23,7 +23,7 @@ from experiments.runs.manifest import Case, Head
 from experiments.runs.progress import shown
 from experiments.runs.watch import Watch, Work
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, minutes, whole
+from experiments.studies.study import Study, how_long, whole
 from experiments.studies.uci import data, published, train
 from experiments.studies.uci.arms import of_arm, search, tries
 from experiments.studies.uci.config import Uci
@@ -126,4 +126,4 @@ def _of_set(
     return ours, beside
 
 
-UCI = Study(CLAIM, Uci(), whole(prepare), lacks, minutes(__doc__))
+UCI = Study(CLAIM, Uci(), whole(prepare), lacks, how_long(__doc__))

@@ -50,8 +50,9 @@ def test_all_is_done_only_when_what_comes_last_is(clock):
 
 
 def test_how_long_it_will_take_is_said_once_and_only_if_that_is_long(clock, capsys):
-    for done, said in ((10, "It will take about 9 seconds"), (2, "It will take about 49 seconds")):
-        working = Progress(100)
+    for done, time_left in ((10, "9 seconds"), (2, "49 seconds")):
+        said = f"Look 2, as it is set, will take about {time_left} here."
+        working = Progress(100, "Look 2")
         clock[0] += 1
         working.at("a", done)
         working.at("a", done + 1)
