@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +19,7 @@ from experiments.runs.resume import bring_to_end
 from experiments.studies import STUDIES
 from experiments.studies.parser import call
 from experiments.studies.settings import Common, command_line
-from experiments.studies.study import Layouts
+from experiments.studies.study import Layouts, folder, hurry, notice
 from experiments.training import devices
 from experiments.words import Unnamed, Unset
 
@@ -80,9 +79,8 @@ class Asked(NamedTuple):
         return command_line(f"run {self.name}", self.settings, defaults)
 
     def prepare(self, layouts: Layouts) -> Runnable[Any]:
-        """What is to be trained; a smoke run is over before good programs would be compiled."""
-        if self.settings.smoke:
-            jax.config.update("jax_disable_most_optimizations", True)
+        """What is to be trained."""
+        hurry(self.settings.smoke)
         return STUDIES[self.name].prepare(self.settings, layouts)
 
     def run(self) -> Verdict:
@@ -105,14 +103,8 @@ class Asked(NamedTuple):
 
     def _tell(self) -> None:
         """About how long it will take; what it is asked for may be more than what is usual."""
-        with_what = "--smoke" if self.settings.smoke else "its usual settings"
-        takes = "seconds" if self.settings.smoke else STUDIES[self.name].takes
-        devices.say(f"With {with_what} {typed(self.name)} takes {takes}.", sys.stderr)
-
-
-def folder(runs: Path, name: str, smoke: bool) -> Path:
-    """Of a study's run among others; one that concludes nothing stands beside those that do."""
-    return runs / (f"{name}-smoke" if smoke else name)
+        study = STUDIES[self.name]
+        devices.say(notice(typed(self.name), study.takes, self.settings.smoke), sys.stderr)
 
 
 def run(arguments: Sequence[str]) -> int:

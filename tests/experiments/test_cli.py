@@ -178,6 +178,20 @@ def test_the_default_folder_is_named_after_what_is_compared(tmp_path, monkeypatc
     assert (tmp_path / "runs" / "compare-digits-relu" / "manifest.json").exists()
 
 
+def test_a_smoke_comparison_is_no_result(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("--smoke", "--seeds", "8") == 0
+    said = capsys.readouterr()
+    assert "With --smoke compare takes seconds." in said.err
+    assert "SMOKE, which is no result." in said.out
+    assert "Seeds: 2, from 0." in said.out
+    assert "Best" not in said.out
+    folder = tmp_path / "runs" / "compare-digits-relu-smoke"
+    assert "<h1>SMOKE" in (folder / "report.html").read_text()
+    assert cli.main(["report", str(folder)]) == 2
+    assert "a smoke run, which is no result" in capsys.readouterr().out
+
+
 def test_an_interruption_leaves_an_unfinished_run_and_has_status_130(tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -251,6 +265,19 @@ def test_help_of_run_shows_every_claim_and_that_of_a_study_how_long_it_takes(cap
     shown = helped(capsys, "run", "alpha")
     assert f"{STUDIES['alpha'].claim[1:]}?" in shown
     assert f"Takes {STUDIES['alpha'].takes}." in shown
+
+
+def test_help_of_a_study_speaks_of_that_study(capsys):
+    epochs, text, images = (
+        helped(capsys, "run", it) for it in ("convergence", "recurrent", "rate")
+    )
+    assert "that matters, in epochs. (default: 0.5)" in epochs
+    assert "that matters, in nats a character. (default: 0.01)" in text
+    assert "or the path of a .txt file" in text
+    assert "by default 20, or all" in text
+    assert ".npz" not in text
+    assert ".txt" not in images
+    assert "in percentage points. (default: 0.3)" in images
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -16,13 +16,13 @@ test images would decide.
 """
 
 import itertools
+from dataclasses import dataclass
 
 from experiments.studies.design import Arm, Case, Contrast, Design, accuracy
 from experiments.studies.networks import images, perceptron, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
-DEFAULTS = Settings(epochs=150, most_seeds=32)
 OTHERS = {
     "decay": {"weight_decay": 0.1},
     "stopping": {"patience": 15.0},
@@ -30,6 +30,17 @@ OTHERS = {
     "augmentation": {"shift": 1.0},
 }
 OFF = {"weight_decay": 0.0, "decay": 0.0}
+
+
+@dataclass(frozen=True)
+class Scheduled(Settings):
+    """Settings of training whose learning rate falls in some arms."""
+
+    learning_rate: float = 3e-3
+    """Learning rate; with a schedule its highest."""
+
+
+DEFAULTS = Scheduled(epochs=150, most_seeds=32)
 
 
 def design(settings: Settings) -> Design:

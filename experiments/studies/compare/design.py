@@ -89,6 +89,6 @@ def of_source(config: Compare, of_file: Source) -> Case:
     own = config.own
     form = Form(True, own.loss == "cross-entropy")
     data = load(*vars(config.data).values(), form=form)
-    size = min(config.training.batch_size, config.data.train_size)
+    size = min(config.batch, config.data.train_size)
     asked = own.insert, of_file.path, config.arms.rates
     return Case(network(of_file.make, data, size, *asked), data, {})

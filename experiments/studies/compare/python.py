@@ -46,7 +46,7 @@ def compare(
     insert: Sequence[str | Rule] = (),
     loss: Loss = "cross-entropy",
     epochs: int = Training.epochs,
-    batch_size: int = Training.batch_size,
+    batch_size: int | None = None,
     learning_rate: float = Training.learning_rate,
     weight_decay: float = Training.weight_decay,
     train_size: int | None = None,
@@ -74,7 +74,7 @@ def compare(
         rules of `jaxdrop.nnx`.
       loss: cross-entropy, of logits and labels from 0 up; or mse, of numbers.
       epochs: passes over the training data.
-      batch_size: examples in a step.
+      batch_size: examples in a step; or it is 50, or all where there are fewer.
       learning_rate: of the first step; it falls to 0 along a half cosine.
       weight_decay: of AdamW.
       train_size: how many training examples each seed draws from all that there are; or it takes
@@ -131,9 +131,9 @@ def compare(
         Arms(rates=tuple(rates), seeds=seeds, seed=seed),
         Data("data", size, len(found.y_test)),
         own=Own(getattr(build, "__qualname__", repr(build)), tuple(sites), (), loss),
-        training=Training(epochs, min(batch_size, max(size, 1)), learning_rate, weight_decay),
+        training=Training(epochs, batch_size, learning_rate, weight_decay),
     )
-    case = Case(network(build, found, config.training.batch_size, insert, None, rates), found, {})
+    case = Case(network(build, found, config.batch, insert, None, rates), found, {})
     return _compared(config, case, quiet)
 
 

@@ -27,7 +27,8 @@ WIDEST = 1000  # columns of a table, whose names of placements are not cut off
 
 def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report:
     """All of it, from what came out."""
-    result, seeds, what = results[CASE], config.arms.seeds, describe(config, case)
+    used = config.used
+    result, seeds, what = results[CASE], used.arms.seeds, describe(used, case)
     by = measure_of(case.data)
     points = grid(placements(config, case.architecture), config.arms.rates)
     summaries = tables.summarise(points, result, by)
@@ -37,6 +38,9 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
     arms, headline = tables.every(summaries, legend(seeds, by), by), verdict(summaries, rows, by)
     words = headline + picked(rows, summaries[0])
     short, command = in_short(summaries[0]), in_shell("compare", config)
+    if config.smoke:
+        headline = words = "No conclusion from a smoke run."
+        short = Verdict.OPEN.value
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
@@ -62,7 +66,7 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
             f"{by.name.lower()}.svg": figures.scores(of[points[0]], rows, what, by),
             "curves.svg": figures.curves(points, result, placed, what, by),
         },
-        facts={"in short": what} | _facts(config),
+        facts={"in short": what} | _facts(used),
         screens=[screen],
         lines=[what, legend(seeds, by), twins(points, result.metrics[-1]), words],
         width=Console(width=WIDEST).measure(screen).maximum,
@@ -70,11 +74,11 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
 
 
 def _facts(config: Compare) -> dict[str, str]:
-    unused = "network" if config.own.model else "own"
+    unused = {"smoke", "network" if config.own.model else "own"}
     return {
         name: settings_of(settings)
         for name, settings in dataclasses.asdict(config).items()
-        if name != unused
+        if name not in unused
     }
 
 
@@ -85,7 +89,7 @@ def describe(config: Compare, case: Case) -> str:
         f"{config.data.dataset}: "
         f"{sized(data, config.data.train_size, split=config.data.split)}. "
         f"{_network(config, case)}; {counted(training.epochs, 'epoch')} of adamw, "
-        f"batches of {training.batch_size}, learning rate "
+        f"batches of {config.batch}, learning rate "
         f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
         f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
     )

@@ -8,9 +8,9 @@ fit nearly all of them too, so a high rate is not judged by its slowness.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from experiments.data.images import Split
 from experiments.errors import expect
@@ -31,6 +31,7 @@ Placement = Literal[
     "logits",
 ]
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+USUAL_BATCH = 50
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,9 @@ class Training:
 
     epochs: int = 100
     """Passes over the training images."""
-    batch_size: int = 50
-    """Images in a step; what is left at the end of an epoch is shuffled into the next."""
+    batch_size: Unset[int] = None
+    """Images in a step; by default 50, or all that train where those are fewer. What is left at the
+    end of an epoch is shuffled into the next."""
     learning_rate: float = 3e-3
     """Learning rate of the first step."""
     weight_decay: float = 1e-4
@@ -110,7 +112,8 @@ class Folder:
     """Where the results go."""
 
     output: Unset[Path] = None
-    """Folder of the run; by default runs/compare-DATASET-ACTIVATION, or -NAME of a model."""
+    """Folder of the run; by default runs/compare-DATASET-ACTIVATION, or -NAME of a model, with
+    --smoke -smoke behind it."""
     overwrite: bool = False
     """Replace the run that the folder holds."""
     chunk: Unset[int] = None
@@ -133,6 +136,8 @@ class Compare:
     network: Network = field(default_factory=Network)
     training: Training = field(default_factory=Training)
     own: Own = field(default_factory=Own)
+    smoke: bool = False
+    """The smallest version, of sizes of its own: seconds, and nothing is concluded."""
 
     def __post_init__(self) -> None:
         """Checks the numbers; whether the data set has as many images, loading it tells."""
@@ -163,7 +168,8 @@ class Compare:
         expect(0 <= decay < math.inf, "a --weight-decay of 0 or more", decay, "0 turns it off.")
         batch, images = self.training.batch_size, self.data.train_size
         most = f"a --batch-size of at most the {counted(images, 'training image')}"
-        expect(batch <= images, most, batch, "Make it smaller, or raise --train-size.")
+        fits, fix = self.smoke or self.batch <= images, "Make it smaller, or raise --train-size."
+        expect(fits, most, batch, fix)
 
     def _check_own(self) -> None:
         ours = self.arms.placements != PLACEMENTS or self.network != Network()
@@ -175,8 +181,28 @@ class Compare:
         expect(not alone, "a --model for --sites, --insert or --loss mse", "none", fix)
 
     @property
+    def batch(self) -> int:
+        """Images in a step."""
+        return self.training.batch_size or min(USUAL_BATCH, self.data.train_size)
+
+    @property
+    def anywhere(self) -> Self:
+        """With the size of a batch, which all that was asked for decides."""
+        return replace(self, training=replace(self.training, batch_size=self.batch))
+
+    @property
+    def used(self) -> Self:
+        """What is run: the same, or the smallest version."""
+        if not self.smoke:
+            return self.anywhere
+        data = replace(self.data, train_size=60, test_size=90)
+        training = replace(self.training, epochs=2, batch_size=20)
+        return replace(self, arms=replace(self.arms, seeds=2), data=data, training=training)
+
+    @property
     def protocol(self) -> Protocol:
         """What is common to all that is trained."""
-        training, arms = self.training, self.arms
-        numbers = (training.epochs, training.batch_size, training.learning_rate)
-        return Protocol(self.data.train_size, *numbers, arms.seeds, arms.seed)
+        used = self.used
+        training, arms = used.training, used.arms
+        numbers = (training.epochs, used.batch, training.learning_rate)
+        return Protocol(used.data.train_size, *numbers, arms.seeds, arms.seed)
