@@ -19,5 +19,7 @@ def bench(options: Bench, output: Output) -> None:
     for table in report.tables(results["sections"]):
         console.print(report.screen(table))
     console.print(record.caption(results))
-    record.write(path, results)
+    with folder.locked(path):
+        folder.check_free(path, output.overwrite)
+        record.write(path, results)
     print(f"Written to {path}")

@@ -118,7 +118,7 @@ class Output:
     output: Unset[Path] = None
     """Folder of the run; by default runs/bench, with --smoke runs/bench-smoke."""
     overwrite: bool = False
-    """Replace the run that the folder holds."""
+    """Replace the run that the folder holds; a smoke run is replaced anyway."""
 
     def folder(self, smoke: bool) -> Path:
         """That one."""

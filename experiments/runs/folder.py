@@ -35,6 +35,9 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     """Finds out before any work whether a run can be written here, and leaves no trace of it."""
     try:
         expect(not folder.exists() or folder.is_dir(), "a folder as --output", f"the file {folder}")
+        if holds(folder / PROGRESS, LOCK):
+            with _lock(folder):
+                pass  # nobody works there
         check_free(folder, overwrite)
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryDirectory(dir=there):
@@ -44,12 +47,23 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 
 
 def check_free(folder: Path, overwrite: bool) -> None:
-    """Refuses a folder that holds a run, done or not, unless it is to be replaced."""
+    """Refuses a folder that holds a run, done or not, unless that is a smoke run or to go."""
     done, begun = ((folder / name).exists() for name in (MANIFEST, UNFINISHED))
+    overwrite = overwrite or _is_smoke(folder)
     fix = "Pass --overwrite to replace it, or choose another --output."
     expect(overwrite or not done, f"--output {folder} not to hold a run", "one", fix)
     fix = f"Go on with it: {how_to_resume(folder)}. Or pass --overwrite to begin anew."
     expect(overwrite or not begun, f"--output {folder} not to hold a run", "an unfinished one", fix)
+
+
+def _is_smoke(folder: Path) -> bool:
+    """Whether what it holds is a smoke run, which is no result, and nothing else."""
+    try:
+        found = [json.loads((folder / name).read_bytes()) for name in (MANIFEST, UNFINISHED)
+                 if holds(folder, name)]  # fmt: skip
+        return all(one["config"]["smoke"] is True and one["environment"] for one in found)
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return False
 
 
 def how_to_resume(folder: Path) -> str:

@@ -34,7 +34,7 @@ class Common:
     output: Unset[Path] = None
     """Folder of the run; by default runs/STUDY, with --smoke runs/STUDY-smoke."""
     overwrite: bool = False
-    """Replace the run that the folder holds."""
+    """Replace the run that the folder holds; a smoke run is replaced anyway."""
     strict: bool = False
     """Exit with 1 if the claim is refuted, and with 3 if it is open or mixed; else a run that came
     to its end exits with 0."""

@@ -115,7 +115,7 @@ class Folder:
     """Folder of the run; by default runs/compare-DATASET-ACTIVATION, or -NAME of a model, with
     --smoke -smoke behind it."""
     overwrite: bool = False
-    """Replace the run that the folder holds."""
+    """Replace the run that the folder holds; a smoke run is replaced anyway."""
     chunk: Unset[int] = None
     """Networks trained at once, which bounds the memory; by default as many as fit."""
     checkpoint_every: float = CHECKPOINT_EVERY

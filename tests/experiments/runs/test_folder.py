@@ -77,3 +77,37 @@ def test_no_link_is_followed_by_what_is_written(tmp_path):
     folder.write(tmp_path / "run", {"a.csv": b"1", "b.csv": b"1"}, {})
     assert (tmp_path / "victim").read_text() == "x"
     assert (tmp_path / "run" / "a.csv").read_text() == "1"
+
+
+def manifest(smoke):
+    return json.dumps({"config": {"smoke": smoke}, "environment": {"python": "3"}, "sha256": {}})
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "unfinished.json"])
+@pytest.mark.parametrize(("content", "free"), [
+    (manifest(True), True), (manifest(False), False), (manifest("yes"), False), ("{", False),
+    ('{"config": {"smoke": true}}', False), ('{"config": null}', False), ("[]", False),
+])  # fmt: skip
+def test_a_smoke_run_is_replaced_unasked_and_no_other(tmp_path, name, content, free):
+    (tmp_path / name).write_text(content)
+    if free:
+        folder.check_free(tmp_path, overwrite=False)
+    else:
+        with pytest.raises(InputError, match="--overwrite"):
+            folder.check_free(tmp_path, overwrite=False)
+
+
+def test_a_smoke_run_beside_a_begun_one_is_not_replaced(tmp_path):
+    (tmp_path / "manifest.json").write_text(manifest(True))
+    (tmp_path / "unfinished.json").write_text(manifest(False))
+    with pytest.raises(InputError, match="--overwrite"):
+        folder.check_free(tmp_path, overwrite=False)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_smoke_run_that_somebody_works_on_is_not_replaced(tmp_path, overwrite):
+    (tmp_path / "unfinished.json").write_text(manifest(True))
+    with folder.locked(tmp_path), pytest.raises(InputError, match="another process"):
+        folder.check_folder(tmp_path, overwrite)
+    folder.check_folder(tmp_path, overwrite)
+    assert os.listdir(tmp_path) == ["unfinished.json"]
