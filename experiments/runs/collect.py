@@ -57,7 +57,8 @@ def _publish(path: Path, content: bytes) -> None:
         expect(own, f"--markdown to name a new file, or such a page ({path})", "another file")
         put(path, content)
     except OSError as error:
-        raise InputError(f"Expected to write {path}; got: {error.strerror}.") from None
+        fix = "Choose another --markdown."
+        raise InputError(f"Expected to write {path}; got: {error.strerror}. {fix}") from None
 
 
 def _reason(folder: Path) -> str:

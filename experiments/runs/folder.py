@@ -31,6 +31,17 @@ def holds(folder: Path, name: str) -> bool:
     return os.path.isfile(folder / name)
 
 
+def check_run(folder: Path, name: str, kind: str) -> None:
+    """Refuses what is no folder of such a run, of which it holds the file of that name."""
+    fix = "Name a folder that a run was written to, such as runs/rate."
+    there = "a file" if os.path.isfile(folder) else "not there"
+    expect(os.path.isdir(folder), "the folder of a run", f"{folder}, which is {there}", fix)
+    seen = os.access(folder, os.R_OK | os.X_OK)
+    expect(seen, "a folder that can be read", folder, "Run it as its owner, or copy it.")
+    fix = "Begin one with compare, or with run STUDY."
+    expect(holds(folder, name), f"{kind} run in {folder}", "none", fix)
+
+
 def check_folder(folder: Path, overwrite: bool) -> None:
     """Finds out before any work whether a run can be written here, and leaves no trace of it."""
     try:
@@ -192,4 +203,5 @@ def put(path: Path, content: bytes) -> None:
 def unwritable(folder: Path, error: Exception) -> InputError:
     """What to say when the operating system refuses."""
     reason = getattr(error, "strerror", None) or error
-    return InputError(f"Expected an --output that can be written; got {folder}: {reason}.")
+    fix = "Make it so, or choose another --output."
+    return InputError(f"Expected a folder that can be written; got {folder}: {reason}. {fix}")

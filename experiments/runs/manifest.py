@@ -118,7 +118,8 @@ def read_json(kind: type[T], path: Path) -> T:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError, RecursionError) as error:
         got = getattr(error, "strerror", None) or error
-        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {got}.") from None
+        fix = "Name the folder of a run of compare, or of a study."
+        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {got}. {fix}") from None
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """An unfinished run is brought to its end, as if nothing had happened."""
 
-import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from experiments.report.verdict import Verdict
 from experiments.runs import manifest
 from experiments.runs.environment import environment
 from experiments.runs.execute import Runnable, go_on
-from experiments.runs.folder import MANIFEST, UNFINISHED, discard_progress, locked
+from experiments.runs.folder import MANIFEST, UNFINISHED, check_run, discard_progress, holds, locked
 from experiments.runs.manifest import Head
 from experiments.training import devices
 from experiments.training.chunks import Layout
@@ -34,13 +33,13 @@ def resume(run: Path, every: float, cluster: Cluster, prepare: Prepare, strict: 
 
 def bring_to_end(run: Path, every: float, prepare: Prepare) -> Verdict | None:
     """The results are those of a run never interrupted."""
-    expect(os.path.isdir(run), f"the folder of a run, {run}", "none")
+    done = holds(run, MANIFEST)
+    check_run(run, MANIFEST if done else UNFINISHED, "an unfinished")
     with locked(run):
-        if devices.agree((run / MANIFEST).exists()):
+        if devices.agree(holds(run, MANIFEST)):
             return _finished(run)
-        path, fix = run / UNFINISHED, "Begin one with compare, or with run STUDY."
-        expect(path.exists(), f"an unfinished run in {run}", "none", fix)
-        return go_on(_same(manifest.read_json(Head, path), run, prepare), run, every)
+        head = manifest.read_json(Head, run / UNFINISHED)
+        return go_on(_same(head, run, prepare), run, every)
 
 
 def _finished(run: Path) -> Verdict | None:

@@ -8,7 +8,7 @@ from experiments.errors import expect
 from experiments.runs import manifest, tolerance
 from experiments.runs.environment import environment
 from experiments.runs.execute import Runnable, T
-from experiments.runs.folder import MANIFEST, UNFINISHED, holds, how_to_resume
+from experiments.runs.folder import MANIFEST, UNFINISHED, check_run, holds, how_to_resume
 from experiments.runs.manifest import Manifest, Outcome
 from experiments.runs.resume import Prepare
 from experiments.training.devices import Cluster, say
@@ -25,6 +25,7 @@ def verify(run: Path, cluster: Cluster, prepare: Prepare) -> int:
     begun = holds(run, UNFINISHED) and not holds(run, MANIFEST)
     fix = f"Bring it to its end first: {how_to_resume(run)}."
     expect(not begun, f"a finished run in {run}", "an unfinished one", fix)
+    check_run(run, MANIFEST, "a finished")
     known = manifest.read(run)
     if changed := manifest.first_file_that_differs(run, known.sha256):
         return _different(f"{changed} (its digest is not the manifest's)")

@@ -13,7 +13,7 @@ from experiments.errors import expect
 from experiments.report.verdict import Verdict, together
 from experiments.runs.checkpoint import CHECKPOINT_EVERY
 from experiments.runs.execute import Runnable, execute
-from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder
+from experiments.runs.folder import MANIFEST, UNFINISHED, check_folder, holds
 from experiments.runs.manifest import Head, read_json
 from experiments.runs.resume import bring_to_end
 from experiments.studies import STUDIES
@@ -177,11 +177,11 @@ def _run_one(name: str, config: All) -> Verdict | None:
 
 def _kept(asked: Asked) -> Verdict:
     """Of a run that is there, or of one begun now."""
-    files = (asked.folder / name for name in (MANIFEST, UNFINISHED))
-    there = next((file for file in files if file.exists()), None)
+    names = (name for name in (MANIFEST, UNFINISHED) if holds(asked.folder, name))
+    there = next(names, None)
     if there is None:
         return asked.run()
-    same = read_json(Head, there).command == asked.words
+    same = read_json(Head, asked.folder / there).command == asked.words
     expected = f"{asked.folder} to hold a run of {typed(asked.name)} with these settings"
     expect(same, expected, "another", "Choose another --output, or --overwrite.")
     verdict = bring_to_end(asked.folder, CHECKPOINT_EVERY, lambda _, cuts: asked.prepare(cuts))

@@ -329,6 +329,25 @@ def test_a_run_that_is_done_exits_with_0_but_for_checks_and_if_it_is_strict(
     assert (cli.main(where), cli.main([*where, "--strict"])) == (plain, strict)
 
 
+@pytest.mark.parametrize(
+    ("command", "kind"), [("verify", "a finished"), ("resume", "an unfinished")]
+)
+@pytest.mark.parametrize(("name", "got"), [
+    ("nope", "the folder of a run; got nope, which is not there. Name a folder that a run was"),
+    ("notes.md", "the folder of a run; got notes.md, which is a file. Name a folder that a"),
+    ("empty", "{} run in empty; got none. Begin one with compare, or with run STUDY."),
+])  # fmt: skip
+def test_what_is_no_run_is_named_with_the_fix(
+    command, kind, name, got, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    assert cli.main([command, name]) == 2
+    assert f"error: Expected {got.format(kind)}" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "notes.md"]
+
+
 @pytest.mark.parametrize("command", ["verify", "resume", "report"])
 @pytest.mark.parametrize("name", ["1" * 400, "a\0b"], ids=["long", "null"])
 def test_a_name_that_no_file_can_have_is_one_message(command, name, tmp_path, capsys):

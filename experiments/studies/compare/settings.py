@@ -172,10 +172,13 @@ class Compare:
         expect(fits, most, batch, fix)
 
     def _check_own(self) -> None:
-        ours = self.arms.placements != PLACEMENTS or self.network != Network()
-        both, fix = self.own.model and ours, "Name groups of its sites with --sites."
-        words = "--placements, --widths and --activation of our network alone"
-        expect(not both, words, "a --model as well", fix)
+        given = {"--placements": self.arms.placements != PLACEMENTS}
+        given |= {f"--{name}": value != getattr(Network, name)
+                  for name, value in vars(self.network).items()}  # fmt: skip
+        ours = " and ".join(name for name, asked in given.items() if asked)
+        fix = f"Leave out {ours}: a model's sites are its placements, and --sites groups them."
+        words = "--model without --placements, --widths and --activation, which are of our network"
+        expect(not (self.own.model and ours), words, f"{ours} as well", fix)
         alone = self.own.model is None and self.own != Own()
         fix = "Pass it as --model FILE.py:NAME."
         expect(not alone, "a --model for --sites, --insert or --loss mse", "none", fix)

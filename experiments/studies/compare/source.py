@@ -46,9 +46,10 @@ def read(model: str) -> Source:
     beside = Beside(path)
     module = _run(path, content, beside)
     own = (key for key, thing in vars(module).items() if callable(thing) and key[0] != "_")
-    got = f"none of that name, but {', '.join(own) or 'nothing'}"
+    fix = f"Name one of {names}." if (names := ", ".join(own)) else f"Define {name}(rngs) there."
     make = getattr(module, name, None)
-    expect(callable(make), f"{name} to be a function or a class in {path}", got)
+    got = f"{make!r:.80}, which cannot be called" if hasattr(module, name) else "none of that name"
+    expect(callable(make), f"{name} to be a function or a class in {path}", got, fix)
     return Source(path, hashlib.sha256(content).hexdigest(), beside, _there(beside, make))
 
 

@@ -168,7 +168,17 @@ def test_real_targets_are_predicted(here, capsys):
 BAD = {
     "no file": ("nothing.py:network", [], "the file of --model; got nothing.py: No such file"),
     "no form": ("model.py", [], "--model FILE.py:NAME; got 'model.py'"),
-    "nothing": ("model.py:nothing", [], "model.py; got none of that name, but Block, Network"),
+    "nothing": (
+        "model.py:nothing",
+        [],
+        "model.py; got none of that name. Name one of Block, Network",
+    ),
+    "no function": (
+        "raising.py:THREE",
+        [],
+        "THREE to be a function or a class in raising.py; got 3, which cannot be called. Name one",
+    ),
+    "empty": ("numbers.py:build", [], "got none of that name. Define build(rngs) there."),
     "syntax": ("syntax.py:f", [], "syntax.py to run; got SyntaxError"),
     "raises when run": ("broken.py:f", [], "ZeroDivisionError: division by zero (line 1 of broken"),
     "exits when run": ("script.py:f", [], "script.py to run; got SystemExit: 3 (line 2 of script"),
@@ -183,12 +193,22 @@ BAD = {
     "no name": ("model.py:plain", ["--insert", "after:Linear,"], "a name on each side of a comma"),
     "no place": ("model.py:plain", ["--insert", "after:Conv"], "--insert to find its place"),
     "no group": ("model.py:network", ["--sites", "decoder.*"], "got 'decoder.*'"),
-    "our placements": ("model.py:network", ["--placements", "input"], "Name groups of its sites"),
+    "our placements": (
+        "model.py:network",
+        ["--placements", "input"],
+        "got --placements as well. Leave out",
+    ),
+    "our layers": (
+        "model.py:network",
+        ["--widths", "8", "--activation", "tanh"],
+        "got --widths and --activation as well. Leave out --widths and",
+    ),
     "idle": ("raising.py:idle", [], "sites that drop when the model trains; got none"),
 }
 OTHERS = {
     "syntax.py": "def f(:\n",
     "broken.py": "1 / 0\n",
+    "numbers.py": "number = 1\n",
     "script.py": "import sys\nsys.exit(3)\n",
     "raising.py": textwrap.dedent("""
         from flax import nnx
@@ -205,6 +225,7 @@ OTHERS = {
         idle = lambda rngs: Idle(rngs)
         def attention(rngs):
             return nnx.MultiHeadAttention(2, 2, dropout_rate=0.5, decode=False, rngs=rngs)
+        THREE = 3
     """),
 }
 
