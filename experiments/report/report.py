@@ -47,7 +47,13 @@ class Report:
 
     def _details(self) -> str:
         tables = (f"**{table.title}**\n\n{table.markdown()}" for table in self.tables)
-        return "\n".join([*tables, *(f"{line}\n" for line in self.lines if line)])
+        lines = filter(None, (*self.lines, self.finding))
+        return "\n".join([*tables, *(f"{line}\n" for line in lines)])
+
+    @property
+    def finding(self) -> str:
+        """What is said last where there is no verdict to say."""
+        return "" if self.verdict else self.sentence
 
     def figures(self) -> Files:
         """The pictures, and the page that shows them."""
@@ -58,13 +64,15 @@ class Report:
         files = {name: picture.svg for name, picture in drawn.items() if name}
         return files | {"report.html": render(page)}
 
-    def show(self) -> None:
-        """Prints the tables."""
+    def show(self, *more: str) -> None:
+        """Prints the tables, what is to be said of them and more, and the finding in one line."""
         console = Console(highlight=False, width=max(Console().width, self.width))
         for screen in self.screens:
             console.print(screen)
         for line in (*self.lines, *([f"{SMOKE}."] * self.is_smoke)):
             console.print(line, markup=False)
+        for line in filter(None, (*more, self.finding)):
+            console.print(line, markup=False, soft_wrap=True)
 
     @property
     def is_smoke(self) -> bool:

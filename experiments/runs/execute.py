@@ -133,14 +133,15 @@ def _told(tasks: Tasks, speed: str, seconds: float) -> str:
 
 
 def _write(head: Head, report: Report, outcomes: dict[str, Outcome], folder: Path) -> None:
+    written = []
     try:
         files = report.files() | report.figures()
         write(folder, files, asdict(complete(head, report.verdict, outcomes, files)))
+        written = [f"Written to {folder}"]
     except InputError as error:
         raise InputError(f"{error} To go on: {how_to_resume(folder)}") from None
     finally:  # a full disk should not cost the results
-        report.show()
-    print(f"Written to {folder}")
+        report.show(*written)
 
 
 @contextmanager

@@ -92,6 +92,11 @@ def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_pa
     printed = capsys.readouterr().out
     assert "★" in printed
     assert "identical, to the last bit" in printed
+    written, finding = printed.splitlines()[-2:]
+    assert written == f"Written to {tmp_path}"
+    assert finding == json.loads((folder / "verdict.json").read_text())["words"]
+    assert finding.startswith("Best: ")
+    assert " points against none (" in finding
     assert "n = 2 seeds" in printed
     drawn = "60 training (drawn by each seed from a pool of 1,707) and 90 test examples"
     assert drawn in " ".join(printed.split())
@@ -186,6 +191,7 @@ def test_a_smoke_comparison_is_no_result(tmp_path, monkeypatch, capsys):
     assert "SMOKE, which is no result." in said.out
     assert "Seeds: 2, from 0." in said.out
     assert "Best" not in said.out
+    assert said.out.splitlines()[-1] == "No conclusion from a smoke run."
     folder = tmp_path / "runs" / "compare-digits-relu-smoke"
     assert "<h1>SMOKE" in (folder / "report.html").read_text()
     assert cli.main(["report", str(folder)]) == 2

@@ -68,7 +68,7 @@ def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report
         },
         facts={"in short": what} | _facts(used),
         screens=[screen],
-        lines=[what, legend(seeds, by), twins(points, result.metrics[-1]), words],
+        lines=[what, legend(seeds, by), twins(points, result.metrics[-1])],
         width=Console(width=WIDEST).measure(screen).maximum,
     )
 
