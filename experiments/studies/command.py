@@ -136,7 +136,7 @@ def _command(name: str) -> Any:
 
     study = STUDIES[name]
     kind, claim = type(study.defaults), f"{study.claim[0].upper()}{study.claim[1:]}"
-    command.__doc__ = f"{claim}?\n\nTakes {study.takes}."
+    command.__doc__ = f"{claim}? Takes {study.takes}."
     command.__annotations__ = {"config": Unnamed[kind]}
     command.__defaults__ = (study.defaults,)
     return command
