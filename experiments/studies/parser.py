@@ -1,15 +1,16 @@
 """The words of a command line become a call; one that nobody knows is answered in a line."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import is_dataclass
 from difflib import get_close_matches
-from io import StringIO
-from typing import Any
+from inspect import signature
+from typing import Any, get_type_hints
 
 import tyro
 
 from experiments.errors import expect
+from experiments.studies.settings import flag
 
 OPTIONS = (tyro.conf.OmitArgPrefixes,)
 Commands = Mapping[str, Callable[..., Any]]
@@ -31,7 +32,7 @@ def call(prog: str, commands: Commands, words: Sequence[str], kind: str, listed:
 
 def _check_options(name: str, command: Callable[..., Any], words: Sequence[str], see: str) -> None:
     """The parser would answer with a page."""
-    known = _options(command)
+    known = ["-h", "--help", *_options(command)]
     for word in words:
         typed = word.partition("=")[0]
         misspelt = re.match(r"--?[^\W\d]", word) and typed.replace("_", "-") not in known
@@ -39,12 +40,16 @@ def _check_options(name: str, command: Callable[..., Any], words: Sequence[str],
         expect(not misspelt, f"an option of {name}", typed, fix)
 
 
-def _options(command: Callable[..., Any]) -> list[str]:
-    """Those that its help begins a line with."""
-    helped = StringIO()
-    with suppress(SystemExit), redirect_stdout(helped):
-        tyro.cli(command, args=["--help"], config=OPTIONS)
-    return re.findall(r"(?:^\W\W|, )(--?[a-z][\w-]*)", helped.getvalue(), re.MULTILINE)
+def _options(kind: Any) -> Iterator[str]:
+    """Those of a command, or of a group."""
+    hints = get_type_hints(kind)
+    for name in signature(kind).parameters:
+        if is_dataclass(hints[name]):
+            yield from _options(hints[name])
+        else:
+            yield flag(name)
+            if hints[name] is bool:
+                yield flag(f"no_{name}")
 
 
 def _near(word: str, names: Iterable[str]) -> str:
