@@ -44,9 +44,9 @@ def collect(
     expect(len(entries) > 0, "a run that concludes something", "none", "Try run all.")
     Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
     files, runs = index.files(entries, output), [str(folder) for folder, _ in entries]
-    write(output, files, {"command": ["report", *runs], "sha256": manifest.sha256(files)})
     if markdown is not None:
         _publish(markdown, files[index.MARKDOWN])
+    write(output, files, {"command": ["report", *runs], "sha256": manifest.sha256(files)})
     print(f"Written to {output}")
 
 
