@@ -25,12 +25,14 @@ from experiments.words import Unnamed, Unset
 
 
 def list_studies() -> None:
-    """A table for people; for programs lines of name, claim and duration, a tab between them."""
-    rows = [(typed(name), study.claim, study.takes) for name, study in STUDIES.items()]
+    """A table for people; for programs lines of name, claim and usual time, a tab between them."""
+    rows = [
+        (typed(name), study.claim, study.takes.partition(",")[0]) for name, study in STUDIES.items()
+    ]
     if not sys.stdout.isatty():
         print("\n".join(map("\t".join, rows)))
         return
-    table = Table("study", "claim", "takes")
+    table = Table("study", "claim", "takes usually")
     for row in rows:
         table.add_row(*row)
     Console().print(table)

@@ -302,8 +302,3 @@ def test_an_unfinished_run_is_to_be_resumed_first(run, capsys):
     (run / "manifest.json").rename(run / "unfinished.json")
     assert cli.main(["verify", str(run)]) == 2
     assert f"python -m experiments resume {run}" in capsys.readouterr().err
-
-
-def test_no_run_at_all(tmp_path, capsys):
-    assert cli.main(["verify", str(tmp_path)]) == 2
-    assert "manifest.json" in capsys.readouterr().err

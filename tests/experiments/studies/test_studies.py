@@ -186,10 +186,14 @@ def test_a_smoke_run_has_sizes_of_its_own_whatever_is_asked_for():
 
 @pytest.mark.parametrize("smoke", [True, False])
 def test_a_smoke_run_says_so_where_it_is_read(smoke, capsys):
-    said = SimpleNamespace(screens=[], lines=["What was run."], width=80, is_smoke=smoke)
-    Report.show(said)  # pyright: ignore
+    found = "Best: the longest of all sentences, " + "which is no result, " * 9
+    said = SimpleNamespace(
+        screens=[], lines=["What was run."], width=80, is_smoke=smoke, finding=found
+    )
+    Report.show(said, "Written to runs/x")  # pyright: ignore
     told = ["SMOKE, which is no result."] * smoke
-    assert capsys.readouterr().out.split("\n") == ["What was run.", *told, ""]
+    lines = ["What was run.", *told, "Written to runs/x", found, ""]
+    assert capsys.readouterr().out.split("\n") == lines
 
 
 @pytest.mark.slow
