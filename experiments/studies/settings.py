@@ -108,14 +108,19 @@ class Settings(Common):
         enough = most >= self.seeds > 1 or not self.until_decided
         least = f"--seeds of 2 or more, and --most-seeds of at least the {self.seeds} --seeds"
         expect(enough, least, f"{self.seeds} and {most}", fix)
-        size, fix = self.train_size, "Make it smaller, or raise --train-size."
+        size, fix = self.trained, "Make it smaller, or raise --train-size."
         most = f"a --batch-size of at most the {counted(size, 'training example')}"
         expect(self.smoke or self.batch <= size, most, self.batch_size, fix)
 
     @property
     def batch(self) -> int:
         """Examples in a step."""
-        return self.batch_size or min(self.usual_batch, self.train_size)
+        return self.batch_size or min(self.usual_batch, self.trained)
+
+    @property
+    def trained(self) -> int:
+        """Examples that train, none of which are held out."""
+        return self.train_size
 
     @property
     def anywhere(self) -> Self:

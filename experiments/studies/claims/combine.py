@@ -39,6 +39,11 @@ class Scheduled(Settings):
     learning_rate: float = 3e-3
     """Learning rate; with a schedule its highest."""
 
+    @property
+    def trained(self) -> int:
+        """Without the fifth that early stopping looks at."""
+        return self.train_size - self.train_size // 5
+
 
 DEFAULTS = Scheduled(epochs=150, most_seeds=32)
 

@@ -44,14 +44,14 @@ def test_where_a_run_goes_is_not_said_and_folders_are_left_to_name():
     assert in_shell("run uci", settings) == said
 
 
-@pytest.mark.parametrize(("train_size", "rate", "recurrent", "compare"), [
-    (400, 50, 20, 50), (49, 49, 20, 49), (19, 19, 19, 19), (1, 1, 1, 1),
+@pytest.mark.parametrize(("train_size", "rate", "recurrent", "combine"), [
+    (400, 50, 20, 50), (49, 49, 20, 40), (19, 19, 19, 16), (1, 1, 1, 1),
 ])  # fmt: skip
-def test_a_batch_is_as_large_as_usual_or_as_all_that_trains(train_size, rate, recurrent, compare):
-    for name, batch in {"rate": rate, "recurrent": recurrent}.items():
+def test_a_batch_is_as_large_as_usual_or_as_all_that_trains(train_size, rate, recurrent, combine):
+    for name, batch in {"rate": rate, "recurrent": recurrent, "combine": combine}.items():
         settings = replace(STUDIES[name].defaults, train_size=train_size)
         assert settings.protocol.batch_size == settings.anywhere.batch_size == batch
-    assert Compare(data=Data(train_size=train_size)).protocol.batch_size == compare
+    assert Compare(data=Data(train_size=train_size)).protocol.batch_size == rate
 
 
 def test_a_batch_that_is_asked_for_has_to_fit():
