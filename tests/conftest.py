@@ -1,5 +1,6 @@
 """Eight simulated devices, quick compilation and strict promotion, set before JAX starts."""
 
+import gc
 import os
 import sys
 from importlib.metadata import version
@@ -30,6 +31,7 @@ import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+gc.set_threshold(50_000, 50)  # tracing makes many objects and few circles: a tenth of the time
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
