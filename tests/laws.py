@@ -21,6 +21,7 @@ class Row:
     bits: int = 16
     tied: tuple[int, ...] = ()  # axes that share the mask
     exempt: frozenset[str] = frozenset()
+    variant: bool = False  # of another row's operator, with options that have tests of their own
     slack: float = 0  # XLA fuses and vectorises a longer formula in one way here, in another there
 
 
@@ -105,6 +106,7 @@ UNITS = {
     "dropout-classical": Row(
         partial(jaxdrop.dropout, scale=False),
         exempt=frozenset({"mean"}),  # it shrinks; inference makes up for that
+        variant=True,
     ),
     "spatial_dropout": Row(maps(jaxdrop.spatial_dropout), tied=(0,)),
     "alpha_dropout": Row(jaxdrop.alpha_dropout, exempt=AFFINE, slack=1e-6),
@@ -148,7 +150,7 @@ TABLE = {
     "dropout-tied": Row(tied, tied=(0,)),
     "keep_mask-apply_mask": Row(replayed, exempt=frozenset({"residuals"})),  # the mask is a value
     "keep_mask-apply_mask-8": Row(
-        partial(replayed, bits=8), bits=8, exempt=frozenset({"residuals"})
+        partial(replayed, bits=8), bits=8, exempt=frozenset({"residuals"}), variant=True
     ),
     **UNITS,
 }
@@ -187,6 +189,7 @@ TABLE |= {
         lifted(jaxdrop.drop_path, 1, leading=True, batch_dim=-1, scale=False),
         tied=(0,),
         exempt=frozenset({"mean"}),
+        variant=True,
     ),
     # Rates are per example; something stays only where a whole block has no seed; the mean holds
     # per example; a map of unknown size has no plan of blocks.

@@ -31,11 +31,12 @@ SHAPE = (5, 24)  # of most data, so that a row's laws share what was compiled fo
 def rows(law: str) -> pytest.MarkDecorator:
     """Runs a law over the rows that are not exempt from it, a row's laws in one process.
 
-    There they share what was compiled for the row.
+    There they share what was compiled for the row. A variant of an operator is slow.
     """
     bound = {name: row for name, row in TABLE.items() if law not in row.exempt}
-    group = pytest.mark.xdist_group
-    cases = [pytest.param(row, id=name, marks=group(name)) for name, row in bound.items()]
+    group, slow = pytest.mark.xdist_group, pytest.mark.slow
+    marks = {name: [group(name), *[slow] * row.variant] for name, row in bound.items()}
+    cases = [pytest.param(row, id=name, marks=marks[name]) for name, row in bound.items()]
     return pytest.mark.parametrize("row", cases)
 
 
@@ -62,7 +63,8 @@ def test_arguments_come_in_the_order_key_x_rate(row: Row):
 
 @rows("shape")
 def test_shape_and_dtype_stay(row: Row):
-    for shape, dtype in itertools.product(SHAPES, ("float32", "float16", "bfloat16")):
+    dtypes = itertools.cycle(("float32", "float16", "bfloat16"))
+    for shape, dtype in zip(SHAPES, dtypes, strict=False):
         x = jax.ShapeDtypeStruct(shape, dtype)
         y = jax.eval_shape(lambda x: row.op(KEY, x, 0.3), x)
         assert (y.shape, y.dtype) == (x.shape, x.dtype)
@@ -90,7 +92,7 @@ def test_rate_1_gives_zeros_and_a_zero_gradient(row: Row):
 
     @jax.jit  # one program
     def both_ways(x: jax.Array, traced: list[jax.Array]) -> list[Any]:
-        rates = [1, *arrays, *traced]
+        rates = [1, *traced]
         runs = [jax.vjp(lambda x, rate=rate: row.op(KEY, x, rate), x) for rate in rates]
         return [(y, pull(jnp.ones_like(x))[0]) for y, pull in runs]
 
@@ -120,19 +122,15 @@ def test_a_traced_rate_out_of_range_is_clipped_and_nan_drops_all(row: Row):
 def test_below_rate_1_something_can_be_kept(row: Row):
     if row.bits == 32:
         pytest.skip("one in 2^23 is kept: 2^24 draws would be needed to see it")
-    rates = (0.999999, 1 - 2**-24)
-
-    @jax.jit  # one program
-    def kept(key: jax.Array, traced: list[Any]) -> list[jax.Array]:
-        x = jnp.ones((2, 2 ** (row.bits + 2)))
-        return [row.op(key, x, rate).any() for rate in (*rates, *traced)]
-
-    assert all(kept(KEY, list(map(np.float32, rates))))
+    x = jnp.ones((2, 2 ** (row.bits + 2)))
+    for rate in (0.999999, 1 - 2**-24):
+        assert row.op(KEY, x, rate).any()
+        assert jax.jit(row.op)(KEY, x, np.float32(rate)).any()
 
 
 @rows("jit")
 def test_jit_changes_nothing(row: Row):
-    xs = [data(shape) for shape in [(), (0,), SHAPE, (2, 1, 2, 1, 3)]]
+    xs = [data(shape) for shape in [(), (0,), (2, 1, 2, 1, 3)]]
     compiled = jax.jit(lambda key, xs: [row.op(key, x, 0.3) for x in xs])
     for x, y in zip(xs, compiled(KEY, xs), strict=True):
         # XLA divides a scalar by a constant as a product, in Flax's layer as in ours.
@@ -298,7 +296,7 @@ def test_a_program_exported_for_any_batch_draws_what_each_batch_would(row: Row):
     def both(key: jax.Array, xs: list[jax.Array]) -> list[Any]:
         return [(program.call(key, x), op(key, x)) for x in xs]
 
-    sizes = (3, 100, 1024)  # lanes along all, along rows, along rows by eights
+    sizes = (3, 100)  # lanes along all, along rows; test_export.py has every case of the rule
     for exported, plain in both(KEY, [data((size, 6)) for size in sizes]):
         assert_same(row, exported, plain, rtol=1e-6)
 
@@ -310,10 +308,10 @@ def test_no_gradient_flows_to_the_rate(row: Row):
 
 @rows("gradient")
 def test_scan_and_remat_give_the_gradient_of_a_loop(row: Row):
-    keys, x = jax.random.split(KEY, 3), data()
+    keys, x = jax.random.split(KEY, 2), data()
 
     def loop(x: jax.Array) -> jax.Array:
-        for i in range(3):
+        for i in range(2):
             x = jnp.sin(row.op(keys[i], x, 0.3))
         return x.sum()
 
