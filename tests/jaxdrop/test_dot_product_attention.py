@@ -11,6 +11,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import jaxdrop
 from jaxdrop import attention, dot_product_attention
+from jaxdrop.probability import at_least_float32
 
 KEY, RATE = jax.random.key(7), 0.3
 BLOCKS = (16, 8)
@@ -58,9 +59,14 @@ def agree(one, other, relative=1e-6):
 
 def with_gradients(attend, *arrays):
     """Output, and gradients of a function of it that has a slope everywhere."""
-    loss = lambda *arrays: jnp.sum(jnp.sin(attend(*arrays).astype(jnp.float32)))  # noqa: E731
-    gradients = jax.grad(loss, argnums=tuple(range(len(arrays))))
-    return jax.jit(lambda *arrays: (attend(*arrays), gradients(*arrays)))(*arrays)
+
+    def loss(*arrays):
+        out = attend(*arrays)
+        return jnp.sum(jnp.sin(out.astype(at_least_float32(out.dtype)))), out
+
+    both = jax.value_and_grad(loss, argnums=tuple(range(len(arrays))), has_aux=True)
+    (_, out), gradients = jax.jit(both)(*arrays)
+    return out, gradients
 
 
 ROWS, COLUMNS = np.arange(40)[:, None], np.arange(24)[None]
@@ -82,11 +88,13 @@ HIDING = {
 def test_what_a_query_does_not_see(hiding):
     options, seen = HIDING[hiding]
     fused = lambda *x: fuse(*x, block_sizes=BLOCKS, **options)  # noqa: E731
-    agree(
-        with_gradients(fused, *data()),
-        with_gradients(lambda *x: unfused(*x, seen=seen), *data()),
-        2e-6,
-    )
+    seen = jnp.broadcast_to(seen, (2, 2, 40, 24))
+    agree(with_gradients(fused, *data()), hidden(seen, *data()), 2e-6)
+
+
+@jax.jit  # one program for all ways to hide
+def hidden(seen, *arrays):
+    return with_gradients(lambda *x: unfused(*x, seen=seen), *arrays)
 
 
 SIZES: dict[str, Any] = {
@@ -159,12 +167,12 @@ def test_backward_sums_blocks_in_float32():
 
 def test_float64_stays_float64_and_float32_float32():
     options = HIDING["lengths"][0] | {"is_causal": True, "block_sizes": BLOCKS}
-    run = lambda *x: (fuse(*x, **options), jax.grad(lambda *x: fuse(*x, **options).sum())(*x))  # noqa: E731
+    run = lambda *x: with_gradients(lambda *x: fuse(*x, **options), *x)  # noqa: E731
     seen = HIDING["lengths"][1] & (COLUMNS <= ROWS)
     with jax.enable_x64(True):
         short, long = run(*data()), run(*(x.astype("float64") for x in data()))
-        plain = unfused(*(x.astype("float64") for x in data()), seen=seen)
-    assert {x.dtype for x in short} == {np.dtype("float32")}
+        plain = jax.jit(lambda *x: unfused(*x, seen=seen))(*(x.astype("float64") for x in data()))
+    assert {x.dtype for x in jax.tree.leaves(short)} == {np.dtype("float32")}
     agree(short, long, 2e-6)
     agree(long[0], plain, 1e-14)
 
@@ -192,6 +200,11 @@ def weights(key, shape, rate=RATE, **options):
     return dot_product_attention(key, query, zeros, unit, rate, **options).swapaxes(1, 2)
 
 
+def drawn(key, shape, **options):
+    """Where the weights are not 0, by one program."""
+    return jax.jit(lambda key: weights(key, shape, **options) != 0)(key)
+
+
 MASKED = (2, 3, 40, 24)
 
 
@@ -200,9 +213,9 @@ TIED = [((), 8), ((), 32), ((0, 1), 16), ((2,), 16), ((3,), 32), ((0, 1, 2, 3), 
 
 @pytest.mark.parametrize(("tied", "bits"), TIED)
 def test_the_mask_is_keep_mask(tied, bits):
-    drawn = weights(KEY, MASKED, broadcast_dims=tied, block_sizes=BLOCKS, bits=bits) != 0
+    found = drawn(KEY, MASKED, broadcast_dims=tied, block_sizes=BLOCKS, bits=bits)
     mask = jaxdrop.keep_mask(KEY, RATE, MASKED, broadcast_dims=tied, bits=bits)
-    np.testing.assert_array_equal(drawn, mask)
+    np.testing.assert_array_equal(found, mask)
 
 
 @pytest.mark.parametrize(
@@ -211,16 +224,16 @@ def test_the_mask_is_keep_mask(tied, bits):
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
 def test_the_mask_is_keep_mask_wherever_the_lanes_lie(shape, impl):
     key = jax.random.key(3, impl=impl)
-    drawn = weights(key, shape, block_sizes=(8, 16)) != 0
-    np.testing.assert_array_equal(drawn, jaxdrop.keep_mask(key, RATE, shape))
+    found = drawn(key, shape, block_sizes=(8, 16))
+    np.testing.assert_array_equal(found, jaxdrop.keep_mask(key, RATE, shape))
 
 
 def test_the_mask_does_not_depend_on_who_calls():
     keys = jax.random.split(KEY, 3)
     of_key = lambda key: weights(key, MASKED, block_sizes=BLOCKS)  # noqa: E731
-    one_by_one = jnp.stack([of_key(key) for key in keys])
+    one_by_one = np.stack([of_key(key) for key in keys])
     scanned = jax.lax.scan(lambda _, key: (None, jax.checkpoint(of_key)(key)), None, keys)[1]
-    for other in (jax.vmap(of_key)(keys), scanned, jax.vmap(jax.jit(of_key))(keys)):
+    for other in (jax.jit(jax.vmap(of_key))(keys), scanned):
         np.testing.assert_array_equal(other, one_by_one)
     legacy = weights(jax.random.key_data(KEY), MASKED)
     np.testing.assert_array_equal(legacy != 0, jaxdrop.keep_mask(KEY, RATE, MASKED))
@@ -264,9 +277,8 @@ def test_derivatives_of_every_kind():
     fused = lambda q: dot_product_attention(KEY, q, keys, values, RATE, block_sizes=(2, 2))  # noqa: E731
     plain = lambda q: unfused(q, keys, values)  # noqa: E731
     square = lambda attend: lambda q: jnp.sum(attend(q) ** 2)  # noqa: E731
-    agree(
-        jax.jvp(fused, [query], [jnp.cos(query)]), jax.jvp(plain, [query], [jnp.cos(query)]), 2e-6
-    )
+    along = lambda attend: jax.jvp(attend, [query], [jnp.cos(query)])  # noqa: E731
+    agree(along(jax.jit(fused)), along(jax.jit(plain)), 2e-6)
     hessian = jax.jit(jax.hessian(square(plain)))(query)
     agree(jax.jit(jax.hessian(square(fused)))(query), hessian, 1e-5)
     agree(jax.jit(jax.jacrev(jax.grad(square(fused))))(query), hessian, 1e-5)
@@ -321,9 +333,9 @@ def test_sharded_batch_and_heads_need_no_communication(kind):
     with jax.set_mesh(mesh):
         sharding = NamedSharding(mesh, PartitionSpec("b", None, "n"))
         shared = [jax.device_put(x, sharding) for x in arrays]
-        program = jax.jit(run).lower(*shared).compile().as_text() or ""
-        out, gradients = jax.jit(run)(*shared)
-    assert not re.search(rf" (?:{COLLECTIVES})(?:-start)?\(", program)
+        program = jax.jit(run).lower(*shared).compile()
+        out, gradients = program(*shared)
+    assert not re.search(rf" (?:{COLLECTIVES})(?:-start)?\(", program.as_text() or "")
     assert out.sharding.is_equivalent_to(sharding, 4)
     agree((out, gradients), alone, 3e-6)
 
@@ -333,11 +345,15 @@ def test_on_an_explicit_mesh_anything_may_be_sharded(what):
     query, keys, values = data(batch=4)
     given = {"keys": keys, "bias": jnp.ones((4, 2, 40, 24)), "rate": jnp.full((4, 1, 1, 1), RATE)}
     given["mask"] = jnp.broadcast_to(SEEN, (4, 2, 40, 24))
-    attend = jax.jit(lambda **given: dot_product_attention(KEY, query, values=values, **given))
-    alone = attend(**given)
+    alone = attend(query, values, given)
     with jax.set_mesh(jax.make_mesh((4,), ("b",), (AxisType.Explicit,))):
         given[what] = jax.device_put(given[what], PartitionSpec("b"))
-        agree(attend(**given), alone, 2e-6)
+        agree(attend(query, values, given), alone, 2e-6)
+
+
+@jax.jit  # one program for all that are not sharded
+def attend(query, values, given):
+    return dot_product_attention(KEY, query, values=values, **given)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -363,10 +379,10 @@ def test_inside_shard_map_it_is_what_it_is_under_vmap(shared):
         run: Any = jax.vmap(shard, axes, axis_name="b")
         return run(*parts)[:, 0]
 
-    run = jax.jit(lambda *x: with_gradients(mapped, *x))
+    run = jax.jit(lambda *x: with_gradients(mapped, *x)).lower(*arrays).compile()
     agree(run(*arrays), with_gradients(alone, *arrays), 2e-6)
-    program = run.lower(*arrays).compile().as_text() or ""
-    assert len(re.findall(rf" (?:{COLLECTIVES})(?:-start)?\(", program)) <= shared
+    found = re.findall(rf" (?:{COLLECTIVES})(?:-start)?\(", run.as_text() or "")
+    assert len(found) <= shared
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
