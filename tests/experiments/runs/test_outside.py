@@ -21,7 +21,7 @@ from experiments.errors import InputError
 from experiments.runs import checkpoint, execute, verify
 from experiments.runs.folder import MANIFEST, UNFINISHED
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))
 bounded = settings(
     max_examples=EXAMPLES,
     deadline=None,

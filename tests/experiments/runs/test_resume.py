@@ -5,6 +5,7 @@ import json
 import os
 import random
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,24 @@ def interrupted(monkeypatch):
         return folder, str(stop.value)
 
     return interrupt
+
+
+@pytest.fixture(scope="module")
+def halfway(tmp_path_factory):
+    """A run that Ctrl-C ended after four epochs, each a call."""
+    folder = tmp_path_factory.mktemp("halfway") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sweep, "CALL", 0)
+        press_after(patch, 4)
+        with pytest.raises(KeyboardInterrupt):
+            compare(folder)
+    return folder
+
+
+@pytest.fixture
+def stopped(halfway, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copytree(halfway, tmp_path / "run"))
 
 
 def press_after(patch, calls):
@@ -186,24 +205,21 @@ def swap(folder, step):
 @orbax_leaves_things
 @pytest.mark.parametrize("damage", [flip, truncate, lose_metadata, swap])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(
-    tmp_path, whole, interrupted, damage, monkeypatch, capsys
+    whole, stopped, damage, monkeypatch, capsys
 ):
     monkeypatch.setattr(sweep, "CALL", 0)
-    folder, _ = interrupted(tmp_path, 4)
-    damage(folder, 4)
-    assert go_on(folder) == 0
+    damage(stopped, 4)
+    assert go_on(stopped) == 0
     assert "warning: the checkpoint 4" in capsys.readouterr().err
-    assert contents(folder) == whole
+    assert contents(stopped) == whole
 
 
 @orbax_leaves_things
-def test_without_any_good_checkpoint_it_begins_anew(tmp_path, whole, interrupted, monkeypatch):
-    monkeypatch.setattr(sweep, "CALL", 0)
-    folder, _ = interrupted(tmp_path, 4)
+def test_without_any_good_checkpoint_it_begins_anew(whole, stopped):
     for at in (2, 3, 4):
-        flip(folder, at)
-    assert go_on(folder) == 0
-    assert contents(folder) == whole
+        flip(stopped, at)
+    assert go_on(stopped) == 0
+    assert contents(stopped) == whole
 
 
 @orbax_leaves_things
@@ -255,12 +271,11 @@ def test_a_full_disk_at_the_report_costs_no_results(tmp_path, whole, monkeypatch
     assert contents(tmp_path) == whole
 
 
-def test_an_unfinished_run_is_not_replaced_by_accident(tmp_path, interrupted, monkeypatch, capsys):
-    folder, _ = interrupted(tmp_path, 1)
+def test_an_unfinished_run_is_not_replaced_by_accident(stopped, monkeypatch, capsys):
     monkeypatch.setattr(sweep, "run", lambda *_: pytest.fail("It trained."))
-    assert compare(folder) == 2
+    assert compare(stopped) == 2
     said = capsys.readouterr().err
-    assert f"resume {folder}" in said
+    assert f"resume {stopped}" in said
     assert "--overwrite" in said
 
 
@@ -271,15 +286,14 @@ def test_an_unfinished_run_is_replaced_if_asked_to(tmp_path, interrupted, whole)
 
 
 @pytest.mark.parametrize("command", [compare, go_on])
-def test_a_second_process_is_refused(tmp_path, interrupted, command, capsys):
-    folder, _ = interrupted(tmp_path, 1)
-    before = contents_below(folder)
-    with FileLock(folder / PROGRESS / LOCK):
+def test_a_second_process_is_refused(stopped, command, capsys):
+    before = contents_below(stopped)
+    with FileLock(stopped / PROGRESS / LOCK):
         arguments = ["--overwrite"] if command is compare else []
-        assert command(folder, *arguments) == 2
+        assert command(stopped, *arguments) == 2
     assert "another process" in capsys.readouterr().err
-    (folder / PROGRESS / LOCK).unlink()
-    assert contents_below(folder) == before
+    (stopped / PROGRESS / LOCK).unlink()
+    assert contents_below(stopped) == before
 
 
 def contents_below(folder):
@@ -307,44 +321,40 @@ def test_a_folder_of_someone_elses_is_left_alone(tmp_path, content, capsys):
 
 
 @pytest.mark.parametrize("place", [".", "chunk 1 of 1"])
-def test_links_out_of_the_folder_are_refused(tmp_path, interrupted, place, capsys):
-    folder, _ = interrupted(tmp_path / "run", 1)
-    path = folder / PROGRESS / place
+def test_links_out_of_the_folder_are_refused(tmp_path, stopped, place, capsys):
+    path = stopped / PROGRESS / place
     path.mkdir(exist_ok=True)
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     before = contents_below(tmp_path / "elsewhere")
-    assert go_on(folder) == 2
+    assert go_on(stopped) == 2
     assert "got a link to elsewhere" in capsys.readouterr().err
     assert contents_below(tmp_path / "elsewhere") == before
 
 
-def test_another_commit_is_warned_of_and_written_down(tmp_path, interrupted, monkeypatch, capsys):
-    folder, _ = interrupted(tmp_path, 1)
+def test_another_commit_is_warned_of_and_written_down(stopped, monkeypatch, capsys):
     here = resume.environment()
     monkeypatch.setattr(resume, "environment", lambda: replace(here, commit="other"))
-    assert go_on(folder) == 0
+    assert go_on(stopped) == 0
     assert "warning: the code is of another commit" in capsys.readouterr().err
-    commit = json.loads((folder / MANIFEST).read_text())["environment"]["commit"]
+    commit = json.loads((stopped / MANIFEST).read_text())["environment"]["commit"]
     assert commit == f"{here.commit}, then other"
 
 
-def test_another_environment_is_refused(tmp_path, interrupted, monkeypatch, capsys):
-    folder, _ = interrupted(tmp_path, 1)
+def test_another_environment_is_refused(stopped, monkeypatch, capsys):
     monkeypatch.setattr(resume, "go_on", lambda *_: pytest.fail("It went on."))
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"] + " --xla_cpu_enable_fast_math=true")
-    assert go_on(folder) == 2
+    assert go_on(stopped) == 2
     assert (
         "the environment that the run began in; got another: XLA_FLAGS" in capsys.readouterr().err
     )
 
 
-def test_other_data_are_refused(tmp_path, interrupted, monkeypatch, capsys):
-    folder, _ = interrupted(tmp_path, 1)
-    head = json.loads((folder / UNFINISHED).read_text())
+def test_other_data_are_refused(stopped, capsys):
+    head = json.loads((stopped / UNFINISHED).read_text())
     head["cases"]["networks"]["inputs"]["data"] = "other"
-    (folder / UNFINISHED).write_bytes(as_json(head))
-    assert go_on(folder) == 2
+    (stopped / UNFINISHED).write_bytes(as_json(head))
+    assert go_on(stopped) == 2
     assert "what the run began with; got other: the data of networks" in capsys.readouterr().err
 
 
