@@ -21,7 +21,7 @@ def draws(pair: Pair, bits: int) -> np.ndarray:
     """The draws of the eight lanes of each pair, by their definition in numpy."""
     own, low = (
         np.stack([np.asarray(word).astype("<u4").view(np.uint8) for word in words], -1)
-        for words in (pair, sixteen_bits.low_bytes(pair))
+        for words in (pair, jax.jit(sixteen_bits.low_bytes)(pair))
     )
     drawn = own.reshape(-1, 8).astype(np.uint16) << 8 | low.reshape(-1, 8)
     return drawn if bits == 16 else (drawn >> 8).astype(np.uint8)

@@ -89,8 +89,18 @@ def contents(cls: type) -> dict[str, Any]:
     return {name: inspect.getattr_static(cls, name) for name in names}
 
 
-@built
-@pytest.mark.parametrize("where", ["alone", "in a model", "in a sequence"])
+WHERE = ("alone", "in a model", "in a sequence")
+
+
+def placed() -> Iterator[Any]:
+    """Every module in every place; all but one of them slow."""
+    for number, (name, build) in enumerate(BUILD.items()):
+        for place, where in enumerate(WHERE):
+            marks = [pytest.mark.slow] * (place != number % len(WHERE))
+            yield pytest.param(build, where, id=f"{where}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("build", "where"), [*placed()])
 def test_tabulate_shows_a_module_and_changes_nothing(build, where):
     if where == "alone":
         model = build(rngs=nnx.Rngs(0))

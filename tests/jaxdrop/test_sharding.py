@@ -1,5 +1,6 @@
 """Eight simulated devices: no collective, no full-size buffer, the mask of one device."""
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -62,6 +63,12 @@ def both_ways(bits: int, tied: tuple[int, ...]) -> Callable[..., tuple[jax.Array
     return run
 
 
+@functools.cache
+def alone(bits: int, shape: tuple[int, ...], tied: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """The same on one device."""
+    return jax.jit(both_ways(bits, tied))(KEY, *[data(shape)] * 2)
+
+
 def larger_than_a_shard(hlo: str, x: jax.Array) -> list[str]:
     """Integer and bool buffers in the compiled program with more elements than a shard of `x`."""
     shard = x.addressable_shards[0].data.size
@@ -77,10 +84,10 @@ def hlo_of(function: Callable[..., Any], *args: jax.Array) -> str:
 def faults(kind: str, bits: int, case: Case) -> list[str]:
     """Collectives and large buffers of a sharded run, whose result must be that of one device."""
     shape, spec, tied = case
-    x, run = place(shape, spec, kind), jax.jit(both_ways(bits, tied))
-    compiled = run.lower(KEY, x, x).compile()
-    for sharded, alone in zip(compiled(KEY, x, x), run(KEY, *[data(shape)] * 2), strict=True):
-        np.testing.assert_array_equal(sharded, alone)
+    x = place(shape, spec, kind)
+    compiled = jax.jit(both_ways(bits, tied)).lower(KEY, x, x).compile()
+    for sharded, one in zip(compiled(KEY, x, x), alone(bits, shape, tied), strict=True):
+        np.testing.assert_array_equal(sharded, one)
     hlo = compiled.as_text() or ""
     return COLLECTIVE.findall(hlo) + larger_than_a_shard(hlo, x)
 
@@ -138,13 +145,19 @@ def of_operator(op: Operator, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return y, pull(x)[0]
 
 
+@functools.cache
+def alone_of(op: Operator) -> tuple[jax.Array, jax.Array]:
+    """The same on one device."""
+    return jax.jit(partial(of_operator, op))(data(SHAPE))
+
+
 def compiled_on(kind: str, op: Operator) -> str:
     """Compares a sharded run with that of one device, and returns the compiled program."""
-    x, run = place(SHAPE, SPEC, kind), jax.jit(partial(of_operator, op))
-    compiled = run.lower(x).compile()
-    for sharded, alone in zip(compiled(x), run(data(SHAPE)), strict=True):
-        np.testing.assert_array_equal(sharded != 0, alone != 0)
-        np.testing.assert_allclose(sharded, alone, rtol=1e-5, atol=1e-6)
+    x = place(SHAPE, SPEC, kind)
+    compiled = jax.jit(partial(of_operator, op)).lower(x).compile()
+    for sharded, one in zip(compiled(x), alone_of(op), strict=True):
+        np.testing.assert_array_equal(np.asarray(sharded) != 0, np.asarray(one) != 0)
+        np.testing.assert_allclose(sharded, one, rtol=1e-5, atol=1e-6)
         assert kind == "automatic" or jax.typeof(sharded).sharding.spec == SPEC
     return compiled.as_text() or ""
 
