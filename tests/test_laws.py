@@ -29,13 +29,9 @@ SHAPE = (5, 24)  # of most data, so that a row's laws share what was compiled fo
 
 
 def rows(law: str) -> pytest.MarkDecorator:
-    """Runs a law over the rows that are not exempt from it, a row's laws in one process.
-
-    There they share what was compiled for the row. A variant of an operator is slow.
-    """
+    """Runs a law over the rows that are not exempt from it; a variant of an operator is slow."""
     bound = {name: row for name, row in TABLE.items() if law not in row.exempt}
-    group, slow = pytest.mark.xdist_group, pytest.mark.slow
-    marks = {name: [group(name), *[slow] * row.variant] for name, row in bound.items()}
+    marks = {name: [pytest.mark.slow] * row.variant for name, row in bound.items()}
     cases = [pytest.param(row, id=name, marks=marks[name]) for name, row in bound.items()]
     return pytest.mark.parametrize("row", cases)
 

@@ -23,7 +23,6 @@ from experiments.training import sweep
 from jaxdrop.nnx import GaussianDropout
 from tests.experiments.own import FILE, SITES, names, save
 
-pytestmark = pytest.mark.xdist_group("own")  # one worker compiles
 SMALL = "--rates 0.5 --seeds 2 --epochs 2 --batch-size 20".split()
 FILES = {
     "config.json", "results.csv", "history.csv", "manifest.json", "curves.svg", "differences.svg",

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -253,7 +254,6 @@ CHANGED = {
     "recurrent": (recurrent, place(("layers", 0))),
     "in recurrent": (recurrent, after(nnx.Linear, partial(Dropout, 0.5))),
 }
-changed = pytest.mark.parametrize(("build", "rule"), CHANGED.values(), ids=CHANGED.keys())
 
 
 def cloudpickled(model):
@@ -288,8 +288,16 @@ COPIES = {
 }
 
 
-@changed
-@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES.keys())
+def copied_each() -> Iterator[Any]:
+    """Every model by every way, all but a plain pickle and one other of each slow."""
+    for number, (name, change) in enumerate(CHANGED.items()):
+        for place_of, (way, copied) in enumerate(COPIES.items()):
+            quick = way == "pickle" or place_of == 1 + number % (len(COPIES) - 1)
+            marks = [pytest.mark.slow] * (not quick)
+            yield pytest.param(*change, copied, id=f"{way}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("build", "rule", "copied"), [*copied_each()])
 def test_copies_drop_the_same(build, rule, copied):
     model = insert(build(nnx.Rngs(0)), rule, rngs=nnx.Rngs(1))
     for _ in range(2):  # a copy of a copy
