@@ -124,7 +124,7 @@ def calibrated(n):
 @pytest.mark.parametrize(
     ("n", "traced"),
     [
-        (3_000_000, True),
+        (300_000, True),
         *(pytest.param(2 * 10**7, t, marks=pytest.mark.slow) for t in (True, False)),
     ],
 )
