@@ -13,7 +13,12 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 try:
     from experiments.cli import main
 
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.exit(status)
+except BrokenPipeError:  # who reads has enough, as in `list | head -1`
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 except KeyboardInterrupt as error:  # also while jax is still being imported
     print(str(error) or "Interrupted.", file=sys.stderr)
     sys.exit(130)

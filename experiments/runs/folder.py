@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
@@ -24,6 +24,7 @@ from experiments.training.devices import lead
 MANIFEST, UNFINISHED, PROGRESS = "manifest.json", "unfinished.json", ".jaxdrop"
 LOCK = "lock"
 LONGEST = 255  # bytes that file systems take as a name
+WRITTEN = {".csv", ".html", ".json", ".md", ".svg"}
 
 
 def holds(folder: Path, name: str) -> bool:
@@ -60,11 +61,19 @@ def check_folder(folder: Path, overwrite: bool) -> None:
 def check_free(folder: Path, overwrite: bool) -> None:
     """Refuses a folder that holds a run, done or not, unless that is a smoke run or to go."""
     done, begun = ((folder / name).exists() for name in (MANIFEST, UNFINISHED))
+    others = () if done or begun or overwrite else _others(folder)
+    fix = "Pass --overwrite to replace what has the name of a file of the run, or choose another."
+    expect(not others, f"--output {folder} to hold no other files", " ".join(others[:3]), fix)
     overwrite = overwrite or _is_smoke(folder)
     fix = "Pass --overwrite to replace it, or choose another --output."
     expect(overwrite or not done, f"--output {folder} not to hold a run", "one", fix)
     fix = f"Go on with it: {how_to_resume(folder)}. Or pass --overwrite to begin anew."
     expect(overwrite or not begun, f"--output {folder} not to hold a run", "an unfinished one", fix)
+
+
+def _others(folder: Path) -> Sequence[str]:
+    """What is of no run, and could have the name of a file that a run writes."""
+    return sorted(path.name for path in folder.glob("*") if path.suffix in WRITTEN)
 
 
 def _is_smoke(folder: Path) -> bool:

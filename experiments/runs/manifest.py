@@ -119,7 +119,9 @@ def read_json(kind: type[T], path: Path) -> T:
     except (OSError, ValueError, RecursionError) as error:
         got = getattr(error, "strerror", None) or error
         fix = "Name the folder of a run of compare, or of a study."
-        raise InputError(f"Expected {kind.__name__} as JSON in {path}; got: {got}. {fix}") from None
+        raise InputError(
+            f"Expected what a run holds, as JSON, in {path}; got: {got}. {fix}"
+        ) from None
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:

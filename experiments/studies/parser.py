@@ -53,5 +53,6 @@ def _options(kind: Any) -> Iterator[str]:
 
 
 def _near(word: str, names: Iterable[str]) -> str:
-    near = get_close_matches(word, names, 1)
-    return f"Did you mean {near[0]}?" if near else ""
+    bare = {name.lstrip("-"): name for name in names}
+    near = get_close_matches(word.lstrip("-"), bare, 1)
+    return f"Did you mean {bare[near[0]]}?" if near else ""

@@ -104,7 +104,8 @@ class Settings(Common):
         expect(len({*self.dataset}) == len(self.dataset) > 0, "data sets in --dataset, each once",
                " ".join(self.dataset) or "none")  # fmt: skip
         expect(0 <= self.margin < math.inf, "a --margin of 0 or more", self.margin)
-        most, fix = self.most_seeds, "Raise --most-seeds."
+        most = self.most_seeds
+        fix = "Raise --most-seeds." if most < self.seeds else "Raise --seeds."
         enough = most >= self.seeds > 1 or not self.until_decided
         least = f"--seeds of 2 or more, and --most-seeds of at least the {self.seeds} --seeds"
         expect(enough, least, f"{self.seeds} and {most}", fix)

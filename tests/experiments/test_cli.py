@@ -1,8 +1,11 @@
 import base64
 import csv
 import json
+import os
 import re
 import runpy
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -231,12 +234,22 @@ def test_help_names_every_option(capsys):
     ("run rate", "-epochs 3", "-epochs", " Did you mean --epochs?"),
     ("run uci", "--data_dri x", "--data_dri", " Did you mean --data-dir?"),
     ("run dropconnect", "--colour red", "--colour", ""),
+    ("run rate", "--rates 0.1", "--rates", ""),
+    ("compare", "--strict", "--strict", ""),
 ])  # fmt: skip
 def test_a_misspelt_option_is_one_line(capsys, command, words, got, near):
     assert cli.main([*command.split(), *words.split()]) == 2
     name, see = command.split()[-1], f"See python -m experiments {command} --help."
     expected = f"error: Expected an option of {name}; got {got}.{near} {see}"
     assert capsys.readouterr().err.splitlines() == [expected]
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    command = [sys.executable, "-m", "experiments", "list"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_misspelt_command_is_one_line(capsys):

@@ -56,7 +56,8 @@ def numbers(file: Path, rank: Literal[1, 2]) -> Float64[np.ndarray, "..."]:
         values = np.loadtxt(file, ndmin=rank)
     except OSError as error:
         fix = "Name the folder of the sets with --data-dir."
-        raise InputError(f"Expected a file {file}; got: {error}. {fix}") from None
+        reason = error.strerror or "none"
+        raise InputError(f"Expected a file {file}; got: {reason}. {fix}") from None
     except ValueError as error:
         raise InputError(f"Expected numbers in {file}; got: {error}.") from None
     expect(values.size > 0 and bool(np.isfinite(values).all()), f"finite numbers in {file}", "none")

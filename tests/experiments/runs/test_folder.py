@@ -47,6 +47,17 @@ def test_only_a_folder_with_a_manifest_is_a_run(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["config.json", "results.csv", "curves.svg", "RESULTS.md"])
+def test_files_of_others_are_not_written_over_unasked(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    (tmp_path / "data.npz").write_text("mine")
+    with pytest.raises(InputError, match=f"no other files; got {name}. Pass --overwrite"):
+        folder.check_folder(tmp_path, overwrite=False)
+    folder.check_folder(tmp_path, overwrite=True)
+    (tmp_path / "manifest.json").write_text(manifest(True))
+    folder.check_folder(tmp_path, overwrite=False)
+
+
 def test_the_check_leaves_no_trace(tmp_path):
     folder.check_folder(tmp_path / "a" / "b", overwrite=False)
     assert os.listdir(tmp_path) == []

@@ -357,7 +357,7 @@ BAD = {
     "search": (["--search", "--rate", "0.1"], "--search without --rate"),
     "arm": (["--arms", "on"], "searched"),
     "set": (["--sets", "boston"], "a set among yacht"),
-    "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "--data-dir"),
+    "folder": (["--data-dir", "nowhere", "--sets", "yacht"], "got: none. Name the folder"),
     "set elsewhere": (["--sets", "../x"], "names of folders in --data-dir"),
     "rate": (["--rate", "1"], "--rate in [0, 1)"),
     "precision": (["--precision", "0"], "--precision above 0"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import cli
+from experiments.errors import InputError
 from experiments.report.intervals import spread
 from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, claim, command
@@ -73,6 +74,11 @@ def test_the_usual_most_seeds_are_refused_nowhere_and_others_stand_with_what_ask
     monkeypatch.setattr(command.Asked, "prepare", lambda *_: None)
     for words in ("", "--smoke", "--smoke --until-decided --most-seeds 32"):
         assert command.run(["alpha", *words.split()]) == 0
+
+
+def test_one_seed_cannot_decide():
+    with pytest.raises(InputError, match=r"got 1 and 64\. Raise --seeds\."):
+        Settings(seeds=1, until_decided=True)
 
 
 def test_most_seeds_are_no_fewer_than_the_first(tmp_path, capsys):
