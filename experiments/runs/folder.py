@@ -7,6 +7,7 @@ not done yet holds `unfinished.json`, from which it can be resumed, and what it 
 
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +89,7 @@ def _is_smoke(folder: Path) -> bool:
 
 def how_to_resume(folder: Path) -> str:
     """The command."""
-    return f"python -m experiments resume {folder}"
+    return f"python -m experiments resume {shlex.quote(str(folder))}"
 
 
 @contextmanager

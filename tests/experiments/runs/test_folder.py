@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 
 import pytest
 
@@ -56,6 +57,11 @@ def test_files_of_others_are_not_written_over_unasked(tmp_path, name):
     folder.check_folder(tmp_path, overwrite=True)
     (tmp_path / "manifest.json").write_text(manifest(True))
     folder.check_folder(tmp_path, overwrite=False)
+
+
+def test_what_goes_on_with_a_run_can_be_pasted(tmp_path):
+    words = shlex.split(folder.how_to_resume(tmp_path / "my run"))
+    assert words == ["python", "-m", "experiments", "resume", str(tmp_path / "my run")]
 
 
 def test_the_check_leaves_no_trace(tmp_path):
