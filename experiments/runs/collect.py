@@ -52,12 +52,12 @@ def collect(
 
 def _publish(path: Path, content: bytes) -> None:
     """Replaces no file but one of its own."""
+    fix = "Choose another --markdown."
     try:
         own = not path.exists() or path.read_bytes().startswith(content.splitlines()[0])
-        expect(own, f"--markdown to name a new file, or such a page ({path})", "another file")
+        expect(own, "--markdown to name a new file, or such a page", f"{path}, which is not", fix)
         put(path, content)
     except OSError as error:
-        fix = "Choose another --markdown."
         raise InputError(f"Expected to write {path}; got: {error.strerror}. {fix}") from None
 
 

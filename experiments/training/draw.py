@@ -59,7 +59,8 @@ def _first(order: np.ndarray, labels: np.ndarray, size: int) -> np.ndarray:
 def shares(counts: Int[np.ndarray, " classes"], size: int) -> Int[np.ndarray, " classes"]:
     """How many of each class make `size`: in proportion, but of each that there is one."""
     there = counts > 0
-    expect(size >= there.sum(), f"{there.sum()} images or more to train on, one a class", size)
+    expect(size >= there.sum(), f"{there.sum()} images or more to train on, one a class", size,
+           "Raise --train-size.")  # fmt: skip
     exact = size * counts / counts.sum()
     whole = np.floor(exact).astype(int)
     whole[np.argsort(whole - exact, kind="stable")[: size - whole.sum()]] += 1

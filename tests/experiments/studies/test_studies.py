@@ -101,7 +101,8 @@ def test_results_are_published_over_no_file_but_one_of_their_own(run, tmp_path, 
 
     assert status(mine) == 2
     assert mine.read_text() == "# Mine"
-    assert "a new file, or such a page" in " ".join(capsys.readouterr().err.split())
+    said = f"a new file, or such a page; got {mine}, which is not. Choose another --markdown."
+    assert said in capsys.readouterr().err
     assert status(tmp_path / "RESULTS.md") == status(tmp_path / "RESULTS.md") == 0
     written = (tmp_path / "atlas" / "RESULTS.md").read_text()
     assert (tmp_path / "RESULTS.md").read_text() == written

@@ -64,5 +64,6 @@ def test_shares_add_up(counts, size, expected):
 
 
 def test_fewer_images_than_classes_are_refused():
-    with pytest.raises(InputError, match="3 images or more to train on, one a class; got 2"):
+    said = r"3 images or more to train on, one a class; got 2\. Raise --train-size"
+    with pytest.raises(InputError, match=said):
         drawn(2)
