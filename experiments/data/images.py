@@ -96,8 +96,12 @@ def _choose(
         split = train_test_split(
             everything, train_size=size, stratify=strata, random_state=SPLIT_SEED
         )
-    except ValueError as error:  # fewer images than classes, taken or left
-        raise InputError(f"Expected a {flag} that gives every class its share: {error}") from None
+    except ValueError:  # fewer images than classes, taken or left
+        got = f"{size} of {len(labels)} images in {len(np.unique(labels))} classes"
+        fix = "Of each class one or more are taken, and one or more left."
+        raise InputError(
+            f"Expected a {flag} that gives every class its share; got {got}. {fix}"
+        ) from None
     return cast(tuple[np.ndarray, np.ndarray], split)
 
 

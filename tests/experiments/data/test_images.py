@@ -164,7 +164,8 @@ def test_a_fixed_split_leaves_some_to_test():
 
 @pytest.mark.parametrize("size", [9, 1790])
 def test_too_few_images_for_a_share_of_every_class(size):
-    with pytest.raises(InputError, match="its share"):
+    said = rf"its share; got {size} of \d+ images in 10 classes\. Of each"
+    with pytest.raises(InputError, match=said):
         load("digits", size, 2000, "fixed")
 
 
