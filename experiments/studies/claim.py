@@ -13,6 +13,8 @@ from experiments.studies.results import Result
 MOST = 10**6
 """Seeds or images; more than these nobody will have."""
 
+ROUNDING = 1e-5  # of an interval: what single precision leaves of a difference that is none
+
 
 class Sample(NamedTuple):
     """What was measured of an arm: for each seed, and of each test image if it has such values."""
@@ -42,7 +44,10 @@ class Finding(NamedTuple):
     @property
     def text(self) -> str:
         """The difference as tables show it."""
-        return self.interval.text(".3g", "+")
+        interval = self.interval
+        if abs(self.mean) < ROUNDING * interval.half:
+            interval = interval._replace(mean=np.zeros(()))
+        return interval.text(".3g", "+")
 
     @property
     def unit(self) -> str:

@@ -15,6 +15,7 @@ from experiments.studies.compare.measure import ACCURACY, Measure
 from experiments.studies.compare.tables import Rows, Summary, equals
 from experiments.studies.design import Term
 from experiments.studies.results import Result
+from experiments.words import counted
 
 BELOW = 10
 """So many points below no dropout are shown; of errors twice those without it."""
@@ -40,9 +41,9 @@ def scores(none: Summary, rows: Rows, caption: str, by: Measure = ACCURACY) -> P
     )
     worst = min(every, key=lambda one: by.worth(one.score.mean))
     seen = (
-        f"A panel for each of {len(rows)} placements, by rate. The best differs from no dropout by "
-        f"{best.difference.text(by.gap_digits, '+')} {by.points}; worst is {equals(worst, rows)}: "
-        f"{worst.score.mean:{by.digits}}{by.of}."
+        f"A panel for each of {counted(len(rows), 'placement')}, by rate. The best differs from no "
+        f"dropout by {best.difference.text(by.gap_digits, '+')} {by.points}; "
+        f"worst is {equals(worst, rows)}: {worst.score.mean:{by.digits}}{by.of}."
     )
     note = (
         "Blue: means, and 95 % intervals of their difference to no dropout, the grey line. "
@@ -79,9 +80,10 @@ def curves(
     note = "Blue: each placement at its best rate; grey: no dropout. Solid: test; dotted: training."
     top = max(best, key=lambda arm: by.worth(final[arm]))
     seen = (
-        f"Test and training {by.name} by epoch, a panel for each of {len(best)} placements. On the "
-        f"test {names[top]} at rate {points[top].rate:g} ends best, at {final[top]:{by.digits}}"
-        f"{by.of}; without dropout it is {final[0]:{by.digits}}{by.of}."
+        f"Test and training {by.name} by epoch, a panel for each of "
+        f"{counted(len(best), 'placement')}. On the test {names[top]} at rate "
+        f"{points[top].rate:g} ends best, at {final[top]:{by.digits}}{by.of}; without dropout it "
+        f"is {final[0]:{by.digits}}{by.of}."
     )
     caption = f"{by.title} without dropout when measured, means over seeds. {caption}"
     return _labelled(title, figure, shown, ("epoch", f"{by.name}{by.unit}"), caption, seen, note)

@@ -73,6 +73,11 @@ def found(mean, contrast=PART, seeds=2.0, images=0.0, margin=0.3):
     return Finding(contrast, mean, spread, 0.95, margin)
 
 
+def test_what_rounding_leaves_is_no_difference_in_words():
+    assert found(-4.77e-7).text.startswith("+0 ± ")
+    assert found(-4.77e-3).text.startswith("-0.00477 ± ")
+
+
 def test_one_refuted_part_refutes_and_one_open_part_leaves_open():
     def whole(*means):
         return claim.verdict([found(mean) for mean in means])

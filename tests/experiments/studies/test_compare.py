@@ -208,7 +208,10 @@ def test_titles_of_a_comparison_follow_from_the_run():
     assert "90.00 %, logits at rate 0.5" in figures.scores(none, rows, "").alt
     tied = tables.summarise(POINTS, measured(np.array([0.7, 0.75, 0.75]) + SEEDS))
     rows = {"input": tied[:1], "logits": tied[1:2]}
-    assert "input at rate 0.5 and logits at rate 0.5; without" in figures.scores(none, rows, "").alt
+    alt = figures.scores(none, rows, "").alt
+    assert "input at rate 0.5 and logits at rate 0.5; without" in alt
+    assert "A panel for each of 2 placements, by rate." in alt
+    assert "each of 1 placement, by" in figures.scores(none, {"input": tied[:1]}, "").alt
 
 
 def test_those_who_cannot_see_a_comparison_hear_its_numbers():
