@@ -125,6 +125,7 @@ def _tangent(
 
     none = jnp.zeros_like(normaliser)
     sums = jnp.broadcast_to(none[..., None], (*none.shape, values.shape[-1]))
+    added = jax.checkpoint(added, prevent_cse=False)
     return _if_seen(block, added, Attended(sums, none))
 
 
