@@ -125,6 +125,7 @@ def _tangent(
 
     none = jnp.zeros_like(normaliser)
     sums = jnp.broadcast_to(none[..., None], (*none.shape, values.shape[-1]))
+    # What its branch kept from pass to pass would be zeros, written, where nothing is seen.
     added = jax.checkpoint(added, prevent_cse=False)
     return _if_seen(block, added, Attended(sums, none))
 
@@ -140,8 +141,12 @@ def _logits(
 
 
 def _products(plan: Plan, query: Array, keys: Array) -> Float[Array, "BK rows columns"]:
-    """The queries are scaled, which are fewer than the logits, where that rounds no more."""
-    spec, exact = "brf,bcf->brc", abs(math.frexp(plan.scale)[0]) == 0.5
+    """The queries are scaled, which are fewer than the logits, where that costs no digits.
+
+    So it is in wide data, or by a power of two that makes nothing too large for the others.
+    """
+    spec, scale = "brf,bcf->brc", abs(plan.scale)
+    exact = scale <= 1 and math.frexp(scale)[0] == 0.5
     if exact or plan.dtype == at_least_float32(plan.dtype):
         return _einsum(plan, spec, plan.scale * query, keys)
     return plan.scale * _einsum(plan, spec, query, keys)

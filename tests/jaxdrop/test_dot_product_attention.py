@@ -295,6 +295,13 @@ def test_the_scale_may_be_traced():
     agree(fuse(*arrays, scale=0.5), expected)
 
 
+def test_a_large_scale_does_not_overflow_in_float16():
+    """65,504 is the largest number there is; logits are in float32."""
+    query, keys, values = data(dtype="float16")
+    large = fuse(300 * query, keys / 300, values, scale=1024.0)
+    agree(large, fuse(query, keys, values, scale=1024.0), 2e-2)
+
+
 def sizes_in(program):
     """Elements of all arrays of a compiled program."""
     shapes = re.findall(r"(?:f32|bf16|f16|u32|s32|pred|u8|s8)\[([\d,]+)\]", program)
