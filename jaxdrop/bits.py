@@ -5,7 +5,7 @@ In integer operations it fuses and vectorises, where `jax.random.bits` loops ove
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +19,15 @@ Pair = tuple[Words, Words]
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
-def rotate(word: Words, by: int) -> Words:
+def constants(like: Words) -> Callable[[int], Words]:
+    """Gives arrays of one number, each made once: compilers pass over every instruction."""
+    return cache(partial(jnp.full_like, like))
+
+
+def rotate(word: Words, by: int, fill: Callable[[int], Words]) -> Words:
     """Rotates to the left."""
-    return (word << jnp.uint32(by)) | (word >> jnp.uint32(32 - by))
+    left, right = lax.shift_left(word, fill(by)), lax.shift_right_logical(word, fill(32 - by))
+    return lax.bitwise_or(left, right)
 
 
 @jax.jit  # a function of its own, so that a model of many sites traces it once a shape
@@ -29,11 +35,11 @@ def threefry2x32(key: Pair, counter: Pair) -> Pair:
     """Threefry2x32 of 20 rounds (Salmon et al. 2011), to the bit as `jax.random` has it."""
     (k0, k1), (x0, x1) = key, counter
     schedule = (k0, k1, k0 ^ k1 ^ jnp.uint32(0x1BD11BDA))
-    x0, x1 = x0 + k0, x1 + k1
+    x0, x1, fill = x0 + k0, x1 + k1, constants(x1)
     for group in range(5):
         for by in _ROTATIONS[group % 2]:
-            x0 = x0 + x1
-            x1 = rotate(x1, by) ^ x0
+            x0 = lax.add(x0, x1)
+            x1 = lax.bitwise_xor(rotate(x1, by, fill), x0)
         x0 = x0 + schedule[(group + 1) % 3]
         x1 = x1 + (schedule[(group + 2) % 3] + jnp.uint32(group + 1))
     return x0, x1
@@ -42,8 +48,7 @@ def threefry2x32(key: Pair, counter: Pair) -> Pair:
 def hash_pairs(key: Key[Array, ""], counter: Pair) -> Pair:
     """The word pairs at these counters."""
     k0, k1 = jax.random.key_data(key)
-    high, low = counter
-    return threefry2x32((k0, k1), (jnp.broadcast_to(high, low.shape), low))
+    return threefry2x32((k0, k1), counter)
 
 
 def flat_index(sizes: Sequence[int | Words], positions: Sequence[Words]) -> Pair:
@@ -52,8 +57,8 @@ def flat_index(sizes: Sequence[int | Words], positions: Sequence[Words]) -> Pair
     Sizes that are known at run time alone come as words; the high word is then always computed.
     """
     narrow = all(isinstance(n, int) for n in sizes) and math.prod(map(int, sizes)) <= 2**32
-    high = low = jnp.uint32(0)
-    for size, position in zip(sizes, positions, strict=True):
+    high, low = jnp.uint32(0), positions[0] if positions else jnp.uint32(0)
+    for size, position in zip(sizes[1:], positions[1:], strict=True):
         if not narrow:
             high = high * _low_word(size) + _multiply_high(low, size)
         low = low * _low_word(size) + position
@@ -118,18 +123,13 @@ def positions(shape: tuple[int, ...], sharding: NamedSharding | None) -> list[Wo
     return [iota(axis) for axis in range(len(shape))]
 
 
-def once(draw: Callable[[], Array]) -> Array:
-    """Evaluates `draw` apart from what reads its words.
+def in_a_branch(draw: Callable[[], Array]) -> Array:
+    """Evaluates `draw` apart from what reads its words, on a CPU.
 
-    Left alone, XLA fuses the hash into whatever reads them, and evaluates it for every lane again.
-    A barrier stops that, but not on CPU, where it is gone before fusion; a conditional stays.
+    There a barrier is gone before fusion; a conditional stays.
     """
-    draw = jax.jit(draw)  # traced once for all branches
 
     def zeros() -> Array:  # of the same sharding and varying axes; XLA drops the draw
         return jnp.zeros_like(draw())
 
-    return lax.platform_dependent(
-        cpu=lambda: lax.cond(lax.optimization_barrier(jnp.bool_(True)), draw, zeros),
-        default=lambda: lax.optimization_barrier(draw()),
-    )
+    return lax.cond(lax.optimization_barrier(jnp.bool_(True)), draw, zeros)

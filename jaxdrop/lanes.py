@@ -17,12 +17,12 @@ from jaxdrop.bits import (
     Words,
     flat_index,
     hash_pairs,
-    once,
+    in_a_branch,
     positions,
     random_pairs,
     sizes,
 )
-from jaxdrop.sixteen_bits import Limits, dropped, packed
+from jaxdrop.sixteen_bits import Limits, bounds, dropped, packed
 
 LANES = 8
 
@@ -79,15 +79,22 @@ class Layout:
         """Whether each element's draw, of 8 or 16 bits, is below its limit."""
         if not self.whole or (self.sharding is not None and limit.ndim):
             counter, lane = self.place()
-            words = dropped(hash_pairs(key, counter), [limit], bits)
+            words = dropped(hash_pairs(key, counter), bounds([limit], bits), bits)
             return (words & _bit(lane)) == 0
 
-        def draw() -> Words:
-            return dropped(self.pairs(key), self.limits(limit), bits)
+        compared = bounds(self.limits(limit), bits)
 
-        return lax.platform_dependent(  # a TPU would move whole bytes between its registers
-            tpu=lambda: self._spread(once(draw), _bit),
-            default=lambda: self._spread(once(lambda: packed(draw())), _packed_bit),
+        @partial(jax.jit, static_argnums=0)  # traced once for a CPU and a GPU
+        def words(pack: bool) -> Array:
+            words = dropped(self.pairs(key), compared, bits)
+            return packed(words) if pack else words
+
+        # Left alone, XLA fuses the hash into what reads the words, and hashes again for every lane.
+        # A TPU would move whole bytes between its registers.
+        return lax.platform_dependent(
+            tpu=lambda: self._spread(lax.optimization_barrier(words(False)), _bit),
+            cpu=lambda: self._spread(in_a_branch(lambda: words(True)), _packed_bit),
+            default=lambda: self._spread(lax.optimization_barrier(words(True)), _packed_bit),
         )
 
     @cached_property
@@ -199,7 +206,8 @@ class Layout:
         whole = (*self.folded[:axis], self._length, *self.folded[axis + 1 :])
         words = lax.reshape(words, whole, out_sharding=self._sharding(0))
         words = lax.slice_in_dim(words, 0, self.folded[axis], axis=axis)
-        lane = lax.iota(jnp.uint32, self.folded[axis]) // self.stride % LANES
+        place = lax.iota(jnp.uint32, self.folded[axis])
+        lane = (place >> (self.stride.bit_length() - 1)) & (LANES - 1)  # both are powers of two
         others = [dim for dim in range(words.ndim) if dim != axis]
         kept = (words & lax.expand_dims(bit(lane), others)) == 0
         return lax.reshape(kept, self.shape, out_sharding=self.sharding)

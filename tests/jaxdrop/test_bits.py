@@ -170,7 +170,7 @@ def test_dropped_bits_decide_as_the_draws_do(limit: int, width: int):
     if limit > 2**width:
         pytest.skip("no limit of so few bits")
     pair = bits.random_pairs(KEY, (4096,), None)
-    words = sixteen_bits.dropped(pair, [jnp.uint32(limit)], width)
+    words = sixteen_bits.dropped(pair, sixteen_bits.bounds([jnp.uint32(limit)], width), width)
     decided = np.asarray(words)[:, None] >> (4 * np.arange(8) + 3) & 1
     np.testing.assert_array_equal(decided, draws(pair, width) >= limit)
     assert not np.any(np.asarray(words) & 0x77777777)
