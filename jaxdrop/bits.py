@@ -30,7 +30,7 @@ def rotate(word: Words, by: int, fill: Callable[[int], Words]) -> Words:
     return lax.bitwise_or(left, right)
 
 
-@jax.jit  # a function of its own, so that a model of many sites traces it once a shape
+@partial(jax.jit, inline=True)  # traced once a shape; XLA would copy a call of it call by call
 def threefry2x32(key: Pair, counter: Pair) -> Pair:
     """Threefry2x32 of 20 rounds (Salmon et al. 2011), to the bit as `jax.random` has it."""
     (k0, k1), (x0, x1) = key, counter

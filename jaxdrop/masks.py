@@ -159,7 +159,7 @@ def apply_mask(
     return select(mask, x, keep, checks.check_bits(bits), scale)
 
 
-@partial(jax.jit, static_argnames=("shape", "bits", "sharding"))
+@partial(jax.jit, static_argnames=("shape", "bits", "sharding"), inline=True)
 def draw(
     key: Key[Array, ""],
     keep: Float32[Array, "..."],

@@ -1,5 +1,6 @@
 """What dropout adds to the time before the first step: tracing, and lowering with compilation."""
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -39,6 +40,7 @@ def interleave(
 def compile_once(dropout: Apply, sites: int) -> Seconds:
     """Traces and compiles the model with nothing left over from earlier compilations."""
     jax.clear_caches()
+    gc.collect()  # else a candidate pays for what the one before it left
     arguments = inputs(sites)
     start = time.perf_counter()
     traced = jax.jit(jax.grad(model(dropout), argnums=1)).trace(*arguments)
