@@ -1,6 +1,7 @@
 """The claim against the numbers: each contrast with its interval, and what follows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from experiments.studies.results import Result
 MOST = 10**6
 """Seeds or images; more than these nobody will have."""
 
+REFUTING = frozenset({Verdict.REFUTED, Verdict.NO_DIFFERENCE})
 ROUNDING = 1e-5  # of an interval: what single precision leaves of a difference that is none
 
 
@@ -63,6 +65,11 @@ class Finding(NamedTuple):
     def in_full(self) -> str:
         """The difference with what it is of, and its unit."""
         return f"{self.contrast.words}: {self.in_unit}"
+
+    @property
+    def said(self) -> str:
+        """The verdict, and what is needed for another."""
+        return ": ".join(filter(None, (self.verdict.value, self.needs)))
 
     @property
     def bounds(self) -> str:
@@ -117,8 +124,8 @@ class Finding(NamedTuple):
     @property
     def seeds_needed(self) -> int | None:
         """If any number will do, with the images there are."""
-        images = self.spread.images
-        return self._least(lambda count: self.spread.of(count, images), self.spread.seeds)
+        now = self.spread
+        return self._least(lambda count: now.of(count, now.images), now.seeds)
 
     @property
     def images_needed(self) -> int | None:
@@ -139,13 +146,8 @@ class Finding(NamedTuple):
             half = float(spread(count).half(self.level))
             return outcome(self.contrast, self.margin, self.mean, half) is not Verdict.OPEN
 
-        if not decides(MOST):
-            return None
-        low, high = begin, MOST
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if decides(middle) else (middle, high)
-        return high
+        numbers = range(begin + 1, MOST + 1)
+        return numbers[bisect_left(numbers, True, key=decides)] if decides(MOST) else None
 
 
 def outcome(contrast: Contrast, margin: float, mean: float, half: float) -> Verdict:
@@ -171,11 +173,10 @@ def findings(
     """What came out of each part of the claim."""
 
     def sample(term: Term) -> Sample:
-        case, arm, measure = term
-        column, result = list(design.cases[case].arms).index(arm), results[case]
-        seeds = np.asarray(result.final[measure], np.float64)[:, column]
-        table, tests = result.images.get(measure), design.cases[case].data.x_test
-        return Sample(seeds, None if table is None else table[:, column], tests)
+        case, result = design.cases[term.case], results[term.case]
+        arm, table = list(case.arms).index(term.arm), result.images.get(term.measure)
+        seeds = np.asarray(result.final[term.measure], np.float64)[:, arm]
+        return Sample(seeds, None if table is None else table[:, arm], case.data.x_test)
 
     each = level(len(design.contrasts), looks)
     return [finding(contrast, sample, each, margin) for contrast in design.contrasts]
@@ -204,16 +205,14 @@ def verdict(findings: Sequence[Finding]) -> Verdict:
 
 def by_data_set(findings: Sequence[Finding]) -> dict[str, Verdict]:
     """That of each."""
-    names = dict.fromkeys(one.contrast.dataset for one in findings)
-    return {
-        name: _of_data_set([one for one in findings if one.contrast.dataset == name])
-        for name in names
-    }
+    parts: dict[str, set[Verdict]] = {}
+    for one in findings:
+        parts.setdefault(one.contrast.dataset, set()).add(one.verdict)
+    return {name: _of_parts(words) for name, words in parts.items()}
 
 
-def _of_data_set(findings: Sequence[Finding]) -> Verdict:
+def _of_parts(words: Collection[Verdict]) -> Verdict:
     """Supported if every part is; refuted as soon as one is, or shows no difference."""
-    words = {finding.verdict for finding in findings}
-    if words & {Verdict.REFUTED, Verdict.NO_DIFFERENCE}:
+    if not REFUTING.isdisjoint(words):
         return Verdict.REFUTED
-    return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.OPEN
+    return Verdict.SUPPORTED if {*words} == {Verdict.SUPPORTED} else Verdict.OPEN

@@ -18,8 +18,8 @@ from experiments.runs.manifest import Head, read_json
 from experiments.runs.resume import bring_to_end
 from experiments.studies import STUDIES
 from experiments.studies.parser import call
+from experiments.studies.run import Layouts, folder, hurry, notice
 from experiments.studies.settings import Common, command_line
-from experiments.studies.study import Layouts, folder, hurry, notice
 from experiments.training import devices
 from experiments.words import Unnamed, Unset
 
@@ -77,8 +77,7 @@ class Asked(NamedTuple):
     @property
     def words(self) -> list[str]:
         """As the manifest has them."""
-        defaults = STUDIES[self.name].defaults
-        return command_line(f"run {self.name}", self.settings, defaults)
+        return command_line(f"run {self.name}", self.settings, STUDIES[self.name].defaults)
 
     def prepare(self, layouts: Layouts) -> Runnable[Any]:
         """What is to be trained."""
@@ -88,10 +87,11 @@ class Asked(NamedTuple):
     def run(self) -> Verdict:
         """Trains, prints and writes; whether the claim holds."""
         self._check()
-        check_folder(self.folder, self.settings.overwrite)
-        self._tell()
-        every = getattr(self.settings, "checkpoint_every", CHECKPOINT_EVERY)
-        verdict = execute(self.prepare({}), self.folder, self.settings.overwrite, every)
+        settings, takes = self.settings, STUDIES[self.name].takes
+        check_folder(self.folder, settings.overwrite)
+        devices.say(notice(typed(self.name), takes, settings.smoke), sys.stderr)
+        every = getattr(settings, "checkpoint_every", CHECKPOINT_EVERY)
+        verdict = execute(self.prepare({}), self.folder, settings.overwrite, every)
         assert verdict is not None, "every study claims something"
         return verdict
 
@@ -102,11 +102,6 @@ class Asked(NamedTuple):
         other = getattr(self.settings, "most_seeds", None) != usual
         fix = "Add --until-decided, or say with --seeds how many there are."
         expect(not (idle and other), "--until-decided with --most-seeds", "the latter alone", fix)
-
-    def _tell(self) -> None:
-        """About how long it will take; what it is asked for may be more than what is usual."""
-        study = STUDIES[self.name]
-        devices.say(notice(typed(self.name), study.takes, self.settings.smoke), sys.stderr)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -179,11 +174,10 @@ def _run_one(name: str, config: All) -> Verdict | None:
 
 def _kept(asked: Asked) -> Verdict:
     """Of a run that is there, or of one begun now."""
-    names = (name for name in (MANIFEST, UNFINISHED) if holds(asked.folder, name))
-    there = next(names, None)
-    if there is None:
+    there = [name for name in (MANIFEST, UNFINISHED) if holds(asked.folder, name)]
+    if not there:
         return asked.run()
-    same = read_json(Head, asked.folder / there).command == asked.words
+    same = read_json(Head, asked.folder / there[0]).command == asked.words
     expected = f"{asked.folder} to hold a run of {typed(asked.name)} with these settings"
     expect(same, expected, "another", "Choose another --output, or --overwrite.")
     verdict = bring_to_end(asked.folder, CHECKPOINT_EVERY, lambda _, cuts: asked.prepare(cuts))

@@ -7,8 +7,9 @@ import numpy as np
 
 from experiments.report.figures import WIDTH, curve, fold, in_style, logarithmic, panels, picture
 from experiments.report.page import Picture
-from experiments.studies.design import Design
-from experiments.studies.figures import ACCURACY, Results, distinct
+from experiments.studies.design import ACCURACY, Design
+from experiments.studies.figures import distinct, labelled
+from experiments.studies.results import Results
 from experiments.words import counted
 
 MOST = 12
@@ -31,9 +32,7 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
         curve(axes, result.epochs, test[:, arms], train[:, arms])
         logarithmic(axes, 0.6 * test.min(), 1.5 * test[len(test) // 5].max())  # of the whole case
         axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 27))
-    for axes in shown[-2:]:
-        axes.set_xlabel("epoch")
-    figure.supylabel("NLL (nats)", fontsize=8.5)
+    labelled(figure, shown, "epoch", "NLL (nats)")
     first = " or ".join(dict.fromkeys(next(iter(case.arms)) for case in design.cases.values()))
     return picture(
         _gap(design, compared, results),
@@ -46,24 +45,23 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
 
 def _compared(design: Design, results: Results) -> list[Compared]:
     """For each case, it and the name and number of each arm but the first."""
-    found = []
-    for title in design.cases:
-        arms = list(distinct(design, results, title).items())[1:] or [("none else", 0)]
-        found.append([(title, name, row) for name, row in arms])
-    return found
+    arms = {title: list(distinct(design, results, title).items()) for title in design.cases}
+    return [
+        [(title, name, row) for name, row in rows[1:] or [("none else", 0)]]
+        for title, rows in arms.items()
+    ]
 
 
 def _most(results: Results, found: list[Compared]) -> list[Compared]:
-    """All that may be shown: of too many the best of each case."""
+    """All that may be shown: of too many the best of each case, in their order."""
     if sum(map(len, found)) <= MOST:
         return found
-    return [_best(results, arms, max(1, MOST // len(found))) for arms in found]
 
+    def best(arms: Compared, most: int) -> Compared:
+        accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
+        return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
 
-def _best(results: Results, arms: Compared, most: int) -> Compared:
-    """So many, in their order."""
-    accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
-    return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
+    return [best(arms, max(1, MOST // len(found))) for arms in found]
 
 
 def _gap(design: Design, compared: Compared, results: Results) -> str:

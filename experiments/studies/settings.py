@@ -6,12 +6,11 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from experiments.data.images import Dataset, Split
 from experiments.errors import expect
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
-from experiments.studies.design import Protocol
 from experiments.words import Unset, counted
 
 OF_THE_RUN = ("output", "overwrite", "strict", "checkpoint_every")
@@ -19,6 +18,18 @@ OF_THE_RUN = ("output", "overwrite", "strict", "checkpoint_every")
 
 BOTH = ("digits", "mnist5k")
 """For studies in which the size of an image matters."""
+
+
+class Protocol(NamedTuple):
+    """What all cases and arms of a study have in common."""
+
+    train_size: int
+    """At most, for there may be fewer."""
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seeds: int
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,71 @@
-"""What came out, as tables for the screen, the page and programs."""
+"""What came out, in words and as tables for the screen, the page and programs.
 
-from collections.abc import Iterator, Mapping, Sequence
+In words the number comes first that tells how large the finding is, then every part.
+"""
 
-import numpy as np
+from collections.abc import Iterator, Sequence
 
-from experiments.report.intervals import interval
 from experiments.report.table import Cell, Table
-from experiments.studies.claim import Finding
+from experiments.report.verdict import Verdict
+from experiments.studies.claim import REFUTING, Finding, by_data_set, verdict
 from experiments.studies.design import Design, Term
-from experiments.studies.headline import scope
-from experiments.studies.results import Result
+from experiments.studies.results import Result, Results
 
 MEASURES = ("test accuracy", "train accuracy", "test NLL", "train NLL")
-Results = Mapping[str, Result]
+
+
+def scope(findings: Sequence[Finding]) -> str:
+    """Of what the intervals speak."""
+    alone = dict.fromkeys(
+        next(iter(one.contrast.weights)).measure for one in findings if not one.spread.images
+    )
+    if findings[0].spread.seeds < 2:
+        return "From one seed no interval can be given."
+    if all(not one.spread.images for one in findings):
+        return "Paired by seed, for new seeds alone."
+    of = f" ({', '.join(alone)}: for new seeds alone)" if alone else ""
+    return f"Paired by seed and by test image, for new ones of both{of}."
+
+
+def telling(findings: Sequence[Finding]) -> Finding:
+    """The part that tells most; of a refuted claim one that refutes it."""
+    refuted = verdict(findings) is Verdict.REFUTED
+    parts = [one for one in findings if one.verdict in REFUTING or not refuted]
+    return max(parts, key=lambda part: part.weight)
+
+
+def in_one(found: Verdict, findings: Sequence[Finding]) -> str:
+    """That part's number, and its own verdict where this is another word."""
+    part = telling(findings)
+    word = f" ({part.verdict.value})" if part.verdict is not found else ""
+    return f"{part.in_full}{word}"
+
+
+def headline(found: Verdict, findings: Sequence[Finding]) -> str:
+    """The verdict, of how many parts or which data set it is, and the number that tells most."""
+    return f"{found.value.capitalize()}{_share(found, findings)}: {in_one(found, findings)}"
+
+
+def _share(found: Verdict, findings: Sequence[Finding]) -> str:
+    if found is Verdict.MIXED:
+        of_sets = (f"{name} {word.value}" for name, word in by_data_set(findings).items())
+        return f" ({', '.join(of_sets)})"
+    count, parts = sum(one.verdict is found for one in findings), len(findings)
+    return f", {count} of {parts} parts" if 0 < count < parts else ""
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """Each part of the claim with its interval."""
+    return "; ".join(f"{one.contrast.words} {one.in_unit} ({one.said})" for one in findings)
 
 
 def parts(findings: Sequence[Finding]) -> Table:
     """A row for each contrast."""
-    header, each = (
-        ("part of the claim", "difference", "expected", "margin", "verdict"),
-        findings[0].level,
-    )
+    header = ("part of the claim", "difference", "expected", "margin", "verdict")
     points = any(finding.unit == "points" for finding in findings)
     note = (
         f"{scope(findings)} ± is half of an interval at "
-        f"{100 * each:.2f} %, so that all hold together at 95 %. "
+        f"{100 * findings[0].level:.2f} %, so that all hold together at 95 %. "
         f"{'Points are percentage points. ' * points}"
         "A difference within the margin is none that matters."
     )
@@ -34,7 +75,7 @@ def parts(findings: Sequence[Finding]) -> Table:
             Cell(finding.in_unit, float(finding.interval.mean)),
             finding.bounds,
             "–" if finding.contrast.claims_same else f"{finding.margin:g}",
-            ": ".join(filter(None, (finding.verdict.value, finding.needs))),
+            finding.said,
         )
         for finding in findings
     ]
@@ -55,9 +96,7 @@ def arms(design: Design, results: Results, measured: str = "") -> Table:
 def _mean(result: Result, term: Term, arm: int) -> Cell | str:
     if term.measure not in result.final:
         return "–"
-    table = result.images.get(term.measure)
-    own = None if table is None else table[:, arm]
-    spread = interval(np.asarray(result.final[term.measure])[:, arm], table=own)
+    spread = result.interval(term.measure, arm)
     return Cell(spread.text(within=term.possible), float(spread.mean))
 
 
@@ -90,9 +129,8 @@ def per_epoch(design: Design, results: Results) -> Table:
 
 def contrasts(findings: Sequence[Finding]) -> Table:
     """Each part of the claim, for programs."""
-    header = ("part", "mean", "half", "low", "high", "margin", "seeds", "images", "verdict",
-              "needs")  # fmt: skip
-    return Table("", header, [_row(finding) for finding in findings])
+    header = "part mean half low high margin seeds images verdict needs"
+    return Table("", header.split(), [_row(finding) for finding in findings])
 
 
 def _row(finding: Finding) -> tuple[object, ...]:

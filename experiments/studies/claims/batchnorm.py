@@ -24,8 +24,7 @@ from jaxtyping import Array, Float, Key
 from experiments.data.images import Dataset
 from experiments.models import Drop, Residual
 from experiments.models.images import Norm
-from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
-from experiments.studies.networks import images, maps
+from experiments.studies.design import Arm, Case, Design, images, maps, over
 from experiments.studies.settings import BOTH, Settings
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Trained
@@ -33,7 +32,6 @@ from experiments.training.task import Trained
 CLAIM = "dropout before batch norm hurts"
 DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=60, most_seeds=16)
 RATIO = "variance ratio"
-MARGIN = 0.02
 MEASURED = (
     f"«{RATIO}»: the variance of what enters the norms in use, over the one that they learnt in "
     "training; it should be 1."
@@ -49,15 +47,13 @@ ARMS = {
 def design(settings: Settings) -> Design:
     """One residual network."""
     data = images(settings)
-    none, before, last = (accuracy("resnet", arm) for arm in ("none", "before norm", "last"))
-    shift = (Term("resnet", arm, RATIO) for arm in ("none", "before norm"))
+    shift = "variance shift: ratio of none over that of before norm"
     contrasts = [
-        more("none over before norm", none, before),
-        more("behind the last norm over before norm", last, before),
-        more("variance shift: ratio of none over that of before norm", *shift, margin=MARGIN),
+        over("resnet", "none", "before norm"),
+        over("resnet", "last", "before norm", "behind the last norm over before norm"),
+        over("resnet", "none", "before norm", shift, RATIO, margin=0.02),
     ]
-    network = Residual(**maps(data))
-    case = Case(network, data, ARMS, {"probe": variance_ratio})
+    case = Case(Residual(**maps(data)), data, ARMS, {"probe": variance_ratio})
     return Design({"resnet": case}, contrasts)
 
 

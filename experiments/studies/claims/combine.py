@@ -18,8 +18,16 @@ test images would decide.
 import itertools
 from dataclasses import dataclass
 
-from experiments.studies.design import Arm, Case, Contrast, Design, accuracy
-from experiments.studies.networks import images, perceptron, shape
+from experiments.studies.design import (
+    Arm,
+    Case,
+    Contrast,
+    Design,
+    accuracy,
+    images,
+    perceptron,
+    shape,
+)
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
@@ -29,7 +37,6 @@ OTHERS = {
     "schedule": {"decay": 1.0, "warmup": 0.1},
     "augmentation": {"shift": 1.0},
 }
-OFF = {"weight_decay": 0.0, "decay": 0.0}
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,11 @@ def design(settings: Settings) -> Design:
 
 
 def _name(names: tuple[str, ...], rate: float) -> str:
-    return " + ".join((*names, *(("dropout",) if rate else ()))) or "none"
+    return " + ".join(names + ("dropout",) * (rate > 0)) or "none"
 
 
 def _arm(names: tuple[str, ...], rate: float) -> Arm:
-    numbers = dict(OFF)
+    numbers = {"weight_decay": 0.0, "decay": 0.0}
     for name in names:
         numbers |= OTHERS[name]
     return Arm({"post*": rate}, numbers)

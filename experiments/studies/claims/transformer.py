@@ -16,8 +16,7 @@ branches gains 2.5 ± 2.2 points on none, so that whether it is little is open; 
 """
 
 from experiments.models import VisionTransformer
-from experiments.studies.design import Arm, Case, Design, accuracy, more, same
-from experiments.studies.networks import images, shape
+from experiments.studies.design import Arm, Case, Design, accuracy, images, over, same, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout helps transformers little, stochastic depth more"
@@ -38,12 +37,11 @@ ARMS = {
 
 def design(settings: Settings) -> Design:
     """One transformer."""
-    data = images(settings)
-    none, usual = accuracy("vit", "none"), accuracy("vit", "usual")
+    data, words = images(settings), "attention, MLPs and branches against none"
     contrasts = [
-        same("attention, MLPs and branches against none", usual, none, 1.0),
-        more("stochastic depth 0.1 over these", accuracy("vit", "depth 0.1"), usual),
-        more("stochastic depth 0.1 over none", accuracy("vit", "depth 0.1"), none),
+        same(words, accuracy("vit", "usual"), accuracy("vit", "none"), 1.0),
+        over("vit", "depth 0.1", "usual", "stochastic depth 0.1 over these"),
+        over("vit", "depth 0.1", "none", "stochastic depth 0.1 over none"),
     ]
     network = VisionTransformer(shape(data), data.classes)
     return Design({"vit": Case(network, data, ARMS)}, contrasts)

@@ -11,8 +11,7 @@ from experiments.models import Architecture
 from experiments.studies.compare.own import network
 from experiments.studies.compare.settings import PLACEMENTS, Compare, Placement
 from experiments.studies.compare.source import Source
-from experiments.studies.design import Arm, Case, Design
-from experiments.studies.networks import perceptron
+from experiments.studies.design import Arm, Case, Design, perceptron
 
 CASE = "networks"
 ALL = "all"

@@ -16,8 +16,7 @@ from experiments.data.images import Split
 from experiments.errors import expect
 from experiments.models import Activation
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
-from experiments.studies.design import Protocol
-from experiments.studies.settings import expect_least
+from experiments.studies.settings import Protocol, expect_least
 from experiments.words import Unset, counted
 
 Placement = Literal[

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from experiments.report.colours import BLUE, GREY, PALE, RED
-from experiments.report.figures import WIDTH, in_style, panels, picture, points
+from experiments.report.figures import WIDTH, in_style, panels, picture
 from experiments.report.page import Picture
+from experiments.studies.figures import in_rows, labelled, on_row
 from experiments.studies.uci.published import Comparison, Sets, headline
 from experiments.words import counted
 
@@ -20,13 +21,8 @@ def against_published(compared: Sequence[Comparison], caption: str) -> Picture:
     axes.axvspan(-1, 1, color=PALE, linewidth=0)
     axes.axvline(0, color=GREY, linewidth=0.8)
     for row, one in enumerate(compared):
-        colour, marker = (BLUE, "o") if one.agrees else (RED, "s")
-        points(axes, row, one.off, flat=True, color=colour, fmt=marker, markersize=6)
-        style = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "bottom"}
-        axes.annotate(one.words, (0, row - 0.2), **style)
-    axes.set(ylim=(len(compared) - 0.6, -0.85), yticks=[])
-    axes.set_xlabel("ours less published (tolerances)")
-    axes.spines["left"].set_visible(False)
+        on_row(axes, row, one.off, one.words, *((BLUE, "o") if one.agrees else (RED, "s")))
+    in_rows(axes, len(compared), "ours less published (tolerances)")
     note = "Grey: within tolerance; means over splits and their standard errors, paired by split."
     return picture(headline(compared), figure, caption, _differences(compared), note)
 
@@ -49,7 +45,7 @@ def likelihood_by_samples(sets: Sets, caption: str) -> Picture:
     short = {}
     for axes, (name, (_, ours, _)) in zip(shown, sets.items(), strict=True):
         means = ours.log_likelihood.mean((1, 2))
-        short[name] = float(means[0] - means[-1])
+        short[name] = abs(float(means[0] - means[-1]))
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.plot(ours.samples, means - means[-1], "o-", markersize=3, color=BLUE)
         axes.set(title=name, xscale="log")
@@ -58,19 +54,15 @@ def likelihood_by_samples(sets: Sets, caption: str) -> Picture:
             label.label1.set_horizontalalignment(side)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(alpha=0.25)
-    for axes in shown[-2:]:  # the lowest of each column
-        axes.set_xlabel("samples")
-    figure.supylabel("log-likelihood (nats)", fontsize=8.5)
-    worst, samples = max(short, key=lambda name: abs(short[name])), next(iter(sets.values()))[1]
-    first, last = samples.samples[[0, -1]]
-    title = (
+    labelled(figure, shown, "samples", "log-likelihood (nats)")
+    first, last = next(iter(sets.values())).ours.samples[[0, -1]]
+    worst, least = (end(short, key=short.__getitem__) for end in (max, min))
+    return picture(
         f"{counted(first, 'sample')} miss the log-likelihood of {last:,} by at most "
-        f"{abs(short[worst]):.2g} nats ({worst})"
-    )
-    least = min(short, key=lambda name: abs(short[name]))
-    seen = (
+        f"{short[worst]:.2g} nats ({worst})",
+        figure,
+        caption,
         f"Log-likelihood by number of samples, a panel for each of {counted(len(short), 'set')}; "
-        f"least is missed in {least}, {abs(short[least]):.2g} nats."
+        f"least is missed in {least}, {short[least]:.2g} nats.",
+        "Test log-likelihood less that of all samples; means over splits and seeds.",
     )
-    note = "Test log-likelihood less that of all samples; means over splits and seeds."
-    return picture(title, figure, caption, seen, note)

@@ -15,6 +15,8 @@ from experiments.models import layers
 from experiments.models.layers import Layers, forward
 from experiments.training.fit import Batch
 
+Rng = Key[Array, ""]
+
 
 class Numbers(NamedTuple):
     """Of each network the rate, and what stands before the parts of its penalty."""
@@ -34,32 +36,30 @@ class Concrete(NamedTuple):
 class Network(NamedTuple):
     """How to begin, to predict, and what weights cost."""
 
-    init: Callable[[Key[Array, ""], tuple[int, ...], Numbers], Any]
-    predict: Callable[[Any, Array, Array, Key[Array, ""]], Array]
+    init: Callable[[Rng, tuple[int, ...], Numbers], Any]
+    predict: Callable[[Any, Array, Array, Rng], Array]
     penalty: Callable[[Any, Numbers], Array]
 
-    def loss(
-        self, params: Any, numbers: Numbers, batch: Batch, key: Key[Array, ""]
-    ) -> Float[Array, ""]:
+    def loss(self, params: Any, numbers: Numbers, batch: Batch, key: Rng) -> Float[Array, ""]:
         """Mean squared error of the examples that are there, and the penalty."""
         errors = self.predict(params, batch.x, numbers.rate, key) - batch.y
         squares = (batch.present @ jnp.square(errors)) / batch.present.sum()
         return squares + self.penalty(params, numbers)
 
     def one_pass(
-        self, params: Any, x: Array, rate: Array, mean: Array, scale: Array, key: Key[Array, ""]
+        self, params: Any, x: Array, rate: Array, mean: Array, scale: Array, key: Rng
     ) -> Float[Array, "networks test"]:
         """Of every network, in the target's unit."""
         keys = jax.random.split(key, len(x))
         return mean + scale * jax.vmap(self.predict)(params, x, rate, keys)
 
 
-def _init(key: Key[Array, ""], sizes: tuple[int, ...], numbers: Numbers) -> Layers:
+def _init(key: Rng, sizes: tuple[int, ...], numbers: Numbers) -> Layers:
     del numbers
     return layers.init(jax.nn.initializers.glorot_uniform(), key, sizes)
 
 
-def _predict(params: Layers, x: Array, rate: Array, key: Key[Array, ""]) -> Float[Array, " n"]:
+def _predict(params: Layers, x: Array, rate: Array, key: Rng) -> Float[Array, " n"]:
     def drop(layer: int, x: Array) -> Array:
         return jaxdrop.dropout(jax.random.fold_in(key, layer), x, rate)
 
@@ -70,15 +70,13 @@ def _penalty(params: Layers, numbers: Numbers) -> Float[Array, ""]:
     return numbers.decay * sum(jnp.square(kernel).sum() for kernel, _ in params)
 
 
-def _init_rates(key: Key[Array, ""], sizes: tuple[int, ...], numbers: Numbers) -> Concrete:
+def _init_rates(key: Rng, sizes: tuple[int, ...], numbers: Numbers) -> Concrete:
     """Weights as without learned rates; all rates begin at the one given."""
     params = _init(key, sizes, numbers)
     return Concrete(params, jnp.full(len(params), jax.scipy.special.logit(numbers.rate)))
 
 
-def _predict_by_rates(
-    params: Concrete, x: Array, rate: Array, key: Key[Array, ""]
-) -> Float[Array, " n"]:
+def _predict_by_rates(params: Concrete, x: Array, rate: Array, key: Rng) -> Float[Array, " n"]:
     """One pass; the rates stand in the parameters."""
     del rate
 

@@ -9,8 +9,8 @@ from jaxtyping import Float64
 from experiments.errors import expect
 from experiments.report.intervals import Interval
 from experiments.report.verdict import Verdict
+from experiments.studies.uci.config import Tolerance
 from experiments.studies.uci.data import numbers
-from experiments.studies.uci.protocol import Tolerance
 from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 

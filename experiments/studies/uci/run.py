@@ -22,16 +22,14 @@ from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.runs.progress import shown
 from experiments.runs.watch import Watch, Work
+from experiments.studies.run import Study, how_long, whole
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, how_long, whole
 from experiments.studies.uci import data, published, train
-from experiments.studies.uci.arms import of_arm, search, tries
-from experiments.studies.uci.config import Uci
-from experiments.studies.uci.protocol import PROTOCOLS, Hyperparameters
+from experiments.studies.uci.config import PROTOCOLS, Hyperparameters, Uci
 from experiments.studies.uci.published import Published, Results, Sets
 from experiments.studies.uci.report import report
 from experiments.studies.uci.score import Result
-from experiments.studies.uci.train import Problem
+from experiments.studies.uci.train import Problem, of_arm, search, tries
 from experiments.training.keys import seed_keys
 from experiments.training.sweep import Arrays, Checkpoints, Tick
 from experiments.words import counted
@@ -64,7 +62,7 @@ def _problem(config: Uci, name: str, chosen: Hyperparameters) -> Problem:
     folder = config.data_dir / name
     protocol = PROTOCOLS[config.protocol]._replace(epochs=config.length)
     seeds = seed_keys(config.seed, config.seeds)
-    return Problem(folder, data.load(folder), protocol, seeds, config.drawn, chosen)
+    return Problem(folder, data.load(folder), protocol, seeds, config.used.samples, chosen)
 
 
 def _train(

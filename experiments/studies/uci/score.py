@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float64, Int, Key
 from experiments.training.fit import sampling_key
 from jaxdrop import montecarlo
 
+Rng = Key[Array, ""]
 BLOCK = 500  # samples that are held at once
 
 
@@ -36,7 +37,7 @@ class Result(NamedTuple):
 
 
 def score(
-    key: Key[Array, ""],
+    key: Rng,
     one_pass: Partial,
     targets: Float64[np.ndarray, "networks test"],
     precision: Float64[np.ndarray, " networks"],
@@ -63,7 +64,7 @@ def blocks(samples: int) -> list[int]:
 
 
 def _draw(
-    key: Key[Array, ""], one_pass: Partial, samples: int
+    key: Rng, one_pass: Partial, samples: int
 ) -> Iterator[Float[Array, "block networks test"]]:
     """The samples, block by block; of none two equal passes, which say what one would."""
     if not samples:
@@ -74,7 +75,5 @@ def _draw(
 
 
 @partial(jax.jit, static_argnames="samples")
-def _sampled(
-    key: Key[Array, ""], one_pass: Partial, samples: int
-) -> Float[Array, "samples networks test"]:
+def _sampled(key: Rng, one_pass: Partial, samples: int) -> Float[Array, "samples networks test"]:
     return montecarlo.sample(key, one_pass, samples, chunk=20)

@@ -1,18 +1,24 @@
-"""The claim against the numbers: paired differences, and what follows from them."""
+"""The claim against the numbers: paired differences, and what follows, in words and in tables."""
 
 from collections.abc import Sequence
 
-from experiments.report.intervals import ANY, LEVEL, Interval, Range
+from experiments.report.intervals import ANY, LEVEL, Interval, Range, interval
+from experiments.report.table import Cell, Table
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding, Sample, finding, level, verdict
 from experiments.studies.design import Term, less, more
-from experiments.studies.headline import telling
-from experiments.studies.uncertainty.measure import TITLES, ByArm
+from experiments.studies.tables import telling
+from experiments.studies.uncertainty.measure import TITLES, ByArm, possible
 
 HIGHER = {name for name in TITLES if name.endswith(("accuracy", "auroc"))}
 PRIMARY = ("ece", "nll", "unseen_auroc", "corrupted_auroc")
 TOGETHER = level(len(PRIMARY))
 WORDS = {Verdict.SUPPORTED: "better", Verdict.REFUTED: "worse"}
+NOTE = (
+    "Means over seeds ± half of their 95 % interval (Student's t); differences are paired by seed, "
+    "MC dropout less the other. ↑ marks measures where more is better. The ensemble is compared at "
+    "as many passes as it has members."
+)
 
 
 def primary(table: ByArm, samples: int) -> list[Finding]:
@@ -49,10 +55,8 @@ def word(finding: Finding) -> str:
 def in_one(findings: Sequence[Finding]) -> str:
     """The part that tells most."""
     part = telling(findings)
-    return (
-        f"{part.contrast.words} of MC dropout less deterministic: {shown(part.interval, '+')} "
-        f"({word(part)})"
-    )
+    difference = f"{shown(part.interval, '+')} ({word(part)})"
+    return f"{part.contrast.words} of MC dropout less deterministic: {difference}"
 
 
 def in_words(findings: Sequence[Finding]) -> str:
@@ -68,3 +72,49 @@ def in_words(findings: Sequence[Finding]) -> str:
 def shown(interval: Interval, sign: str = "", within: Range = ANY) -> str:
     """With four digits."""
     return interval.text(".4f", sign, within)
+
+
+def measures(table: ByArm, samples: int, members: int) -> Table:
+    """All of them: each arm, and how MC dropout compares."""
+    arms = {
+        "deterministic": ("deterministic", 1),
+        f"MC, {members} passes": ("MC dropout", members),
+        f"MC, {samples} passes": ("MC dropout", samples),
+        f"ensemble of {members}": ("ensemble", members),
+    }
+    beside = (samples, ("deterministic", 1)), (members, ("ensemble", members))
+    gains = (better(table, *pair) for pair in beside)
+    rows = [
+        (TITLES[name] + " ↑" * (name in HIGHER),
+         *(_cell(interval(table[row][name]), within=possible(name)) for row in arms.values()),
+         *map(_gain, pair))
+        for name, *pair in zip(TITLES, *gains, strict=True)
+    ]  # fmt: skip
+    header = ("measure", *arms, "MC less deterministic", "MC less ensemble")
+    return Table("Measures", header, rows, NOTE)
+
+
+def parts(findings: Sequence[Finding]) -> Table:
+    """What the verdict rests on."""
+    header = ("measure", "MC dropout less deterministic", "MC dropout is")
+    rows = [(one.contrast.words, _cell(one.interval, "+"), word(one)) for one in findings]
+    note = f"Paired intervals at {TOGETHER:.2%} each, which is 95 % for all of them together."
+    return Table("The claim", header, rows, note)
+
+
+def per_seed(table: ByArm) -> Table:
+    """A row for each arm, number of passes and seed."""
+    rows = [
+        (arm, count, seed, *values)
+        for (arm, count), of_arm in table.items()
+        for seed, values in enumerate(zip(*of_arm.values(), strict=True))
+    ]
+    return Table("", ("arm", "passes", "seed", *TITLES), rows)
+
+
+def _gain(finding: Finding) -> Cell:
+    return _cell(finding.interval, "+", more=f" {word(finding)}")
+
+
+def _cell(spread: Interval, sign: str = "", within: Range = ANY, more: str = "") -> Cell:
+    return Cell(shown(spread, sign, within) + more, float(spread.mean))

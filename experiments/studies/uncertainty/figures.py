@@ -13,7 +13,7 @@ from experiments.report.intervals import PER_CENT, Interval, interval
 from experiments.report.page import Picture
 from experiments.studies.uncertainty.claim import HIGHER, PRIMARY
 from experiments.studies.uncertainty.measure import ARMS, TITLES, ByArm, Passes, possible
-from experiments.studies.uncertainty.regression import GRID, Curves, growth
+from experiments.studies.uncertainty.network import GRID, Curves, growth
 from jaxdrop import montecarlo
 
 COLOURS: dict[str, str] = dict(zip(ARMS, (GREY, BLUE, RED), strict=True))

@@ -31,9 +31,9 @@ from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.runs.progress import Progress, shown
 from experiments.runs.watch import Watch, Work
+from experiments.studies.run import Study, how_long, whole
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, how_long, whole
-from experiments.studies.uncertainty import data, measure, network, regression
+from experiments.studies.uncertainty import data, measure, network
 from experiments.studies.uncertainty.config import Uncertainty
 from experiments.studies.uncertainty.data import Digits
 from experiments.studies.uncertainty.report import Results, report
@@ -81,7 +81,7 @@ def _works(config: Uncertainty, digits: Digits) -> tuple[Work, Work]:
     words, epochs = f"the regression: {members}", LONGER * config.epochs
     return (
         Work.of_networks(f"digits: {seeds} × {members}", count, plan, config.epochs),
-        Work.of_networks(words, config.members, regression.PLAN, epochs),
+        Work.of_networks(words, config.members, network.PLAN, epochs),
     )
 
 
@@ -113,7 +113,7 @@ def _results(
         checkpoints.pause()
     progress.at("Sampled", before + config.seeds * each)
     watch, epochs = Watch(works[1], progress, 0), works[1].epochs
-    curves = regression.curves(keys[0], config.members, config.samples, epochs, watch)
+    curves = network.curves(keys[0], config.members, config.samples, epochs, watch)
     return Results(measure.stack(scores), means, information, curves)
 
 

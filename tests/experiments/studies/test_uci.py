@@ -15,9 +15,9 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, command
-from experiments.studies.uci import arms, data, figures, published, score, train
+from experiments.studies.uci import data, figures, published, score, train
+from experiments.studies.uci.config import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
 from experiments.studies.uci.network import CONCRETE, Numbers
-from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
 from experiments.studies.uci.published import Published, Results
 from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
@@ -53,8 +53,8 @@ def write_set(folder, results=None):
 @pytest.fixture(autouse=True, scope="module")
 def small_grid():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arms, "RATES", (TRIED[0],))
-        patch.setattr(arms, "PRECISIONS", (TRIED[1],))
+        patch.setattr(train, "RATES", (TRIED[0],))
+        patch.setattr(train, "PRECISIONS", (TRIED[1],))
         yield
 
 
@@ -249,7 +249,7 @@ def test_dropout_off_is_the_mean_of_one_pass(own):
 
 def test_the_search_sees_training_rows_alone(own):
     folder, splits = own[0] / "made", problem(own[0]).splits
-    inner = arms.hold_out(splits)
+    inner = train.hold_out(splits)
     assert inner.y_train.shape == (SPLITS, 60)
     table = np.loadtxt(folder / "data.txt")
     for split in range(SPLITS):
@@ -264,11 +264,11 @@ def test_the_search_takes_the_best_of_its_grid(own, tmp_path):
     np.savetxt(tmp_path / "dropout_rates.txt", [0.05, 0.9])
     np.savetxt(tmp_path / "tau_values.txt", [1e-4, 1.0])
     seen = []
-    chosen = arms.search(made._replace(folder=tmp_path), seen.append)
+    chosen = train.search(made._replace(folder=tmp_path), seen.append)
     assert [*dict.fromkeys(moment.chunk for moment in seen)] == [0, 1, 2, 3]
     np.testing.assert_array_equal(chosen.rate, np.full(SPLITS, 0.05))
     np.testing.assert_array_equal(chosen.precision, np.ones(SPLITS))
-    rates, precisions = arms.grid(made)  # this folder names none
+    rates, precisions = train.grid(made)  # this folder names none
     assert rates == [0.05]
     assert precisions == [pytest.approx(10 / np.square(made.splits.scale).mean())]
 
