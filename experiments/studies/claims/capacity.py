@@ -38,7 +38,7 @@ def design(settings: Settings) -> Design:
         narrow, wide = (pair(_name(width, size), "0.5", "none") for width in (NARROW, WIDE))
         contrasts += [
             more(f"{_name(WIDE, size)}: gain", *wide),
-            more(f"{_name(NARROW, size)}: loss", *reversed(narrow)),
+            more(f"{_name(NARROW, size)}: loss", narrow[1], narrow[0]),
             interaction(f"{size} images: gain of wide over narrow", wide, narrow),
         ]
     return Design(cases, contrasts)
