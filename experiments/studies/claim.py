@@ -1,15 +1,15 @@
 """The claim against the numbers: each contrast with its interval, and what follows."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.report.intervals import LEVEL, Interval, Spread, spread
 from experiments.report.verdict import Verdict
 from experiments.studies.design import Contrast, Design, Term
-from experiments.studies.results import Result
+from experiments.studies.results import Results
 
 MOST = 10**6
 """Seeds or images; more than these nobody will have."""
@@ -24,7 +24,7 @@ class Sample(NamedTuple):
     seeds: np.ndarray
     table: np.ndarray | None = None
     """Seeds by images."""
-    tests: object = None
+    tests: Any = None
     """Which images these are: those of two samples are paired if they are the same."""
 
 
@@ -130,8 +130,8 @@ class Finding(NamedTuple):
     @property
     def images_needed(self) -> int | None:
         """With as many seeds as it takes."""
-        images = self.spread.images
-        return self._least(lambda count: self.spread.of(MOST, count), images) if images else None
+        now = self.spread
+        return self._least(lambda count: now.of(MOST, count), now.images) if now.images else None
 
     @property
     def can_be_closed(self) -> bool:
@@ -167,9 +167,7 @@ def level(contrasts: int, looks: int = 1) -> float:
     return 1 - (1 - LEVEL) / (contrasts * looks)
 
 
-def findings(
-    design: Design, results: Mapping[str, Result], margin: float, looks: int = 1
-) -> list[Finding]:
+def findings(design: Design, results: Results, margin: float, looks: int = 1) -> list[Finding]:
     """What came out of each part of the claim."""
 
     def sample(term: Term) -> Sample:
@@ -189,9 +187,8 @@ def finding(
     weights, samples = [*contrast.weights.values()], [sample(term) for term in contrast.weights]
     seeds = np.tensordot(weights, [one.seeds for one in samples], 1)
     tables = [one.table for one in samples if one.table is not None]
-    paired = len(tables) == len(samples) and all(
-        np.array_equal(np.asarray(one.tests), np.asarray(samples[0].tests)) for one in samples[1:]
-    )
+    same = all(np.array_equal(one.tests, samples[0].tests) for one in samples[1:])
+    paired = same and len(tables) == len(samples)
     found = spread(seeds, np.tensordot(weights, tables, 1) if paired else None)
     margin = margin if contrast.margin is None else contrast.margin
     return Finding(contrast, float(seeds.mean()), found, level, margin)
@@ -211,8 +208,8 @@ def by_data_set(findings: Sequence[Finding]) -> dict[str, Verdict]:
     return {name: _of_parts(words) for name, words in parts.items()}
 
 
-def _of_parts(words: Collection[Verdict]) -> Verdict:
+def _of_parts(words: set[Verdict]) -> Verdict:
     """Supported if every part is; refuted as soon as one is, or shows no difference."""
-    if not REFUTING.isdisjoint(words):
+    if words & REFUTING:
         return Verdict.REFUTED
-    return Verdict.SUPPORTED if {*words} == {Verdict.SUPPORTED} else Verdict.OPEN
+    return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.OPEN

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +26,8 @@ from experiments.words import Unnamed, Unset
 
 def list_studies() -> None:
     """A table for people; for programs lines of name, claim and usual time, a tab between them."""
-    rows = [
-        (typed(name), study.claim, study.takes.partition(",")[0]) for name, study in STUDIES.items()
-    ]
+    each = STUDIES.items()
+    rows = [(typed(name), study.claim, study.takes.partition(",")[0]) for name, study in each]
     if not sys.stdout.isatty():
         print("\n".join(map("\t".join, rows)))
         return
@@ -40,7 +39,10 @@ def list_studies() -> None:
 
 @dataclass(frozen=True)
 class All:
-    """Runs every study whose data are there."""
+    """Runs every study whose data are there.
+
+    Takes over an hour on two cores; with --smoke some minutes.
+    """
 
     data_dir: Unset[Path] = None
     """Folder of the data, for studies that need one; by default each study's own."""
@@ -116,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> Asked | All:
     """What the words behind `run` ask for."""
-    commands = {typed(name): _command(name) for name in STUDIES} | {"all": _all}
+    commands = {typed(name): _command(name) for name in STUDIES} | {"all": All}
     listed = "They are named by python -m experiments list."
     kind = "the name of a study, or all"
     return call("python -m experiments run", commands, arguments, kind, listed)
@@ -132,19 +134,10 @@ def _command(name: str) -> Any:
         return Asked(name, config)
 
     study = STUDIES[name]
-    kind, claim = type(study.defaults), f"{study.claim[0].upper()}{study.claim[1:]}"
-    command.__doc__ = f"{claim}? Takes {study.takes}."
-    command.__annotations__ = {"config": Unnamed[kind]}
+    command.__doc__ = f"{study.claim[0].upper()}{study.claim[1:]}? Takes {study.takes}."
+    command.__annotations__ = {"config": Unnamed[type(study.defaults)]}
     command.__defaults__ = (study.defaults,)
     return command
-
-
-def _all(config: Unnamed[All]) -> All:
-    """Runs every study whose data are there.
-
-    Takes over an hour on two cores; with --smoke some minutes.
-    """
-    return config
 
 
 def _run_all(config: All) -> int:
@@ -157,13 +150,14 @@ def _run_all(config: All) -> int:
 
 
 def _run_one(name: str, config: All) -> Verdict | None:
-    study = STUDIES[name]
-    output = folder(config.output, name, config.smoke)
-    given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": output}
+    study, usual = STUDIES[name], STUDIES[name].defaults
     asks = {"data_dir": config.data_dir, "until_decided": config.until_decided or None}
-    known = {field.name for field in fields(study.defaults)}
-    given |= {name: value for name, value in asks.items() if name in known and value is not None}
-    asked = Asked(name, replace(study.defaults, **given))
+    given = {it: value for it, value in asks.items() if value is not None and it in vars(usual)}
+    output = folder(config.output, name, config.smoke)
+    settings = replace(
+        usual, smoke=config.smoke, overwrite=config.overwrite, output=output, **given
+    )
+    asked = Asked(name, settings)
     if reason := study.lacks(asked.settings):
         print(f"{typed(name)}: skipped, {reason}")
         return None

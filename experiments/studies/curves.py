@@ -45,11 +45,12 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
 
 def _compared(design: Design, results: Results) -> list[Compared]:
     """For each case, it and the name and number of each arm but the first."""
-    arms = {title: list(distinct(design, results, title).items()) for title in design.cases}
-    return [
-        [(title, name, row) for name, row in rows[1:] or [("none else", 0)]]
-        for title, rows in arms.items()
-    ]
+
+    def of_case(title: str) -> Compared:
+        others = list(distinct(design, results, title).items())[1:] or [("none else", 0)]
+        return [(title, name, row) for name, row in others]
+
+    return [of_case(title) for title in design.cases]
 
 
 def _most(results: Results, found: list[Compared]) -> list[Compared]:

@@ -45,12 +45,16 @@ class Arm(NamedTuple):
     numbers: Mapping[str, float] = {}
 
 
+Arms = Mapping[str, Arm]
+Network = Callable[[Dataset], Architecture]
+
+
 class Case(NamedTuple):
     """An architecture on a data set; its arms train as one program."""
 
     architecture: Architecture
     data: Dataset
-    arms: Mapping[str, Arm]
+    arms: Arms
     plan: Mapping[str, Any] = {}
     """Fields of `task.Plan` besides the usual ones."""
     derive: Callable[[Sequence[int], Sequence[Measured]], Measured] = lambda epochs, history: {}
@@ -58,10 +62,8 @@ class Case(NamedTuple):
 
     def recipes(self, **defaults: float) -> list[Recipe]:
         """How each arm is trained."""
-        sites = self.architecture.sites
-        return [
-            recipe(sites, arm.rates, **defaults | dict(arm.numbers)) for arm in self.arms.values()
-        ]
+        sites, arms = self.architecture.sites, self.arms.values()
+        return [recipe(sites, arm.rates, **defaults | dict(arm.numbers)) for arm in arms]
 
 
 class Contrast(NamedTuple):
@@ -150,6 +152,18 @@ def over(
 def at(rates: Sequence[float], *sites: str) -> dict[str, Arm]:
     """An arm without dropout, and one for each rate at these sites."""
     return {"none": Arm()} | {str(rate): Arm(dict.fromkeys(sites, rate)) for rate in rates}
+
+
+def one(
+    name: str, network: Network, arms: Arms, contrasts: Sequence[Contrast], **plan: Any
+) -> Callable[[Settings], Design]:
+    """The design of one network on the data asked for."""
+
+    def design(settings: Settings) -> Design:
+        data = images(settings)
+        return Design({name: Case(network(data), data, arms, plan)}, contrasts)
+
+    return design
 
 
 def images(settings: Settings, train_size: int | None = None) -> Dataset:

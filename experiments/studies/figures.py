@@ -90,11 +90,8 @@ def _of_parts(units: Mapping[str, Sequence[Finding]]) -> str:
 
 def _ends(group: Sequence[Finding]) -> str:
     least, most = (end(group, key=lambda one: one.mean) for end in (min, max))
-    if least is most:
-        return least.in_full
-    return (
-        f"from {least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
-    )
+    both = f"{least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
+    return least.in_full if least is most else f"from {both}"
 
 
 def _contrasts(axes: Axes, unit: str, group: Sequence[Finding]) -> None:

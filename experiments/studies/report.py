@@ -68,21 +68,19 @@ def caption(settings: Settings, design: Design, results: Results) -> str:
     """What was run, and of what its intervals speak."""
     seeds = len(next(iter(results.values())).final[ACCURACY])
     looks = f" (looks after {', '.join(map(str, settings.looks))})" * settings.until_decided
-    sets = (f"{name}: {_sized(name, settings, design)}" for name in settings.dataset)
+
+    def sized_of(name: str) -> str:
+        of_name = f"{name}: " * (len(settings.dataset) > 1)
+        cases = [case for title, case in design.cases.items() if title.startswith(of_name)]
+        sizes = {case.plan.get("train_size", settings.train_size) for case in cases}
+        largest = max((case.data for case in cases), key=lambda data: len(data.y_train))
+        return f"{name}: {sized(largest, *sizes, split=settings.split)}"
+
     return (
-        f"{'; '.join(sets)}. {counted(settings.epochs, 'epoch')} of adamw, batches of "
-        f"{settings.batch_size}, learning rate {settings.learning_rate:g} falling to 0 unless an "
-        f"arm says otherwise. Seeds: {seeds}{looks}, from {settings.seed}."
+        f"{'; '.join(map(sized_of, settings.dataset))}. {counted(settings.epochs, 'epoch')} of "
+        f"adamw, batches of {settings.batch_size}, learning rate {settings.learning_rate:g} "
+        f"falling to 0 unless an arm says otherwise. Seeds: {seeds}{looks}, from {settings.seed}."
     )
-
-
-def _sized(name: str, settings: Settings, design: Design) -> str:
-    """Of a data set."""
-    of_name = f"{name}: " * (len(settings.dataset) > 1)
-    cases = [case for title, case in design.cases.items() if title.startswith(of_name)]
-    sizes = {case.plan.get("train_size", settings.train_size) for case in cases}
-    largest = max((case.data for case in cases), key=lambda data: len(data.y_train))
-    return sized(largest, *sizes, split=settings.split)
 
 
 def sized(data: Dataset, *train_sizes: int, split: Split) -> str:

@@ -9,21 +9,20 @@ from experiments.report.table import Cell, Table
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import REFUTING, Finding, by_data_set, verdict
 from experiments.studies.design import Design, Term
-from experiments.studies.results import Result, Results
+from experiments.studies.results import Results
 
 MEASURES = ("test accuracy", "train accuracy", "test NLL", "train NLL")
 
 
 def scope(findings: Sequence[Finding]) -> str:
     """Of what the intervals speak."""
-    alone = dict.fromkeys(
-        next(iter(one.contrast.weights)).measure for one in findings if not one.spread.images
-    )
+    by_seed = [one for one in findings if not one.spread.images]
     if findings[0].spread.seeds < 2:
         return "From one seed no interval can be given."
-    if all(not one.spread.images for one in findings):
+    if len(by_seed) == len(findings):
         return "Paired by seed, for new seeds alone."
-    of = f" ({', '.join(alone)}: for new seeds alone)" if alone else ""
+    alone = ", ".join(dict.fromkeys(next(iter(one.contrast.weights)).measure for one in by_seed))
+    of = f" ({alone}: for new seeds alone)" if alone else ""
     return f"Paired by seed and by test image, for new ones of both{of}."
 
 
@@ -61,58 +60,47 @@ def in_words(findings: Sequence[Finding]) -> str:
 
 def parts(findings: Sequence[Finding]) -> Table:
     """A row for each contrast."""
-    header = ("part of the claim", "difference", "expected", "margin", "verdict")
     points = any(finding.unit == "points" for finding in findings)
     note = (
-        f"{scope(findings)} ± is half of an interval at "
-        f"{100 * findings[0].level:.2f} %, so that all hold together at 95 %. "
-        f"{'Points are percentage points. ' * points}"
-        "A difference within the margin is none that matters."
+        f"{scope(findings)} ± is half of an interval at {100 * findings[0].level:.2f} %, so that "
+        f"all hold together at 95 %. {'Points are percentage points. ' * points}A difference "
+        "within the margin is none that matters."
     )
     rows = [
-        (
-            finding.contrast.words,
-            Cell(finding.in_unit, float(finding.interval.mean)),
-            finding.bounds,
-            "–" if finding.contrast.claims_same else f"{finding.margin:g}",
-            finding.said,
-        )
-        for finding in findings
-    ]
+        (one.contrast.words, Cell(one.in_unit, float(one.interval.mean)), one.bounds,
+         "–" if one.contrast.claims_same else f"{one.margin:g}", one.said)
+        for one in findings
+    ]  # fmt: skip
+    header = ("part of the claim", "difference", "expected", "margin", "verdict")
     return Table("What the claim says", header, rows, note)
 
 
 def arms(design: Design, results: Results, measured: str = "") -> Table:
     """A row for each case and arm: means over seeds, and what else was measured."""
     measures = _measures(results)
+
+    def mean(case: str, index: int, measure: str) -> Cell | str:
+        if measure not in results[case].final:
+            return "–"
+        spread = results[case].interval(measure, index)
+        return Cell(spread.text(within=Term("", "", measure).possible), float(spread.mean))
+
     rows = [
-        (case, arm, *(_mean(results[case], Term(case, arm, name), index) for name in measures))
+        (case, arm, *(mean(case, index, name) for name in measures))
         for case, index, arm in _arms(design)
     ]
     note = f"Means over seeds with 95 % intervals; accuracies in %, NLL in nats. {measured}"
     return Table("All arms", ["case", "arm", *measures], rows, note.rstrip())
 
 
-def _mean(result: Result, term: Term, arm: int) -> Cell | str:
-    if term.measure not in result.final:
-        return "–"
-    spread = result.interval(term.measure, arm)
-    return Cell(spread.text(within=term.possible), float(spread.mean))
-
-
 def per_seed(design: Design, results: Results) -> Table:
     """A row for each case, arm and seed, with all digits; empty where a case lacks a measure."""
-    measures = _measures(results)
-
-    def number(case: str, measure: str, seed: int, arm: int) -> object:
-        table = results[case].final.get(measure)
-        return "" if table is None else table[seed, arm]
-
-    rows = [
-        (case, arm, seed, *(number(case, name, seed, index) for name in measures))
-        for case, index, arm in _arms(design)
-        for seed in range(len(results[case].final[MEASURES[0]]))
-    ]
+    rows, measures = [], _measures(results)
+    for case, index, arm in _arms(design):
+        tables = [results[case].final.get(name) for name in measures]
+        for seed in range(len(results[case].final[MEASURES[0]])):
+            numbers = ("" if table is None else table[seed, index] for table in tables)
+            rows.append((case, arm, seed, *numbers))
     return Table("", ["case", "arm", "seed", *measures], rows)
 
 
@@ -130,14 +118,13 @@ def per_epoch(design: Design, results: Results) -> Table:
 def contrasts(findings: Sequence[Finding]) -> Table:
     """Each part of the claim, for programs."""
     header = "part mean half low high margin seeds images verdict needs"
-    return Table("", header.split(), [_row(finding) for finding in findings])
-
-
-def _row(finding: Finding) -> tuple[object, ...]:
-    part, found = finding.contrast, finding.spread
-    margin = "" if part.claims_same else finding.margin
-    numbers = (*finding.interval, part.low, part.high, margin, found.seeds, found.images)
-    return part.words, *numbers, finding.verdict.value, finding.needs
+    rows = [
+        (one.contrast.words, *one.interval, one.contrast.low, one.contrast.high,
+         "" if one.contrast.claims_same else one.margin, one.spread.seeds, one.spread.images,
+         one.verdict.value, one.needs)
+        for one in findings
+    ]  # fmt: skip
+    return Table("", header.split(), rows)
 
 
 def _measures(results: Results) -> list[str]:

@@ -48,9 +48,8 @@ def design(settings: Settings) -> Design:
     data, constant = images(settings), {"decay": 0.0}
     arms = {"none": Arm(numbers=constant)}
     arms |= {str(rate): Arm({"post*": rate}, constant) for rate in RATES}
-    contrasts = [
-        over("mlp", str(rate), "none", f"epochs at {rate} over none", EPOCHS) for rate in RATES
-    ]
+    words = {str(rate): f"epochs at {rate} over none" for rate in RATES}
+    contrasts = [over("mlp", rate, "none", said, EPOCHS) for rate, said in words.items()]
     plan = {"blocks": settings.epochs}
     return Design({"mlp": Case(perceptron(data), data, arms, plan, _epochs)}, contrasts)
 

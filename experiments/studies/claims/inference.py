@@ -44,11 +44,8 @@ def design(settings: Settings) -> Design:
     }
     contrasts = []
     for rate in RATES:
-        of_case, classical = (
-            partial(Term, "inverted", rate),
-            Term("classical", rate, "test accuracy"),
-        )
-        off, on, averaged = map(of_case, ("test accuracy", ON, AVERAGED))
+        classical, of = Term("classical", rate, "test accuracy"), partial(Term, "inverted", rate)
+        off, on, averaged = map(of, ("test accuracy", ON, AVERAGED))
         contrasts += [
             more(f"{rate}: off over left on", off, on),
             same(f"{rate}: off against 64 masks averaged", off, averaged, 0.5),

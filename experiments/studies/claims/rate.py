@@ -12,20 +12,15 @@ digits and 0.52 ± 0.44 on mnist5k. 0.9 is 6.0 ± 2.3 and 23 ± 5 points below 0
 training images 7.2 ± 0.9 and 27 ± 5 points worse than no dropout.
 """
 
-from experiments.studies.design import Case, Design, at, images, over, perceptron
+from experiments.studies.design import at, one, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "more dropout is not always better: 0.9 underfits"
 DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=16, most_seeds=128)
 ARMS = at((0.1, 0.3, 0.5, 0.7, 0.9, 0.95), "post*")
-
-
-def design(settings: Settings) -> Design:
-    """One network."""
-    data = images(settings)
-    contrasts = [
-        over("mlp", "0.3", "none"),
-        over("mlp", "0.5", "0.9"),
-        over("mlp", "none", "0.9", "fit of none over that of 0.9", "train accuracy"),
-    ]
-    return Design({"mlp": Case(perceptron(data), data, ARMS)}, contrasts)
+CONTRASTS = [
+    over("mlp", "0.3", "none"),
+    over("mlp", "0.5", "0.9"),
+    over("mlp", "none", "0.9", "fit of none over that of 0.9", "train accuracy"),
+]
+design = one("mlp", perceptron, ARMS, CONTRASTS)

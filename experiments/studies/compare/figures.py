@@ -34,7 +34,11 @@ def cells(
     rates = [summary.point.rate for summary in next(iter(rows.values()))]
     size = max(WIDTH, NAMES + CELL[0] * len(rates)), 1.8 + CELL[1] * len(rows)
     figure = Figure(figsize=size, layout="constrained")
-    axes, reach = figure.subplots(), _reach(rows, by)
+    differences = [by.sign * float(one.difference.mean) for one in flat(rows)]
+    finite = [one for one in differences if np.isfinite(one)] or [0.0]
+    # colours are full at twice the greatest gain, or at the usual difference if that is more
+    reach = max(2 * max(finite), float(np.median(np.abs(finite))), 1e-9)
+    axes = figure.subplots()
     for height, row in enumerate(rows.values()):
         for place, one in enumerate(row):
             _cell(axes, (place, height), one, reach, by)
@@ -64,13 +68,6 @@ def _seen(rows: Rows, by: Measure) -> str:
         f"worse: {len(settled) - better}; not decided: {len(every) - len(settled)}. Worst: "
         f"{equals(worst, rows)}, {worst.difference.text(by.gap_digits, '+')} {by.points}."
     )
-
-
-def _reach(rows: Rows, by: Measure) -> float:
-    """Where colours are full: twice the greatest gain, or the usual difference if that is more."""
-    differences = [by.sign * float(one.difference.mean) for one in flat(rows)]
-    finite = [one for one in differences if np.isfinite(one)] or [0.0]
-    return max(2 * max(finite), float(np.median(np.abs(finite))), 1e-9)
 
 
 def _cell(axes: Axes, at: tuple[float, float], one: Summary, reach: float, by: Measure) -> None:

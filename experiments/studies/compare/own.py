@@ -54,7 +54,12 @@ def network(
     _check_rates(own, rates)
     with told(f"the model to be called on a batch of shape {inputs.shape}", path):
         _check_call(own, inputs, data)
-        _check_sites(sites, own.draws(batch))
+        drawn = own.draws(batch)
+        idle = [site for number, site in enumerate(sites) if number * CALLS not in drawn]
+        fix = "Leave mode and rate to the site: self.dropout(x)."
+        expect(len(idle) < len(sites), "sites that drop when the model trains", "none", fix)
+    if idle:
+        warn(f"the model does not drop at {', '.join(idle)}: there, no rate changes anything.")
     return own
 
 
@@ -109,17 +114,13 @@ def _check_call(own: Own, inputs: jax.ShapeDtypeStruct, data: Dataset) -> None:
         outputs, before, after = jax.eval_shape(lambda x, drop=drop: _called(own, x, drop), x)
         wanted = (*inputs.shape[: x.ndim - len(own.shape)], *places)
         what = f"outputs of shape {wanted}, as the targets ask for"
-        fix = _fix(data, outputs.size == outputs.shape[0]) if x is inputs else ""
+        fix = ""
+        if x is inputs and data.has_classes:
+            fix = f"The data are of {data.classes} classes: the model gives a logit for each."
+            fix = "For real targets pass --loss mse." if outputs.size == outputs.shape[0] else fix
         expect(outputs.shape == wanted, what, f"shape {outputs.shape}", fix)
         kept, fix = _types(before) == _types(after), "Keep shapes and types of all variables."
         expect(kept, "state that is after a call of the model what it was before", "other", fix)
-
-
-def _fix(data: Dataset, one: bool) -> str:
-    if not data.has_classes:
-        return ""
-    classes = f"The data are of {data.classes} classes: the model gives a logit for each."
-    return "For real targets pass --loss mse." if one else classes
 
 
 def _called(own: Own, x: Any, drop: Drop) -> tuple[Any, nnx.State, nnx.State]:
@@ -142,11 +143,3 @@ def _called(own: Own, x: Any, drop: Drop) -> tuple[Any, nnx.State, nnx.State]:
 def _types(state: nnx.State) -> tuple[Any, ...]:
     leaves, form = jax.tree.flatten(state)
     return form, [(leaf.shape, leaf.dtype) for leaf in leaves]
-
-
-def _check_sites(sites: tuple[str, ...], drawn: dict[int, tuple[int, ...]]) -> None:
-    idle = [site for number, site in enumerate(sites) if number * CALLS not in drawn]
-    fix = "Leave mode and rate to the site: self.dropout(x)."
-    expect(len(idle) < len(sites), "sites that drop when the model trains", "none", fix)
-    if idle:
-        warn(f"the model does not drop at {', '.join(idle)}: there, no rate changes anything.")

@@ -33,10 +33,14 @@ def report(config: Compare, case: Case, results: Results) -> Report:
     rows = {name: [of[points[arm]] for arm in arms] for name, arms in placed.items()}
     note, headline = legend(seeds, by), verdict(summaries, rows, by)
     arms, number = tables.every(summaries, note, by), gain(summaries, rows, by)
-    said = in_short(summaries[0]), headline + picked(rows, summaries[0])
+    (placement, rate), settled = summaries[0].point, summaries[0].difference.excludes_zero
+    short = f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
+    said = short, headline + picked(rows, summaries[0])
     if config.smoke:
         headline = "No conclusion from a smoke run."
         said = Verdict.OPEN.value, headline
+    asked = dataclasses.asdict(used)
+    del asked["smoke"], asked["network" if used.own.model else "own"]
     ran = in_shell("compare", config), number, config.data.dataset, seeds
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
@@ -54,17 +58,11 @@ def report(config: Compare, case: Case, results: Results) -> Report:
             f"{by.name.lower()}.svg": figures.scores(of[points[0]], rows, what, by),
             "curves.svg": figures.curves(points, result, placed, what, by),
         },
-        facts={"in short": what} | _facts(used),
+        facts={"in short": what} | {name: settings_of(group) for name, group in asked.items()},
         screens=[screen],
         lines=[what, note, twins(points, result.metrics[-1])],
         width=Console(width=WIDEST).measure(screen).maximum,
     )
-
-
-def _facts(config: Compare) -> dict[str, str]:
-    unused = {"smoke", "network" if config.own.model else "own"}
-    groups = dataclasses.asdict(config).items()
-    return {name: settings_of(group) for name, group in groups if name not in unused}
 
 
 def describe(config: Compare, case: Case) -> str:
@@ -96,12 +94,6 @@ def legend(seeds: int, by: Measure) -> str:
         f"{by.explained} «vs. none» is paired: the arms of a seed share training images, initial "
         "weights, batches and masks."
     )
-
-
-def in_short(best: Summary) -> str:
-    """The arm that is better than none, if that is settled."""
-    (placement, rate), settled = best.point, best.difference.excludes_zero
-    return f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
 
 
 def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) -> str:

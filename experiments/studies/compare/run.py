@@ -169,7 +169,16 @@ def compare(
         training=Training(epochs, batch_size, learning_rate, weight_decay),
     )
     case = Case(network(build, found, config.batch, insert, None, rates), found, {})
-    return _compared(config, case, quiet)
+    whole = design(config, case)
+    looks = results.looks(whole, config.protocol, [seeds])
+    kept = sweep.Checkpoints()
+    trained = {CASE: sweep.run(looks[0][CASE])} if quiet else train(looks, lambda _: False, kept)
+    came_out = results.results(whole, looks, trained)
+    said = report(config, whole.cases[CASE], came_out)
+    if not quiet:
+        said.show()
+    points = grid(placements(config, case.architecture), config.arms.rates)
+    return Comparison(tables.summarise(points, came_out[CASE], tables.measure_of(found)), said)
 
 
 def _named(data: Arrays) -> dict[str, np.ndarray]:
@@ -177,18 +186,3 @@ def _named(data: Arrays) -> dict[str, np.ndarray]:
     missing, names = [name for name in npz.NAMES if name not in named], ", ".join(npz.NAMES)
     expect(not missing, f"the arrays {names}", f"no {', '.join(missing)}")
     return {name: np.asarray(named[name]) for name in npz.NAMES}
-
-
-def _compared(config: Compare, case: Case, quiet: bool) -> Comparison:
-    whole = design(config, case)
-    looks = results.looks(whole, config.protocol, [config.arms.seeds])
-    if quiet:
-        histories = {CASE: sweep.run(looks[0][CASE])}
-    else:
-        histories = train(looks, lambda _: False, sweep.Checkpoints())
-    found = results.results(whole, looks, histories)
-    said = report(config, whole.cases[CASE], found)
-    if not quiet:
-        said.show()
-    points = grid(placements(config, case.architecture), config.arms.rates)
-    return Comparison(tables.summarise(points, found[CASE], tables.measure_of(case.data)), said)

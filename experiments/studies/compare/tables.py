@@ -53,33 +53,18 @@ class Measure(NamedTuple):
 
 
 ACCURACY = Measure(
-    "accuracy",
-    "NLL",
-    ("test acc. %", "gap", "test NLL"),
-    Metrics._fields,
-    1,
-    " (%)",
-    "percentage points",
-    ".2f",
-    ".2f",
-    ".3f",
+    "accuracy", "NLL", ("test acc. %", "gap", "test NLL"), Metrics._fields,
+    1, " (%)", "percentage points", ".2f", ".2f", ".3f",
     "Accuracies are in %, gap (train minus test) and difference in percentage points, NLL "
     "(negative log-likelihood) in nats an image.",
-)
+)  # fmt: skip
 ERROR = Measure(
-    "MSE",
-    "MAE",
-    ("test MSE", "gap", "test MAE"),
+    "MSE", "MAE", ("test MSE", "gap", "test MAE"),
     ("train_mae", "train_mse", "test_mae", "test_mse"),
-    -1,
-    "",
-    "mean squared error",
-    ".4g",
-    ".3g",
-    ".4g",
+    -1, "", "mean squared error", ".4g", ".3g", ".4g",
     "MSE is the mean squared error, MAE the mean absolute one, of all outputs; gap is test minus "
     "train.",
-)
+)  # fmt: skip
 
 
 def measure_of(data: Dataset) -> Measure:

@@ -1,20 +1,29 @@
-"""What the study says: whether ours are the published ones, set by set, in words and tables."""
+"""What the study says: whether ours are the published ones, in words, tables and figures.
+
+Ours are set against published ones, and it is shown how many samples a likelihood needs.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
+from experiments.report.colours import BLUE, GREY, PALE, RED
+from experiments.report.figures import WIDTH, in_style, panels, picture
+from experiments.report.page import Picture
 from experiments.report.report import Report
 from experiments.report.table import Cell, Table
 from experiments.report.verdict import Conclusion
+from experiments.studies.figures import in_rows, labelled, on_row
 from experiments.studies.settings import in_shell
-from experiments.studies.uci import figures, published
+from experiments.studies.uci import published
 from experiments.studies.uci.config import PROTOCOLS, TOLERANCES, Uci
-from experiments.studies.uci.published import Comparison, Mean, Sets, mean
+from experiments.studies.uci.published import Comparison, Mean, Sets, headline, mean
 from experiments.words import counted
 
-WIDTH = 120  # columns that the tables take
+COLUMNS = 120  # that the tables take
 PLAIN = {"right": False, "no_wrap": True, "padding": (0, 1, 0, 1)}
 WORDS = {True: "agree", False: "disagree", None: "not published"}
 
@@ -31,17 +40,17 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
         settings=config,
         conclusion=Conclusion("uci", claim, verdict.value, words, *ran, config.seeds),
         verdict=verdict,
-        sentence=f"{published.headline(compared)}.",
+        sentence=f"{headline(compared)}.",
         numbers={"results.csv": _per_seed(sets), "arms.csv": _arms_per_seed(sets)},
         tables=[repeated, *beside],
         draw=lambda: {
-            "published.svg": figures.against_published(compared, protocol),
-            "samples.svg": figures.likelihood_by_samples(sets, protocol),
+            "published.svg": against_published(compared, protocol),
+            "samples.svg": likelihood_by_samples(sets, protocol),
         },
         facts={"protocol": protocol},
         screens=[table.screen(**PLAIN) for table in (named, *beside)],
         lines=[protocol],
-        width=WIDTH,
+        width=COLUMNS,
     )
 
 
@@ -108,3 +117,58 @@ def _arms_per_seed(sets: Sets) -> Table:
         for at in np.ndindex(result.rmse.shape)
     ]
     return Table("", ("set", "arm", "split", "seed", "rmse", "log_likelihood"), rows)
+
+
+@in_style()
+def against_published(compared: Sequence[Comparison], caption: str) -> Picture:
+    """Each measure of each set, on the common scale of its tolerance."""
+    figure = Figure(figsize=(WIDTH, 1.5 + 0.42 * len(compared)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvspan(-1, 1, color=PALE, linewidth=0)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    for row, one in enumerate(compared):
+        on_row(axes, row, one.off, one.words, *((BLUE, "o") if one.agrees else (RED, "s")))
+    in_rows(axes, len(compared), "ours less published (tolerances)")
+    note = "Grey: within tolerance; means over splits and their standard errors, paired by split."
+    return picture(headline(compared), figure, caption, _differences(compared), note)
+
+
+def _differences(compared: Sequence[Comparison]) -> str:
+    """Each in words."""
+    said = [
+        f"{one.name} {one.measure} {one.difference.mean:+.3f} ± {one.difference.error:.3f}"
+        for one in compared
+        if one.difference
+    ]
+    of = "Ours less published, means over splits and their standard errors"
+    return f"{of}: {', '.join(said)}." if said else "Nothing is published to compare with."
+
+
+@in_style()
+def likelihood_by_samples(sets: Sets, caption: str) -> Picture:
+    """How many samples the log-likelihood needs."""
+    figure, shown = panels(len(sets), 2, WIDTH / 2, 1.5, sharex=True, sharey=True)
+    short = {}
+    for axes, (name, (_, ours, _)) in zip(shown, sets.items(), strict=True):
+        means = ours.log_likelihood.mean((1, 2))
+        short[name] = abs(float(means[0] - means[-1]))
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        axes.plot(ours.samples, means - means[-1], "o-", markersize=3, color=BLUE)
+        axes.set(title=name, xscale="log")
+        ticks = ours.samples[[0, -1]]
+        for label, side in zip(axes.set_xticks(ticks, ticks), ("left", "right"), strict=True):
+            label.label1.set_horizontalalignment(side)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.grid(alpha=0.25)
+    labelled(figure, shown, "samples", "log-likelihood (nats)")
+    first, last = next(iter(sets.values())).ours.samples[[0, -1]]
+    worst, least = (end(short, key=short.__getitem__) for end in (max, min))
+    return picture(
+        f"{counted(first, 'sample')} miss the log-likelihood of {last:,} by at most "
+        f"{short[worst]:.2g} nats ({worst})",
+        figure,
+        caption,
+        f"Log-likelihood by number of samples, a panel for each of {counted(len(short), 'set')}; "
+        f"least is missed in {least}, {short[least]:.2g} nats.",
+        "Test log-likelihood less that of all samples; means over splits and seeds.",
+    )

@@ -6,7 +6,7 @@ The arms tell what the published hyperparameters are worth.
 import itertools
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,7 @@ from jaxtyping import Array, Key
 from experiments.studies.uci import data
 from experiments.studies.uci.config import Arm, Hyperparameters, Protocol
 from experiments.studies.uci.data import Splits
-from experiments.studies.uci.network import CONCRETE, DROPOUT, Network, Numbers
-from experiments.studies.uci.score import Result, score
+from experiments.studies.uci.network import CONCRETE, DROPOUT, Network, Numbers, Result, score
 from experiments.training import fit
 from experiments.training.fit import Plan
 from experiments.training.inputs import Inputs
@@ -63,7 +62,9 @@ def run(problem: Problem, tick: Tick = lambda _: None) -> Result:
     own = _numbers(splits, chosen), splits.x_train, splits.y_train
     params = fit.fit(problem.plan, epochs, (), keys.ravel(), *own, tick=tick)
     begun = time.monotonic()
-    one_pass = _one_pass(problem.network, params, splits, chosen.rate)
+    arrays = splits.x_test, chosen.rate, splits.mean, splits.scale
+    traced = (jnp.asarray(one, jnp.float32) for one in arrays)
+    one_pass = Partial(problem.network.one_pass, params, *traced)
     samples = problem.samples if chosen.rate.any() else 0  # without dropout all are equal
     result = score(keys[0, 0], one_pass, splits.y_test, chosen.precision, samples)
     tick(Moment(0, epochs, 0, time.monotonic() - begun))
@@ -82,12 +83,6 @@ def _of_networks(problem: Problem) -> tuple[Splits, Hyperparameters]:
     chosen = (np.broadcast_to(number, count) for number in problem.chosen)
     each = problem.splits, Hyperparameters(*chosen)
     return jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), each)
-
-
-def _one_pass(network: Network, params: Any, splits: Splits, rate: np.ndarray) -> Partial:
-    """A function of a key; its arrays are traced."""
-    arrays = splits.x_test, rate, splits.mean, splits.scale
-    return Partial(network.one_pass, params, *(jnp.asarray(one, jnp.float32) for one in arrays))
 
 
 def _numbers(splits: Splits, chosen: Hyperparameters) -> Numbers:

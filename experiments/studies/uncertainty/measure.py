@@ -32,6 +32,8 @@ TITLES = {
     "wrong_auroc": "AUROC of mistakes",
 }
 """Of the measures. AUROC: uncertainty is the predictive entropy, everywhere."""
+HIGHER = {name for name in TITLES if name.endswith(("accuracy", "auroc"))}
+PRIMARY = ("ece", "nll", "unseen_auroc", "corrupted_auroc")
 Scores = Mapping[str, float]
 ByArm = Mapping[tuple[str, int], Mapping[str, Float[np.ndarray, " seeds"]]]
 """Of each arm after so many passes every measure."""

@@ -76,7 +76,10 @@ def curves(
     key: Rng, members: int, samples: int, epochs: int, tick: Tick = lambda _: None
 ) -> Curves:
     """Trains `members` networks; the first is sampled, all are the ensemble."""
-    x, y = _data()
+    rng = np.random.default_rng(0)
+    x = rng.uniform(EDGES[2], EDGES[3], POINTS) * np.where(np.arange(POINTS) % 2, 1, -1)
+    y = np.sin(2 * x) + 0.3 * x + NOISE * rng.normal(size=POINTS)
+    x, y = x.astype(np.float32), y.astype(np.float32)
     shared = jnp.float32(RATE), jnp.asarray(x[:, None]), jnp.asarray(y)
     networks = fit(PLAN, epochs, shared, jax.random.split(key, members), tick=tick)
     first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
@@ -87,21 +90,11 @@ def curves(
 
 def growth(functions: Float[np.ndarray, "functions grid"]) -> float:
     """How many times wider the functions spread two units away from all data than among them."""
-    spread = functions.std(0)
-    away = abs(abs(GRID) - EDGES[-1] - 2) < 0.1
-    return float(spread[away].mean() / spread[_among(GRID)].mean())
+    spread, there = functions.std(0), abs(GRID)
+    away = abs(there - EDGES[-1] - 2) < 0.1
+    among = (EDGES[2] <= there) & (there <= EDGES[3])
+    return float(spread[away].mean() / spread[among].mean())
 
 
 def _function(params: Layers, grid: Array, key: Rng | None = None) -> Float[Array, " grid"]:
     return predict(params, grid, jnp.float32(RATE), key, tied=True)[:, 0]
-
-
-def _data() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(0)
-    x = rng.uniform(EDGES[2], EDGES[3], POINTS) * np.where(np.arange(POINTS) % 2, 1, -1)
-    y = np.sin(2 * x) + 0.3 * x + NOISE * rng.normal(size=POINTS)
-    return x.astype(np.float32), y.astype(np.float32)
-
-
-def _among(x: np.ndarray) -> np.ndarray:
-    return (EDGES[2] <= abs(x)) & (abs(x) <= EDGES[3])

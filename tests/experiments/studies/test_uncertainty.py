@@ -17,11 +17,11 @@ from experiments.errors import InputError
 from experiments.report.verdict import Verdict, together
 from experiments.studies.claim import verdict
 from experiments.studies.uncertainty import (
-    claim,
     data,
     figures,
     measure,
     network,
+    report,
 )
 from experiments.studies.uncertainty.measure import TITLES, Passes
 from experiments.training import fit
@@ -174,11 +174,13 @@ BETTER = {"ece": -0.1, "nll": -0.1, "unseen_auroc": 0.1, "corrupted_auroc": 0.1}
     ({**BETTER, "ece": np.nan}, Verdict.OPEN),
 ])  # fmt: skip
 def test_the_verdict_follows_from_the_intervals(shifts, expected):
-    assert verdict(claim.primary(table(**shifts), 512)) is expected
+    assert verdict(report.primary(table(**shifts), 512)) is expected
 
 
 def test_the_words_say_which_half_holds():
-    said = claim.in_words(claim.primary(table(**{**BETTER, "nll": 0.1, "unseen_auroc": 0.0}), 512))
+    said = report.in_words(
+        report.primary(table(**{**BETTER, "nll": 0.1, "unseen_auroc": 0.0}), 512)
+    )
     assert re.findall(r"([+-]\S+) ± \S+ \((\w+)\)", said) == [
         ("-0.0996", "better"), ("+0.1004", "worse"), ("+0.0004", "open"), ("+0.1004", "better")
     ]  # fmt: skip
@@ -191,7 +193,7 @@ def test_the_words_say_which_half_holds():
     ({**BETTER, "nll": 0.3}, "NLL of MC dropout less deterministic: +0.3"),
 ])  # fmt: skip
 def test_one_number_tells_how_large_the_finding_is(shifts, says):
-    said = claim.in_one(claim.primary(table(**shifts), 512))
+    said = report.in_one(report.primary(table(**shifts), 512))
     assert said.startswith(says)
     assert said.endswith("(better)" if shifts is BETTER else "(worse)")
 
@@ -295,7 +297,7 @@ def test_the_title_of_the_regression_names_what_spreads_most():
 def test_intervals_of_shares_end_where_nothing_is_possible_beyond():
     rising = {name: 0.99 + 0.005 * np.arange(3) for name in TITLES}
     rows = [("deterministic", 1), ("MC dropout", 2), ("MC dropout", 8), ("ensemble", 2)]
-    found = claim.measures(dict.fromkeys(rows, rising), 8, 2)
+    found = report.measures(dict.fromkeys(rows, rising), 8, 2)
     texts = {cells[0].text: cells[1].text for cells in found.cells}
     assert texts["accuracy ↑"] == "0.9950 (0.9826 to 1.0000)"
     assert texts["NLL"] == "0.9950 ± 0.0124"
