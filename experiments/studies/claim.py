@@ -62,11 +62,6 @@ class Finding(NamedTuple):
         return f"{self.text} {self.unit}".rstrip()
 
     @property
-    def in_full(self) -> str:
-        """The difference with what it is of, and its unit."""
-        return f"{self.contrast.words}: {self.in_unit}"
-
-    @property
     def said(self) -> str:
         """The verdict, and what is needed for another."""
         return ": ".join(filter(None, (self.verdict.value, self.needs)))

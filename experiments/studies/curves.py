@@ -22,9 +22,8 @@ Compared = Sequence[tuple[str, str, int]]
 def curves(design: Design, results: Results, caption: str) -> Picture:
     """Loss against epoch: a panel for each arm, beside the first of its case."""
     every = _compared(design, results)
-    compared = list(itertools.chain(*_most(results, every)))
-    fewer = len(compared) < sum(map(len, every))
-    shown_alone = f"The most accurate of {sum(map(len, every))} arms are shown. " if fewer else ""
+    compared, count = [*itertools.chain(*_most(results, every))], sum(map(len, every))
+    fewer = f"The most accurate of {count} arms are shown. " * (len(compared) < count)
     figure, shown = panels(len(compared), 2, WIDTH / 2, 1.5, sharex=True)
     for axes, (title, name, row) in zip(shown, compared, strict=True):
         result, arms = results[title], [0, row]
@@ -37,7 +36,7 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
     return picture(
         _gap(design, compared, results),
         figure,
-        f"Loss without dropout, means over seeds. {shown_alone}{caption}",
+        f"Loss without dropout, means over seeds. {fewer}{caption}",
         _ends(compared, results),
         f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
     )

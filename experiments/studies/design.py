@@ -95,20 +95,13 @@ def together(designs: Mapping[str, Design]) -> Design:
     """One of several data sets, by whose names cases and contrasts are told apart."""
     if len(designs) == 1:
         return next(iter(designs.values()))
-    cases = {
-        f"{name}: {title}": case
-        for name, design in designs.items()
-        for title, case in design.cases.items()
-    }
-    contrasts = [
-        contrast._replace(
-            words=f"{name}: {contrast.words}",
-            weights={t._replace(case=f"{name}: {t.case}"): w for t, w in contrast.weights.items()},
-            dataset=name,
-        )
-        for name, design in designs.items()
-        for contrast in design.contrasts
-    ]
+    cases, contrasts = {}, []
+    for name, design in designs.items():
+        cases |= {f"{name}: {title}": case for title, case in design.cases.items()}
+        for contrast in design.contrasts:
+            weights = {t._replace(case=f"{name}: {t.case}"): w for t, w in contrast.weights.items()}
+            named = contrast._replace(words=f"{name}: {contrast.words}", dataset=name)
+            contrasts.append(named._replace(weights=weights))
     return Design(cases, contrasts)
 
 

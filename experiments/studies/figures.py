@@ -90,8 +90,10 @@ def _of_parts(units: Mapping[str, Sequence[Finding]]) -> str:
 
 def _ends(group: Sequence[Finding]) -> str:
     least, most = (end(group, key=lambda one: one.mean) for end in (min, max))
-    both = f"{least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
-    return least.in_full if least is most else f"from {both}"
+    if least is most:
+        return f"{least.contrast.words}: {least.in_unit}"
+    low, high = (f"{one.in_unit} ({one.contrast.words})" for one in (least, most))
+    return f"from {low} to {high}"
 
 
 def _contrasts(axes: Axes, unit: str, group: Sequence[Finding]) -> None:

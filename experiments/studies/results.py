@@ -20,6 +20,8 @@ from experiments.training.task import Metrics, Plan, Problem
 Cut = Mapping[str, Layout] | int | None
 """How work is cut up: each task as it was, in chunks of a size, or as memory has it."""
 Tasks = Mapping[str, Task]
+Seeds = tuple[int, int]
+"""From one to before another."""
 LABELS = {name: name.replace("_", " ").replace("nll", "NLL") for name in Metrics._fields}
 ERRORS = {
     name: label.replace("accuracy", "MAE").replace("NLL", "MSE") for name, label in LABELS.items()
@@ -68,7 +70,7 @@ Results = Mapping[str, Result]
 def looks(design: Design, protocol: Protocol, ends: Sequence[int], cut: Cut = None) -> list[Tasks]:
     """What is compiled for each case; a further group of seeds up to each of the `ends`."""
 
-    def tasks(look: int, seeds: tuple[int, int]) -> Tasks:
+    def tasks(look: int, seeds: Seeds) -> Tasks:
         found: dict[str, Task] = {}
         for title, case in design.cases.items():
             name = _name(title, look, len(ends))
@@ -83,10 +85,8 @@ def _name(case: str, look: int, looks: int) -> str:
     return f"{case}, look {look}" if looks > 1 else case
 
 
-def task(
-    case: Case, protocol: Protocol, seeds: tuple[int, int], cut: Layout | int | None = None
-) -> Task:
-    """What is compiled for one case and the seeds from one to before another."""
+def task(case: Case, protocol: Protocol, seeds: Seeds, cut: Layout | int | None = None) -> Task:
+    """What is compiled for one case and some seeds."""
     size = min(protocol.train_size, len(case.data.y_train))
     given = {"held_out": 0, "train_size": size, **case.plan}
     images = given["train_size"] - given["held_out"]

@@ -37,7 +37,7 @@ def in_one(found: Verdict, findings: Sequence[Finding]) -> str:
     """That part's number, and its own verdict where this is another word."""
     part = telling(findings)
     word = f" ({part.verdict.value})" if part.verdict is not found else ""
-    return f"{part.in_full}{word}"
+    return f"{part.contrast.words}: {part.in_unit}{word}"
 
 
 def headline(found: Verdict, findings: Sequence[Finding]) -> str:

@@ -79,10 +79,8 @@ def _train(
             watch.end()
             return arrays
 
-        return {
-            name: Results(known[name], *_of_set(config, name, problem, kept))
-            for name, problem in problems.items()
-        }
+        each = problems.items()
+        return {name: Results(known[name], *_of_set(config, name, it, kept)) for name, it in each}
 
 
 def _works(config: Uci, name: str, problem: Problem) -> Iterator[tuple[str, Work]]:

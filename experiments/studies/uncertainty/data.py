@@ -96,18 +96,16 @@ def load(unseen: Sequence[int], train_size: int) -> Digits:
 
 
 def corrupt(x: Float32[np.ndarray, "n inputs"]) -> Float32[np.ndarray, "n inputs"]:
-    """Makes a third of the images noisy, hides a quarter of the next, turns the others by 90°."""
+    """Makes a third of the images noisy, hides a quarter of the next, turns the others by 90°.
+
+    What is hidden is a square, anywhere in the image.
+    """
     rng = np.random.default_rng(SPLIT_SEED)
     images = x.reshape(-1, SIDE, SIDE)
     noisy = np.clip(images + NOISE * rng.normal(size=images.shape), 0, 1)
-    hidden = np.where(_squares(rng, len(images)), 0, images)
+    corner = rng.integers(0, SIDE // 2 + 1, size=(2, len(images), 1))
+    row, column = (corner <= np.arange(SIDE)) & (np.arange(SIDE) < corner + SIDE // 2)
+    hidden = np.where(row[:, :, None] & column[:, None, :], 0, images)
     turned = np.rot90(images, axes=(1, 2))
     kind = (np.arange(len(images)) % 3)[:, None, None]
     return np.choose(kind, [noisy, hidden, turned]).astype(np.float32).reshape(x.shape)
-
-
-def _squares(rng: np.random.Generator, n: int) -> np.ndarray:
-    """For each image a square of a quarter of its area, anywhere in it."""
-    corner = rng.integers(0, SIDE // 2 + 1, size=(2, n, 1))
-    row, column = (corner <= np.arange(SIDE)) & (np.arange(SIDE) < corner + SIDE // 2)
-    return row[:, :, None] & column[:, None, :]

@@ -67,7 +67,8 @@ def prepare(config: Uncertainty) -> Runnable[Results]:
 
 def _train(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
     """Trains all networks, then takes each seed's passes apart."""
-    works, each = _works(config, digits), _sampled(config, digits)
+    works, images = _works(config, digits), 2 * len(digits.x_test) + len(digits.x_unseen)
+    each = config.samples * images / 3  # a pass is about a third of an example that trains
     with shown(sum(work.whole for work in works) + config.seeds * each) as progress:
         watch = Watch(works[0], progress, 1)
         networks = _networks(config, digits, checkpoints, watch)
@@ -98,11 +99,6 @@ def _works(config: Uncertainty, digits: Digits) -> tuple[Work, Work]:
         Work.of_networks(*of_digits, config.epochs),
         Work.of_networks(*of_regression, LONGER * config.epochs),
     )
-
-
-def _sampled(config: Uncertainty, digits: Digits) -> float:
-    """A seed's images, pass after pass; each is about a third of an example that trains."""
-    return config.samples * (2 * len(digits.x_test) + len(digits.x_unseen)) / 3
 
 
 def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints, tick: Tick) -> Layers:
