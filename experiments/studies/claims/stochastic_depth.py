@@ -31,13 +31,11 @@ def design(settings: Settings) -> Design:
     features = FEATURES[::2] if settings.smoke else FEATURES
     for last in (0.2, 0.5):
         row = [float(rate) for rate in rates.linear_depth(len(features), last)]
+        for kind in ("element", "path"):
+            sites = {f"branch{block}.{kind}": rate for block, rate in enumerate(row, 1)}
+            arms[f"{kind} to {last}"] = Arm(sites)
         element, path = f"element to {last}", f"path to {last}"
-        for name in (element, path):
-            site = "branch{}." + name.split()[0]
-            arms[name] = Arm({site.format(block): rate for block, rate in enumerate(row, 1)})
-        contrasts += [
-            over("resnet", path, element, f"branches over elements, to {last}"),
-            over("resnet", path, "none", f"branches over none, to {last}"),
-        ]
+        contrasts.append(over("resnet", path, element, f"branches over elements, to {last}"))
+        contrasts.append(over("resnet", path, "none", f"branches over none, to {last}"))
     network = Residual(shape(data), data.classes, features)
     return Design({"resnet": Case(network, data, arms)}, contrasts)

@@ -102,11 +102,10 @@ def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) ->
     if np.isnan(best.score.half):
         return "No conclusion from one seed."
     if best.point.placement == "none":
-        better = "higher" if by.sign > 0 else "lower"
-        return (
-            f"Best: no dropout. No placement at any of these rates had a {better} mean; nearest is "
-            f"{gain(summaries, rows, by)}."
+        mean = (
+            f"{'higher' if by.sign > 0 else 'lower'} mean; nearest is {gain(summaries, rows, by)}"
         )
+        return f"Best: no dropout. No placement at any of these rates had a {mean}."
     decided = best.difference.excludes_zero
     settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return f"Best: {gain(summaries, rows, by)} ({settled})."

@@ -21,7 +21,7 @@ from experiments.runs.execute import Runnable, execute, train
 from experiments.runs.folder import check_folder
 from experiments.studies import results
 from experiments.studies.compare import source, tables
-from experiments.studies.compare.design import CASE, design, grid, of_source, placements
+from experiments.studies.compare.design import CASE, case_of, design, grid, placements
 from experiments.studies.compare.own import network
 from experiments.studies.compare.report import report
 from experiments.studies.compare.settings import Arms, Compare, Data, Folder, Own, Training
@@ -54,8 +54,7 @@ def prepare(config: Compare, cut: results.Cut = None) -> Runnable[sweep.Historie
     hurry(config.smoke)
     config, used = config.anywhere, config.used
     of_file = source.read(config.own.model) if config.own.model else None
-    case = of_source(used, of_file) if of_file else None
-    whole, words = design(used, case), command_line("compare", config)
+    whole, words = design(used, case_of(used, of_file)), command_line("compare", config)
     tasks = results.looks(whole, used.protocol, [used.arms.seeds], cut)
     reported = partial(report, config, whole.cases[CASE])
     files = of_file.files if of_file else {}
