@@ -23,7 +23,7 @@ from experiments.studies.command import Asked, list_studies, parse, run
 from experiments.studies.compare.run import compare_into, prepare
 from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.parser import OPTIONS, call
-from experiments.studies.study import Layouts
+from experiments.studies.run import Layouts
 from experiments.training.devices import Cluster, leave
 from experiments.words import Unnamed, Unset
 

@@ -1,60 +1,21 @@
-"""The studies, a file and a line each."""
+"""The studies, by name."""
 
 from functools import partial
+from importlib import import_module
 
-from experiments.studies.claims import (
-    activation,
-    alpha,
-    batchnorm,
-    capacity,
-    combine,
-    convergence,
-    dense_or_conv,
-    depth,
-    dropconnect,
-    early_late,
-    ensemble,
-    global_pool,
-    inference,
-    input,
-    rate,
-    recurrent,
-    spatial,
-    stochastic_depth,
-    transformer,
-    where,
-)
-from experiments.studies.run import name_of, prepare
-from experiments.studies.study import Study, how_long
+from experiments.studies.run import Study, how_long, name_of, prepare
 from experiments.studies.uci.run import UCI
 from experiments.studies.uncertainty.run import UNCERTAINTY
 
-DESIGNS = (
-    activation,
-    where,
-    rate,
-    spatial,
-    depth,
-    batchnorm,
-    combine,
-    convergence,
-    ensemble,
-    capacity,
-    recurrent,
-    alpha,
-    dropconnect,
-    stochastic_depth,
-    inference,
-    global_pool,
-    early_late,
-    input,
-    dense_or_conv,
-    transformer,
+CLAIMS = (
+    "activation where rate spatial depth batchnorm combine convergence ensemble capacity recurrent "
+    "alpha dropconnect stochastic_depth inference global_pool early_late input dense_or_conv "
+    "transformer"
 )
+"""A module each."""
+DESIGNS = [import_module(f"experiments.studies.claims.{name}") for name in CLAIMS.split()]
 DESIGNED = {
-    name_of(module): Study(
-        module.CLAIM, module.DEFAULTS, partial(prepare, module), takes=how_long(module.__doc__)
-    )
-    for module in DESIGNS
+    name_of(it): Study(it.CLAIM, it.DEFAULTS, partial(prepare, it), takes=how_long(it.__doc__))
+    for it in DESIGNS
 }
 STUDIES = DESIGNED | {"uncertainty": UNCERTAINTY, "uci": UCI}

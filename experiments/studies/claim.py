@@ -1,18 +1,20 @@
 """The claim against the numbers: each contrast with its interval, and what follows."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.report.intervals import LEVEL, Interval, Spread, spread
 from experiments.report.verdict import Verdict
 from experiments.studies.design import Contrast, Design, Term
-from experiments.studies.results import Result
+from experiments.studies.results import Results
 
 MOST = 10**6
 """Seeds or images; more than these nobody will have."""
 
+REFUTING = frozenset({Verdict.REFUTED, Verdict.NO_DIFFERENCE})
 ROUNDING = 1e-5  # of an interval: what single precision leaves of a difference that is none
 
 
@@ -22,7 +24,7 @@ class Sample(NamedTuple):
     seeds: np.ndarray
     table: np.ndarray | None = None
     """Seeds by images."""
-    tests: object = None
+    tests: Any = None
     """Which images these are: those of two samples are paired if they are the same."""
 
 
@@ -60,9 +62,9 @@ class Finding(NamedTuple):
         return f"{self.text} {self.unit}".rstrip()
 
     @property
-    def in_full(self) -> str:
-        """The difference with what it is of, and its unit."""
-        return f"{self.contrast.words}: {self.in_unit}"
+    def said(self) -> str:
+        """The verdict, and what is needed for another."""
+        return ": ".join(filter(None, (self.verdict.value, self.needs)))
 
     @property
     def bounds(self) -> str:
@@ -117,14 +119,14 @@ class Finding(NamedTuple):
     @property
     def seeds_needed(self) -> int | None:
         """If any number will do, with the images there are."""
-        images = self.spread.images
-        return self._least(lambda count: self.spread.of(count, images), self.spread.seeds)
+        now = self.spread
+        return self._least(lambda count: now.of(count, now.images), now.seeds)
 
     @property
     def images_needed(self) -> int | None:
         """With as many seeds as it takes."""
-        images = self.spread.images
-        return self._least(lambda count: self.spread.of(MOST, count), images) if images else None
+        now = self.spread
+        return self._least(lambda count: now.of(MOST, count), now.images) if now.images else None
 
     @property
     def can_be_closed(self) -> bool:
@@ -139,13 +141,8 @@ class Finding(NamedTuple):
             half = float(spread(count).half(self.level))
             return outcome(self.contrast, self.margin, self.mean, half) is not Verdict.OPEN
 
-        if not decides(MOST):
-            return None
-        low, high = begin, MOST
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if decides(middle) else (middle, high)
-        return high
+        numbers = range(begin + 1, MOST + 1)
+        return numbers[bisect_left(numbers, True, key=decides)] if decides(MOST) else None
 
 
 def outcome(contrast: Contrast, margin: float, mean: float, half: float) -> Verdict:
@@ -165,17 +162,14 @@ def level(contrasts: int, looks: int = 1) -> float:
     return 1 - (1 - LEVEL) / (contrasts * looks)
 
 
-def findings(
-    design: Design, results: Mapping[str, Result], margin: float, looks: int = 1
-) -> list[Finding]:
+def findings(design: Design, results: Results, margin: float, looks: int = 1) -> list[Finding]:
     """What came out of each part of the claim."""
 
     def sample(term: Term) -> Sample:
-        case, arm, measure = term
-        column, result = list(design.cases[case].arms).index(arm), results[case]
-        seeds = np.asarray(result.final[measure], np.float64)[:, column]
-        table, tests = result.images.get(measure), design.cases[case].data.x_test
-        return Sample(seeds, None if table is None else table[:, column], tests)
+        case, result = design.cases[term.case], results[term.case]
+        arm, table = list(case.arms).index(term.arm), result.images.get(term.measure)
+        seeds = np.asarray(result.final[term.measure], np.float64)[:, arm]
+        return Sample(seeds, None if table is None else table[:, arm], case.data.x_test)
 
     each = level(len(design.contrasts), looks)
     return [finding(contrast, sample, each, margin) for contrast in design.contrasts]
@@ -188,9 +182,8 @@ def finding(
     weights, samples = [*contrast.weights.values()], [sample(term) for term in contrast.weights]
     seeds = np.tensordot(weights, [one.seeds for one in samples], 1)
     tables = [one.table for one in samples if one.table is not None]
-    paired = len(tables) == len(samples) and all(
-        np.array_equal(np.asarray(one.tests), np.asarray(samples[0].tests)) for one in samples[1:]
-    )
+    same = all(np.array_equal(one.tests, samples[0].tests) for one in samples[1:])
+    paired = same and len(tables) == len(samples)
     found = spread(seeds, np.tensordot(weights, tables, 1) if paired else None)
     margin = margin if contrast.margin is None else contrast.margin
     return Finding(contrast, float(seeds.mean()), found, level, margin)
@@ -204,16 +197,14 @@ def verdict(findings: Sequence[Finding]) -> Verdict:
 
 def by_data_set(findings: Sequence[Finding]) -> dict[str, Verdict]:
     """That of each."""
-    names = dict.fromkeys(one.contrast.dataset for one in findings)
-    return {
-        name: _of_data_set([one for one in findings if one.contrast.dataset == name])
-        for name in names
-    }
+    parts: dict[str, set[Verdict]] = {}
+    for one in findings:
+        parts.setdefault(one.contrast.dataset, set()).add(one.verdict)
+    return {name: _of_parts(words) for name, words in parts.items()}
 
 
-def _of_data_set(findings: Sequence[Finding]) -> Verdict:
+def _of_parts(words: set[Verdict]) -> Verdict:
     """Supported if every part is; refuted as soon as one is, or shows no difference."""
-    words = {finding.verdict for finding in findings}
-    if words & {Verdict.REFUTED, Verdict.NO_DIFFERENCE}:
+    if words & REFUTING:
         return Verdict.REFUTED
     return Verdict.SUPPORTED if words == {Verdict.SUPPORTED} else Verdict.OPEN

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,17 +18,16 @@ from experiments.runs.manifest import Head, read_json
 from experiments.runs.resume import bring_to_end
 from experiments.studies import STUDIES
 from experiments.studies.parser import call
+from experiments.studies.run import Layouts, folder, hurry, notice
 from experiments.studies.settings import Common, command_line
-from experiments.studies.study import Layouts, folder, hurry, notice
 from experiments.training import devices
 from experiments.words import Unnamed, Unset
 
 
 def list_studies() -> None:
     """A table for people; for programs lines of name, claim and usual time, a tab between them."""
-    rows = [
-        (typed(name), study.claim, study.takes.partition(",")[0]) for name, study in STUDIES.items()
-    ]
+    each = STUDIES.items()
+    rows = [(typed(name), study.claim, study.takes.partition(",")[0]) for name, study in each]
     if not sys.stdout.isatty():
         print("\n".join(map("\t".join, rows)))
         return
@@ -40,7 +39,10 @@ def list_studies() -> None:
 
 @dataclass(frozen=True)
 class All:
-    """Runs every study whose data are there."""
+    """Runs every study whose data are there.
+
+    Takes over an hour on two cores; with --smoke some minutes.
+    """
 
     data_dir: Unset[Path] = None
     """Folder of the data, for studies that need one; by default each study's own."""
@@ -77,8 +79,7 @@ class Asked(NamedTuple):
     @property
     def words(self) -> list[str]:
         """As the manifest has them."""
-        defaults = STUDIES[self.name].defaults
-        return command_line(f"run {self.name}", self.settings, defaults)
+        return command_line(f"run {self.name}", self.settings, STUDIES[self.name].defaults)
 
     def prepare(self, layouts: Layouts) -> Runnable[Any]:
         """What is to be trained."""
@@ -88,10 +89,11 @@ class Asked(NamedTuple):
     def run(self) -> Verdict:
         """Trains, prints and writes; whether the claim holds."""
         self._check()
-        check_folder(self.folder, self.settings.overwrite)
-        self._tell()
-        every = getattr(self.settings, "checkpoint_every", CHECKPOINT_EVERY)
-        verdict = execute(self.prepare({}), self.folder, self.settings.overwrite, every)
+        settings, takes = self.settings, STUDIES[self.name].takes
+        check_folder(self.folder, settings.overwrite)
+        devices.say(notice(typed(self.name), takes, settings.smoke), sys.stderr)
+        every = getattr(settings, "checkpoint_every", CHECKPOINT_EVERY)
+        verdict = execute(self.prepare({}), self.folder, settings.overwrite, every)
         assert verdict is not None, "every study claims something"
         return verdict
 
@@ -102,11 +104,6 @@ class Asked(NamedTuple):
         other = getattr(self.settings, "most_seeds", None) != usual
         fix = "Add --until-decided, or say with --seeds how many there are."
         expect(not (idle and other), "--until-decided with --most-seeds", "the latter alone", fix)
-
-    def _tell(self) -> None:
-        """About how long it will take; what it is asked for may be more than what is usual."""
-        study = STUDIES[self.name]
-        devices.say(notice(typed(self.name), study.takes, self.settings.smoke), sys.stderr)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -121,7 +118,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parse(arguments: Sequence[str]) -> Asked | All:
     """What the words behind `run` ask for."""
-    commands = {typed(name): _command(name) for name in STUDIES} | {"all": _all}
+    commands = {typed(name): _command(name) for name in STUDIES} | {"all": All}
     listed = "They are named by python -m experiments list."
     kind = "the name of a study, or all"
     return call("python -m experiments run", commands, arguments, kind, listed)
@@ -137,19 +134,10 @@ def _command(name: str) -> Any:
         return Asked(name, config)
 
     study = STUDIES[name]
-    kind, claim = type(study.defaults), f"{study.claim[0].upper()}{study.claim[1:]}"
-    command.__doc__ = f"{claim}? Takes {study.takes}."
-    command.__annotations__ = {"config": Unnamed[kind]}
+    command.__doc__ = f"{study.claim[0].upper()}{study.claim[1:]}? Takes {study.takes}."
+    command.__annotations__ = {"config": Unnamed[type(study.defaults)]}
     command.__defaults__ = (study.defaults,)
     return command
-
-
-def _all(config: Unnamed[All]) -> All:
-    """Runs every study whose data are there.
-
-    Takes over an hour on two cores; with --smoke some minutes.
-    """
-    return config
 
 
 def _run_all(config: All) -> int:
@@ -162,13 +150,14 @@ def _run_all(config: All) -> int:
 
 
 def _run_one(name: str, config: All) -> Verdict | None:
-    study = STUDIES[name]
-    output = folder(config.output, name, config.smoke)
-    given = {"smoke": config.smoke, "overwrite": config.overwrite, "output": output}
+    study, usual = STUDIES[name], STUDIES[name].defaults
     asks = {"data_dir": config.data_dir, "until_decided": config.until_decided or None}
-    known = {field.name for field in fields(study.defaults)}
-    given |= {name: value for name, value in asks.items() if name in known and value is not None}
-    asked = Asked(name, replace(study.defaults, **given))
+    given = {it: value for it, value in asks.items() if value is not None and it in vars(usual)}
+    output = folder(config.output, name, config.smoke)
+    settings = replace(
+        usual, smoke=config.smoke, overwrite=config.overwrite, output=output, **given
+    )
+    asked = Asked(name, settings)
     if reason := study.lacks(asked.settings):
         print(f"{typed(name)}: skipped, {reason}")
         return None
@@ -179,11 +168,10 @@ def _run_one(name: str, config: All) -> Verdict | None:
 
 def _kept(asked: Asked) -> Verdict:
     """Of a run that is there, or of one begun now."""
-    names = (name for name in (MANIFEST, UNFINISHED) if holds(asked.folder, name))
-    there = next(names, None)
-    if there is None:
+    there = [name for name in (MANIFEST, UNFINISHED) if holds(asked.folder, name)]
+    if not there:
         return asked.run()
-    same = read_json(Head, asked.folder / there).command == asked.words
+    same = read_json(Head, asked.folder / there[0]).command == asked.words
     expected = f"{asked.folder} to hold a run of {typed(asked.name)} with these settings"
     expect(same, expected, "another", "Choose another --output, or --overwrite.")
     verdict = bring_to_end(asked.folder, CHECKPOINT_EVERY, lambda _, cuts: asked.prepare(cuts))

@@ -7,8 +7,9 @@ import numpy as np
 
 from experiments.report.figures import WIDTH, curve, fold, in_style, logarithmic, panels, picture
 from experiments.report.page import Picture
-from experiments.studies.design import Design
-from experiments.studies.figures import ACCURACY, Results, distinct
+from experiments.studies.design import ACCURACY, Design
+from experiments.studies.figures import distinct, labelled
+from experiments.studies.results import Results
 from experiments.words import counted
 
 MOST = 12
@@ -21,9 +22,8 @@ Compared = Sequence[tuple[str, str, int]]
 def curves(design: Design, results: Results, caption: str) -> Picture:
     """Loss against epoch: a panel for each arm, beside the first of its case."""
     every = _compared(design, results)
-    compared = list(itertools.chain(*_most(results, every)))
-    fewer = len(compared) < sum(map(len, every))
-    shown_alone = f"The most accurate of {sum(map(len, every))} arms are shown. " if fewer else ""
+    compared, count = [*itertools.chain(*_most(results, every))], sum(map(len, every))
+    fewer = f"The most accurate of {count} arms are shown. " * (len(compared) < count)
     figure, shown = panels(len(compared), 2, WIDTH / 2, 1.5, sharex=True)
     for axes, (title, name, row) in zip(shown, compared, strict=True):
         result, arms = results[title], [0, row]
@@ -31,14 +31,12 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
         curve(axes, result.epochs, test[:, arms], train[:, arms])
         logarithmic(axes, 0.6 * test.min(), 1.5 * test[len(test) // 5].max())  # of the whole case
         axes.set_title(fold(f"{title}: {name}" if len(results) > 1 else name, 27))
-    for axes in shown[-2:]:
-        axes.set_xlabel("epoch")
-    figure.supylabel("NLL (nats)", fontsize=8.5)
+    labelled(figure, shown, "epoch", "NLL (nats)")
     first = " or ".join(dict.fromkeys(next(iter(case.arms)) for case in design.cases.values()))
     return picture(
         _gap(design, compared, results),
         figure,
-        f"Loss without dropout, means over seeds. {shown_alone}{caption}",
+        f"Loss without dropout, means over seeds. {fewer}{caption}",
         _ends(compared, results),
         f"Blue: the arm; grey: {first}. Solid: test; dotted: training. What is far off is cut off.",
     )
@@ -46,24 +44,24 @@ def curves(design: Design, results: Results, caption: str) -> Picture:
 
 def _compared(design: Design, results: Results) -> list[Compared]:
     """For each case, it and the name and number of each arm but the first."""
-    found = []
-    for title in design.cases:
-        arms = list(distinct(design, results, title).items())[1:] or [("none else", 0)]
-        found.append([(title, name, row) for name, row in arms])
-    return found
+
+    def of_case(title: str) -> Compared:
+        others = list(distinct(design, results, title).items())[1:] or [("none else", 0)]
+        return [(title, name, row) for name, row in others]
+
+    return [of_case(title) for title in design.cases]
 
 
 def _most(results: Results, found: list[Compared]) -> list[Compared]:
-    """All that may be shown: of too many the best of each case."""
+    """All that may be shown: of too many the best of each case, in their order."""
     if sum(map(len, found)) <= MOST:
         return found
-    return [_best(results, arms, max(1, MOST // len(found))) for arms in found]
 
+    def best(arms: Compared, most: int) -> Compared:
+        accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
+        return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
 
-def _best(results: Results, arms: Compared, most: int) -> Compared:
-    """So many, in their order."""
-    accuracy = [float(results[case].final[ACCURACY][:, row].mean()) for case, _, row in arms]
-    return [arms[index] for index in sorted(np.argsort(accuracy)[::-1][:most])]
+    return [best(arms, max(1, MOST // len(found))) for arms in found]
 
 
 def _gap(design: Design, compared: Compared, results: Results) -> str:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,13 +10,13 @@ from matplotlib.figure import Figure
 
 from experiments.report.colours import AMBER, BLUE, GREY, PALE, RED
 from experiments.report.figures import WIDTH, fold, in_style, picture, points
-from experiments.report.intervals import Interval, interval
+from experiments.report.intervals import Interval
 from experiments.report.page import Picture
 from experiments.report.verdict import Verdict
 from experiments.studies.claim import Finding
-from experiments.studies.design import Design, Term
-from experiments.studies.headline import scope
-from experiments.studies.results import Result
+from experiments.studies.design import ACCURACY, Design, Term
+from experiments.studies.results import Result, Results
+from experiments.studies.tables import scope
 from experiments.words import counted
 
 MARKS = {
@@ -24,11 +25,29 @@ MARKS = {
     Verdict.NO_DIFFERENCE: (AMBER, "D"),
     Verdict.OPEN: (GREY, "v"),
 }
-ACCURACY = "test accuracy"
 MEASURES = {ACCURACY: "test accuracy (%)", "test NLL": "test NLL (nats)"}
 LETTERS, NAME = 56, 24
 """Of a line of words above an interval, and of an arm's name beside one."""
-Results = Mapping[str, Result]
+
+
+def on_row(axes: Axes, row: int, spread: Interval, words: str, colour: str, marker: str) -> None:
+    """An interval along x, with words above it; rows are counted downwards."""
+    points(axes, row, spread, flat=True, color=colour, fmt=marker, markersize=6)
+    style = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "bottom"}
+    axes.annotate(words, (0, row - 0.2), **style)
+
+
+def in_rows(axes: Axes, count: int, label: str) -> None:
+    """Of so many intervals."""
+    axes.set(ylim=(count - 0.6, -0.85), yticks=[], xlabel=label)
+    axes.spines["left"].set_visible(False)
+
+
+def labelled(figure: Figure, shown: Sequence[Axes], x: str, y: str) -> None:
+    """Names of what panels in two columns share; of x below the lowest."""
+    for axes in shown[-2:]:
+        axes.set_xlabel(x)
+    figure.supylabel(y, fontsize=8.5)
 
 
 @in_style()
@@ -38,13 +57,10 @@ def contrasts(headline: str, findings: Sequence[Finding], caption: str) -> Pictu
     for finding in findings:
         units.setdefault(finding.unit, []).append(finding)
     lines = [1 + max(_words(one).count("\n") for one in group) for group in units.values()]
-    heights = [
-        len(group) * (0.3 + 0.17 * n) for n, group in zip(lines, units.values(), strict=True)
-    ]
-    size = (WIDTH, 0.9 + sum(heights) + 0.45 * len(units))
-    figure = Figure(figsize=size, layout="constrained")
-    rows = figure.subplots(len(units), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (unit, group) in zip(rows, units.items(), strict=True):
+    counts = [len(group) for group in units.values()]
+    heights = [count * (0.3 + 0.17 * n) for count, n in zip(counts, lines, strict=True)]
+    figure, rows = _stacked(heights, 0.9)
+    for (axes,), (unit, group) in zip(rows, units.items(), strict=True):
         _contrasts(axes, unit, group)
     return picture(
         headline,
@@ -54,6 +70,13 @@ def contrasts(headline: str, findings: Sequence[Finding], caption: str) -> Pictu
         _of_parts(units),
         "Grey: too small a difference to matter, or where hardly any is claimed.",
     )
+
+
+def _stacked(heights: Sequence[float], more: float, columns: int = 1) -> tuple[Figure, Any]:
+    """Rows of panels of such heights in inches, with room for titles."""
+    size = (WIDTH, more + sum(heights) + 0.45 * len(heights))
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(len(heights), columns, squeeze=False, height_ratios=heights)
 
 
 def _of_parts(units: Mapping[str, Sequence[Finding]]) -> str:
@@ -68,23 +91,18 @@ def _of_parts(units: Mapping[str, Sequence[Finding]]) -> str:
 def _ends(group: Sequence[Finding]) -> str:
     least, most = (end(group, key=lambda one: one.mean) for end in (min, max))
     if least is most:
-        return least.in_full
-    return (
-        f"from {least.in_unit} ({least.contrast.words}) to {most.in_unit} ({most.contrast.words})"
-    )
+        return f"{least.contrast.words}: {least.in_unit}"
+    low, high = (f"{one.in_unit} ({one.contrast.words})" for one in (least, most))
+    return f"from {low} to {high}"
 
 
 def _contrasts(axes: Axes, unit: str, group: Sequence[Finding]) -> None:
     for row, finding in enumerate(group):
         axes.barh(row, np.diff(finding.same)[0], 0.36, finding.same[0], color=PALE)
         axes.vlines(0, row - 0.18, row + 0.18, color=GREY, linewidth=0.8)
-        colour, marker = MARKS[finding.verdict]
-        points(axes, row, finding.interval, flat=True, color=colour, fmt=marker, markersize=6)
-        style = {"xycoords": ("axes fraction", "data"), "fontsize": 8.5, "va": "bottom"}
-        axes.annotate(_words(finding), (0, row - 0.2), **style)
-    axes.set(ylim=(len(group) - 0.6, -0.85), yticks=[], xlabel=f"difference ({unit})")
+        on_row(axes, row, finding.interval, _words(finding), *MARKS[finding.verdict])
+    in_rows(axes, len(group), f"difference ({unit})")
     axes.locator_params(axis="x", nbins=6)
-    axes.spines["left"].set_visible(False)
 
 
 def _words(finding: Finding) -> str:
@@ -104,9 +122,7 @@ def arms(design: Design, results: Results, caption: str) -> Picture:
     """Test accuracy and loss of every arm, a panel a case; arms that came out equal are one."""
     shown = {title: distinct(design, results, title) for title in design.cases}
     heights = [_places(rows)[1] for rows in shown.values()]
-    size = (WIDTH, 1.3 + sum(heights) + 0.45 * len(results))
-    figure = Figure(figsize=size, layout="constrained")
-    pairs = figure.subplots(len(results), 2, squeeze=False, height_ratios=heights)
+    figure, pairs = _stacked(heights, 1.3, columns=2)
     for pair, (title, rows) in zip(pairs, shown.items(), strict=True):
         for axes, measure in zip(pair, MEASURES, strict=True):
             _arms(axes, results[title], measure, rows)
@@ -140,8 +156,8 @@ def _best_and_worst(shown: Mapping[str, Mapping[str, int]], results: Results) ->
 
     def beside(title: str, name: str) -> str:
         rows = shown[title]
-        (mean,), (half,) = _to_first(results[title], ACCURACY, [rows[name]])
-        against = f", {Interval(mean, half).text('.2f', '+')} points against {next(iter(rows))}"
+        difference = results[title].interval(ACCURACY, rows[name], to_first=True)
+        against = f", {difference.text('.2f', '+')} points against {next(iter(rows))}"
         return said(means[title, name]) + against * (rows[name] > 0)
 
     best, worst = (end(means, key=lambda which: means[which]) for end in (max, min))
@@ -150,16 +166,9 @@ def _best_and_worst(shown: Mapping[str, Mapping[str, int]], results: Results) ->
     return f"Highest mean test accuracy: {said(means[best])}", seen
 
 
-def _to_first(result: Result, measure: str, arms: Sequence[int]) -> Interval:
-    """The difference of arms to the first, paired."""
-    final, table = np.asarray(result.final[measure]), result.images.get(measure)
-    paired = None if table is None else table[:, arms] - table[:, :1]
-    return interval(final[:, arms] - final[:, :1], table=paired)
-
-
 def _arms(axes: Axes, result: Result, measure: str, rows: Mapping[str, int]) -> None:
     kept = list(rows.values())
-    half = _to_first(result, measure, kept).half
+    half = result.interval(measure, kept, to_first=True).half
     half[0] = 0
     spread = Interval(np.asarray(result.final[measure])[:, kept].mean(0), half)
     places, height = _places(rows)

@@ -1,7 +1,6 @@
 """What a study says of its claim: the verdict, the contrasts behind it, and all arms."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,39 +10,29 @@ from experiments.report.gallery import gallery
 from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies import claim, curves, figures, tables
-from experiments.studies.design import Case, Design
-from experiments.studies.headline import headline, in_one, in_words
-from experiments.studies.results import Result
+from experiments.studies.design import ACCURACY, Case, Design
+from experiments.studies.results import Results
 from experiments.studies.settings import Settings, in_shell
 from experiments.words import counted, settings_of
 
 WIDTH = 100  # columns that the tables take
 
 
-def report(name: str, study: Any, settings: Settings, design: Design,
-           results: Mapping[str, Result]) -> Report:  # fmt: skip
+def report(name: str, study: Any, settings: Settings, design: Design, results: Results) -> Report:
     """All of it, from what came out."""
     used, protocol = settings.used, caption(settings.used, design, results)
     findings = claim.findings(design, results, used.margin, len(used.looks))
     verdict = Verdict.OPEN if settings.smoke else claim.verdict(findings)
-    words, command = in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
+    words = tables.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
+    number, sets = tables.in_one(verdict, findings), ", ".join(used.dataset)
     parts = tables.parts(findings)
     arms = tables.arms(design, results, getattr(study, "MEASURED", ""))
-    said, kinds = headline(verdict, findings), getattr(study, "MASKS", ())
+    said, kinds = tables.headline(verdict, findings), getattr(study, "MASKS", ())
     networks = {title: network(case) for title, case in design.cases.items()}
-
+    ran = number, sets, findings[0].spread.seeds
     return Report(
         settings=settings,
-        conclusion=Conclusion(
-            name,
-            study.CLAIM,
-            verdict.value,
-            words,
-            command,
-            in_one(verdict, findings),
-            ", ".join(used.dataset),
-            findings[0].spread.seeds,
-        ),
+        conclusion=Conclusion(name, study.CLAIM, verdict.value, *words, *ran),
         verdict=verdict,
         sentence=f"{said}.",
         numbers={
@@ -75,28 +64,23 @@ def network(case: Case) -> str:
     return f"{kind}: {settings_of(values)}. Arms: {', '.join(case.arms)}."
 
 
-def caption(settings: Settings, design: Design, results: Mapping[str, Result]) -> str:
+def caption(settings: Settings, design: Design, results: Results) -> str:
     """What was run, and of what its intervals speak."""
-    seeds = len(next(iter(results.values())).final["test accuracy"])
+    seeds = len(next(iter(results.values())).final[ACCURACY])
     looks = f" (looks after {', '.join(map(str, settings.looks))})" * settings.until_decided
-    sets = (f"{name}: {_sized(name, settings, design)}" for name in settings.dataset)
+
+    def sized_of(name: str) -> str:
+        of_name = f"{name}: " * (len(settings.dataset) > 1)
+        cases = [case for title, case in design.cases.items() if title.startswith(of_name)]
+        sizes = {case.plan.get("train_size", settings.train_size) for case in cases}
+        largest = max((case.data for case in cases), key=lambda data: len(data.y_train))
+        return f"{name}: {sized(largest, *sizes, split=settings.split)}"
+
     return (
-        f"{'; '.join(sets)}. {counted(settings.epochs, 'epoch')} of adamw, batches of "
-        f"{settings.batch_size}, "
-        f"learning rate {settings.learning_rate:g} falling to 0 unless an arm says otherwise. "
-        f"Seeds: {seeds}{looks}, from {settings.seed}."
+        f"{'; '.join(map(sized_of, settings.dataset))}. {counted(settings.epochs, 'epoch')} of "
+        f"adamw, batches of {settings.batch_size}, learning rate {settings.learning_rate:g} "
+        f"falling to 0 unless an arm says otherwise. Seeds: {seeds}{looks}, from {settings.seed}."
     )
-
-
-def _sized(name: str, settings: Settings, design: Design) -> str:
-    """Of a data set."""
-    several = len(settings.dataset) > 1
-    cases = [
-        case for title, case in design.cases.items() if title.startswith(f"{name}: " * several)
-    ]
-    sizes = {case.plan.get("train_size", settings.train_size) for case in cases}
-    largest = max((case.data for case in cases), key=lambda data: len(data.y_train))
-    return sized(largest, *sizes, split=settings.split)
 
 
 def sized(data: Dataset, *train_sizes: int, split: Split) -> str:

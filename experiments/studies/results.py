@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.studies.design import Case, Design, Measured, Protocol
+from experiments.report.intervals import Interval, interval
+from experiments.studies.design import Case, Design, Measured
+from experiments.studies.settings import Protocol
 from experiments.training import ahead, memory, recipe
 from experiments.training.chunks import Layout
 from experiments.training.evaluate import Measurement
@@ -17,17 +20,11 @@ from experiments.training.task import Metrics, Plan, Problem
 Cut = Mapping[str, Layout] | int | None
 """How work is cut up: each task as it was, in chunks of a size, or as memory has it."""
 Tasks = Mapping[str, Task]
-LABELS = {
-    "test_accuracy": "test accuracy",
-    "test_nll": "test NLL",
-    "train_accuracy": "train accuracy",
-    "train_nll": "train NLL",
-}
+Seeds = tuple[int, int]
+"""From one to before another."""
+LABELS = {name: name.replace("_", " ").replace("nll", "NLL") for name in Metrics._fields}
 ERRORS = {
-    "test_accuracy": "test MAE",
-    "test_nll": "test MSE",
-    "train_accuracy": "train MAE",
-    "train_nll": "train MSE",
+    name: label.replace("accuracy", "MAE").replace("NLL", "MSE") for name, label in LABELS.items()
 }
 """What metrics are called where targets are labels, and where they are real numbers."""
 
@@ -47,40 +44,49 @@ class Result:
         """Means over seeds: epochs by arms."""
         return np.stack([np.asarray(table[measure]).mean(0) for table in self.history])
 
+    def interval(self, measure: str, arms: Any, to_first: bool = False) -> Interval:
+        """Of one arm or several; or of their differences to the first, paired."""
+
+        def of_arms(table: Any) -> np.ndarray:
+            table = np.asarray(table)
+            return (table - table[:, :1] if to_first else table)[:, arms]
+
+        images = None if measure not in self.images else of_arms(self.images[measure])
+        return interval(of_arms(self.final[measure]), table=images)
+
     def distinct(self, groups: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
         """Groups of arms; those that came out equal in every number are one, of both names."""
         names: dict[bytes, list[str]] = {}
         for name, arms in groups.items():
-            numbers = b"".join(
-                np.asarray(table)[:, arms].tobytes() for table in self.final.values()
-            )
+            tables = map(np.asarray, self.final.values())
+            numbers = b"".join(table[:, arms].tobytes() for table in tables)
             names.setdefault(numbers, []).append(name)
         return {" = ".join(equal): list(groups[equal[0]]) for equal in names.values()}
 
 
+Results = Mapping[str, Result]
+
+
 def looks(design: Design, protocol: Protocol, ends: Sequence[int], cut: Cut = None) -> list[Tasks]:
     """What is compiled for each case; a further group of seeds up to each of the `ends`."""
-    groups = enumerate(pairwise([0, *ends]), 1)
 
-    def tasks(look: int, first: int, end: int) -> Tasks:
+    def tasks(look: int, seeds: Seeds) -> Tasks:
         found: dict[str, Task] = {}
-        for case in design.cases:
-            name = _name(case, look, len(ends))
+        for title, case in design.cases.items():
+            name = _name(title, look, len(ends))
             own = cut.get(name) if isinstance(cut, Mapping) else cut
-            found[name] = task(design.cases[case], protocol, (first, end), own)
+            found[name] = task(case, protocol, seeds, own)
         return found
 
-    return [tasks(look, first, end) for look, (first, end) in groups]
+    return [tasks(look, seeds) for look, seeds in enumerate(pairwise([0, *ends]), 1)]
 
 
 def _name(case: str, look: int, looks: int) -> str:
     return f"{case}, look {look}" if looks > 1 else case
 
 
-def task(
-    case: Case, protocol: Protocol, seeds: tuple[int, int], cut: Layout | int | None = None
-) -> Task:
-    """What is compiled for one case and the seeds from one to before another."""
+def task(case: Case, protocol: Protocol, seeds: Seeds, cut: Layout | int | None = None) -> Task:
+    """What is compiled for one case and some seeds."""
     size = min(protocol.train_size, len(case.data.y_train))
     given = {"held_out": 0, "train_size": size, **case.plan}
     images = given["train_size"] - given["held_out"]
@@ -100,35 +106,25 @@ def results(design: Design, looks: Sequence[Tasks], histories: Histories) -> dic
         names = [_name(title, look, len(looks)) for look in range(1, len(looks) + 1)]
         taken = [histories[name] for name in names if name in histories]
         blocks = zip(*([block.measured for block in one.blocks] for one in taken), strict=True)
-        return _result(case, looks[0][names[0]].plan.ends, [_joined(parts) for parts in blocks])
+        of_all_seeds = [jax.tree.map(lambda *some: np.concatenate(some), *each) for each in blocks]
+        return _result(case, looks[0][names[0]].plan.ends, of_all_seeds)
 
     return {title: result(title, case) for title, case in design.cases.items()}
 
 
-def _joined(parts: Sequence[Measurement]) -> Measurement:
-    """Of all seeds."""
-    return jax.tree.map(lambda *tables: np.concatenate(tables), *parts)
-
-
 def _result(case: Case, ends: list[int], blocks: list[Measurement]) -> Result:
     names = LABELS if case.data.has_classes else ERRORS
-    history = [_measured(block, names) for block in blocks]
+
+    def in_unit(name: str, values: object) -> np.ndarray:
+        """Accuracies in %, for everything below is in points."""
+        return (100 if "accuracy" in names.get(name, "") else 1) * np.asarray(values)
+
+    history: list[Measured] = [
+        {shown: in_unit(name, getattr(block.metrics, name)) for name, shown in names.items()}
+        | {name: np.asarray(values) for name, values in block.probed.items()}
+        for block in blocks
+    ]
     final = {**history[-1], **case.derive(ends, history)}
-    images = {
-        names.get(name, name): _unit(name, names) * np.asarray(values)
-        for name, values in blocks[-1].images.items()
-    }
+    images = {names.get(name, name): in_unit(name, values)
+              for name, values in blocks[-1].images.items()}  # fmt: skip
     return Result(ends, [block.metrics for block in blocks], history, final, images)
-
-
-def _measured(block: Measurement, names: Mapping[str, str]) -> Measured:
-    """Accuracies in %, for everything below is in points."""
-    metrics = {
-        shown: _unit(name, names) * np.asarray(getattr(block.metrics, name))
-        for name, shown in names.items()
-    }
-    return metrics | {name: np.asarray(values) for name, values in block.probed.items()}
-
-
-def _unit(name: str, names: Mapping[str, str]) -> int:
-    return 100 if "accuracy" in names.get(name, "") else 1

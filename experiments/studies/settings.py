@@ -6,12 +6,11 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from experiments.data.images import Dataset, Split
 from experiments.errors import expect
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
-from experiments.studies.design import Protocol
 from experiments.words import Unset, counted
 
 OF_THE_RUN = ("output", "overwrite", "strict", "checkpoint_every")
@@ -19,6 +18,18 @@ OF_THE_RUN = ("output", "overwrite", "strict", "checkpoint_every")
 
 BOTH = ("digits", "mnist5k")
 """For studies in which the size of an image matters."""
+
+
+class Protocol(NamedTuple):
+    """What all cases and arms of a study have in common."""
+
+    train_size: int
+    """At most, for there may be fewer."""
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seeds: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -50,8 +61,8 @@ class Common:
     @property
     def anywhere(self) -> Self:
         """What has a part in what comes out."""
-        own = [field for field in dataclasses.fields(self) if field.name in OF_THE_RUN]
-        return replace(self, **{field.name: field.default for field in own})
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        return replace(self, **{name: usual[name] for name in OF_THE_RUN if name in usual})
 
     @property
     def used(self) -> Self:
@@ -101,8 +112,8 @@ class Settings(Common):
         expect_least(self, 1, "train_size", "test_size", "epochs", "batch_size", "chunk")
         expect(0 < self.learning_rate < 1e3, "a --learning-rate above 0", self.learning_rate)
         check_seconds(self.checkpoint_every)
-        expect(len({*self.dataset}) == len(self.dataset) > 0, "data sets in --dataset, each once",
-               " ".join(self.dataset) or "none")  # fmt: skip
+        once, got = len({*self.dataset}) == len(self.dataset) > 0, " ".join(self.dataset) or "none"
+        expect(once, "data sets in --dataset, each once", got)
         expect(0 <= self.margin < math.inf, "a --margin of 0 or more", self.margin)
         most = self.most_seeds
         fix = "Raise --most-seeds." if most < self.seeds else "Raise --seeds."
@@ -165,10 +176,7 @@ def flag(name: str) -> str:
 
 
 def command_line(
-    command: str,
-    settings: Any,
-    defaults: Any = None,
-    of_path: Callable[[Path], str] = str,
+    command: str, settings: Any, defaults: Any = None, of_path: Callable[[Path], str] = str
 ) -> list[str]:
     """The command, then every setting that is not the default: words that parse back."""
     usual = (defaults or type(settings)()).anywhere
@@ -176,7 +184,8 @@ def command_line(
 
 
 def _differences(settings: Any, defaults: Any, of_path: Callable[[Path], str]) -> Iterator[str]:
-    for name in _in_order(settings):
+    """What is a study's own comes first."""
+    for name in sorted(vars(settings), key=lambda name: hasattr(Common, name)):
         value, usual = getattr(settings, name), getattr(defaults, name)
         if dataclasses.is_dataclass(value):
             yield from _differences(value, usual, of_path)
@@ -188,13 +197,6 @@ def in_shell(command: str, settings: Any, defaults: Any = None) -> str:
     """The same for people to type; folders of the user's are left to name."""
     said = command_line(command, settings, defaults, lambda _: "FOLDER")
     return shlex.join(["python", "-m", "experiments", *said])
-
-
-def _in_order(settings: Any) -> list[str]:
-    """What is a study's own comes first."""
-    common = [field.name for field in dataclasses.fields(Common)]
-    names = [field.name for field in dataclasses.fields(settings)]
-    return sorted(names, key=lambda name: name in common)
 
 
 def _words(name: str, value: Any, of_path: Callable[[Path], str]) -> list[str]:

@@ -15,8 +15,7 @@ but ReLU stay open.
 """
 
 from experiments.models import ACTIVATIONS
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Arm, Case, Design, images, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout belongs after the activation"
@@ -29,8 +28,4 @@ def design(settings: Settings) -> Design:
     data = images(settings)
     names = list(ACTIVATIONS)[: 2 if settings.smoke else None]
     cases = {name: Case(perceptron(data, activation=name), data, ARMS) for name in names}
-    contrasts = [
-        more(f"{name}: after over before", accuracy(name, "after"), accuracy(name, "before"))
-        for name in cases
-    ]
-    return Design(cases, contrasts)
+    return Design(cases, [over(it, "after", "before", f"{it}: after over before") for it in cases])

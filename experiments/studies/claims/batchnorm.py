@@ -24,16 +24,14 @@ from jaxtyping import Array, Float, Key
 from experiments.data.images import Dataset
 from experiments.models import Drop, Residual
 from experiments.models.images import Norm
-from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
-from experiments.studies.networks import images, maps
+from experiments.studies.design import Arm, maps, one, over
 from experiments.studies.settings import BOTH, Settings
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Trained
 
 CLAIM = "dropout before batch norm hurts"
 DEFAULTS = Settings(dataset=BOTH, train_size=300, epochs=60, most_seeds=16)
-RATIO = "variance ratio"
-MARGIN = 0.02
+RATIO, SHIFT = "variance ratio", "variance shift: ratio of none over that of before norm"
 MEASURED = (
     f"«{RATIO}»: the variance of what enters the norms in use, over the one that they learnt in "
     "training; it should be 1."
@@ -44,21 +42,6 @@ ARMS = {
     "after norm": Arm({"after_norm*": 0.5}),
     "last": Arm({"last": 0.5}),
 }
-
-
-def design(settings: Settings) -> Design:
-    """One residual network."""
-    data = images(settings)
-    none, before, last = (accuracy("resnet", arm) for arm in ("none", "before norm", "last"))
-    shift = (Term("resnet", arm, RATIO) for arm in ("none", "before norm"))
-    contrasts = [
-        more("none over before norm", none, before),
-        more("behind the last norm over before norm", last, before),
-        more("variance shift: ratio of none over that of before norm", *shift, margin=MARGIN),
-    ]
-    network = Residual(**maps(data))
-    case = Case(network, data, ARMS, {"probe": variance_ratio})
-    return Design({"resnet": case}, contrasts)
 
 
 def variance_ratio(trained: Trained, data: Dataset, key: Key[Array, ""]) -> dict[str, Array]:
@@ -105,3 +88,11 @@ def _ratio(
     assert norm.norm is not None, "those are left out"
     variance, epsilon = square.mean(0) - mean.mean(0) ** 2, norm.norm.epsilon
     return jnp.mean((variance + epsilon) / (norm.norm.var[...] + epsilon))
+
+
+CONTRASTS = [
+    over("resnet", "none", "before norm"),
+    over("resnet", "last", "before norm", "behind the last norm over before norm"),
+    over("resnet", "none", "before norm", SHIFT, RATIO, margin=0.02),
+]
+design = one("resnet", lambda it: Residual(**maps(it)), ARMS, CONTRASTS, probe=variance_ratio)

@@ -13,13 +13,12 @@ with 400 images, and 0.22 ± 0.47 with 100, where test images are short; 16 unit
 21 ± 4.
 """
 
-from experiments.studies.design import Arm, Case, Contrast, Design, accuracy, interaction, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Case, Design, at, images, interaction, more, pair, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout helps large networks and hurts small ones"
 DEFAULTS = Settings(epochs=60, seeds=16)
-ARMS = {"none": Arm(), "0.5": Arm({"post*": 0.5})}
+ARMS = at((0.5,), "post*")
 NARROW, WIDE = 16, 256
 
 
@@ -34,21 +33,15 @@ def design(settings: Settings) -> Design:
         for size, data in subsets.items()
         for width in widths
     }
-    return Design(cases, [contrast for size in sizes for contrast in _contrasts(size)])
-
-
-def _contrasts(size: int) -> list[Contrast]:
-    (wide, wide_none), (narrow, narrow_none) = (
-        (accuracy(_name(width, size), "0.5"), accuracy(_name(width, size), "none"))
-        for width in (WIDE, NARROW)
-    )
-    return [
-        more(f"{_name(WIDE, size)}: gain", wide, wide_none),
-        more(f"{_name(NARROW, size)}: loss", narrow_none, narrow),
-        interaction(
-            f"{size} images: gain of wide over narrow", (wide, wide_none), (narrow, narrow_none)
-        ),
-    ]
+    contrasts = []
+    for size in sizes:
+        narrow, wide = (pair(_name(width, size), "0.5", "none") for width in (NARROW, WIDE))
+        contrasts += [
+            more(f"{_name(WIDE, size)}: gain", *wide),
+            more(f"{_name(NARROW, size)}: loss", narrow[1], narrow[0]),
+            interaction(f"{size} images: gain of wide over narrow", wide, narrow),
+        ]
+    return Design(cases, contrasts)
 
 
 def _name(width: int, size: int) -> str:

@@ -18,8 +18,7 @@ test images would decide.
 import itertools
 from dataclasses import dataclass
 
-from experiments.studies.design import Arm, Case, Contrast, Design, accuracy
-from experiments.studies.networks import images, perceptron, shape
+from experiments.studies.design import Arm, Case, Contrast, Design, images, pair, perceptron, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout adds to weight decay, early stopping, a schedule and augmentation"
@@ -29,7 +28,6 @@ OTHERS = {
     "schedule": {"decay": 1.0, "warmup": 0.1},
     "augmentation": {"shift": 1.0},
 }
-OFF = {"weight_decay": 0.0, "decay": 0.0}
 
 
 @dataclass(frozen=True)
@@ -51,10 +49,8 @@ DEFAULTS = Scheduled(epochs=150, most_seeds=32)
 def design(settings: Settings) -> Design:
     """One network."""
     data = images(settings)
-    chosen = [
-        tuple(itertools.compress(OTHERS, bits))
-        for bits in itertools.product((False, True), repeat=len(OTHERS))
-    ]
+    every = itertools.product((False, True), repeat=len(OTHERS))
+    chosen = [tuple(itertools.compress(OTHERS, bits)) for bits in every]
     arms = {_name(names, rate): _arm(names, rate) for names in chosen for rate in (0.0, 0.5)}
     parts = {name: [names for names in chosen if name in names] for name in OTHERS}
     parts = {"alone": [()], **parts, "all": [tuple(OTHERS)], "on average": chosen}
@@ -64,11 +60,11 @@ def design(settings: Settings) -> Design:
 
 
 def _name(names: tuple[str, ...], rate: float) -> str:
-    return " + ".join((*names, *(("dropout",) if rate else ()))) or "none"
+    return " + ".join(names + ("dropout",) * (rate > 0)) or "none"
 
 
 def _arm(names: tuple[str, ...], rate: float) -> Arm:
-    numbers = dict(OFF)
+    numbers = {"weight_decay": 0.0, "decay": 0.0}
     for name in names:
         numbers |= OTHERS[name]
     return Arm({"post*": rate}, numbers)
@@ -76,6 +72,7 @@ def _arm(names: tuple[str, ...], rate: float) -> Arm:
 
 def _gain(words: str, within: list[tuple[str, ...]]) -> Contrast:
     """The mean of what dropout adds to these sets of others."""
-    with_dropout = {accuracy("mlp", _name(names, 0.5)): 1 / len(within) for names in within}
-    without = {accuracy("mlp", _name(names, 0.0)): -1 / len(within) for names in within}
+    each = [pair("mlp", _name(names, 0.5), _name(names, 0.0)) for names in within]
+    with_dropout = {one: 1 / len(within) for one, _ in each}
+    without = {other: -1 / len(within) for _, other in each}
     return Contrast(words, with_dropout | without)

@@ -14,19 +14,16 @@ takes 1.4 ± 0.7 epochs more at 0.1, 5.4 ± 1.0 at 0.3 and 14.0 ± 1.5 at 0.5.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from experiments.studies.design import Arm, Case, Design, Measured, Term, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Arm, Case, Design, Measured, images, over, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout slows training"
 TARGET = 0.1
 EPOCHS = f"epochs to {TARGET:g}"
 RATES = (0.1, 0.3, 0.5)
-MARGIN = 0.5  # epochs
 MEASURED = (
     f"«{EPOCHS}»: how many until the training loss, without dropout, is {TARGET:g} for the first "
     "time; one more than there were where it never is."
@@ -37,7 +34,7 @@ MEASURED = (
 class Constant(Settings):
     """Settings of training whose learning rate stays as it is."""
 
-    margin: float = MARGIN
+    margin: float = 0.5
     """The smallest difference that matters, in epochs."""
     learning_rate: float = 1e-3
     """Learning rate, the same in every step."""
@@ -51,8 +48,8 @@ def design(settings: Settings) -> Design:
     data, constant = images(settings), {"decay": 0.0}
     arms = {"none": Arm(numbers=constant)}
     arms |= {str(rate): Arm({"post*": rate}, constant) for rate in RATES}
-    of = partial(Term, "mlp", measure=EPOCHS)
-    contrasts = [more(f"epochs at {rate} over none", of(str(rate)), of("none")) for rate in RATES]
+    words = {str(rate): f"epochs at {rate} over none" for rate in RATES}
+    contrasts = [over("mlp", rate, "none", said, EPOCHS) for rate, said in words.items()]
     plan = {"blocks": settings.epochs}
     return Design({"mlp": Case(perceptron(data), data, arms, plan, _epochs)}, contrasts)
 

@@ -15,8 +15,7 @@ and +1.1 ± 1.5). Between dense layers and convolutions at 0.5 all is open.
 """
 
 from experiments.models import Vgg
-from experiments.studies.design import Arm, Case, Contrast, Design, Term, accuracy, more
-from experiments.studies.networks import images, maps
+from experiments.studies.design import Arm, Case, Design, images, maps, over
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout belongs on dense layers at 0.2-0.5, on convolutions at 0.1-0.3"
@@ -28,6 +27,11 @@ ARMS = (
     | {f"conv {rate}": Arm({CONVOLUTIONS: rate}) for rate in (0.1, 0.3, 0.5)}
     | {"both": Arm({DENSE: 0.5, CONVOLUTIONS: 0.1})}
 )
+CLAIMED = {
+    "dense 0.5 over none": ("dense 0.5", "none"),
+    "dense 0.5 over convolutions 0.5": ("dense 0.5", "conv 0.5"),
+    "convolutions 0.1 over 0.5": ("conv 0.1", "conv 0.5"),
+}
 
 
 def design(settings: Settings) -> Design:
@@ -39,15 +43,7 @@ def design(settings: Settings) -> Design:
         "alexnet": Vgg(**maps(data, blocks=alexnet, kernel=5)),
     }
     cases = {name: Case(network, data, ARMS) for name, network in styles.items()}
-    return Design(cases, [contrast for name in cases for contrast in _contrasts(name)])
-
-
-def _contrasts(case: str) -> list[Contrast]:
-    def of(arm: str) -> Term:
-        return accuracy(case, arm)
-
-    return [
-        more(f"{case}: dense 0.5 over none", of("dense 0.5"), of("none")),
-        more(f"{case}: dense 0.5 over convolutions 0.5", of("dense 0.5"), of("conv 0.5")),
-        more(f"{case}: convolutions 0.1 over 0.5", of("conv 0.1"), of("conv 0.5")),
+    contrasts = [
+        over(name, *arms, f"{name}: {words}") for name in cases for words, arms in CLAIMED.items()
     ]
+    return Design(cases, contrasts)

@@ -18,33 +18,28 @@ dense layers, where test images are short.
 import numpy as np
 
 from experiments.models import Convolutional
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, perceptron, shape
+from experiments.studies.design import Arm, Case, Design, images, over, perceptron, shape
 from experiments.studies.settings import Settings
 from jaxdrop import rates
 
 CLAIM = "rates should grow with depth"
 DEFAULTS = Settings(train_size=300, epochs=40, most_seeds=16)
+CLAIMED = (("linear", "constant"), ("stepwise", "constant"), ("linear", "falling"))
 
 
 def design(settings: Settings) -> Design:
     """A case of dense layers and one of convolutions."""
     data = images(settings)
-    features = tuple(16 * (layer + 1) for layer in range(3))
-    convolutional = Convolutional(shape(data), data.classes, features)
+    convolutional = Convolutional(shape(data), data.classes, (16, 32, 48))
     dense, maps = rates.linear_depth(4, 0.48), rates.stepwise_depth(3, 0.1, 0.1, 0.5)
     cases = {
         "dense": Case(perceptron(data, (128,) * 4), data, _arms("post{}", np.asarray(dense))),
         "convolutions": Case(convolutional, data, _arms("conv{}.spatial", np.asarray(maps))),
     }
     contrasts = [
-        more(f"{case}: {grows} over {other}", accuracy(case, grows), accuracy(case, other))
+        over(case, grows, other, f"{case}: {grows} over {other}")
         for case in cases
-        for grows, other in (
-            ("linear", "constant"),
-            ("stepwise", "constant"),
-            ("linear", "falling"),
-        )
+        for grows, other in CLAIMED
     ]
     return Design(cases, contrasts)
 

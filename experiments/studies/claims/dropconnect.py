@@ -12,8 +12,7 @@ Came out (128 seeds): refuted. Dropping weights is 0.19 ± 0.16 points worse tha
 0.5; at 0.3 there is no difference that matters (-0.16 ± 0.12).
 """
 
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Case, Design, accuracy, at, images, more, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "dropping weights is better than dropping units"
@@ -23,11 +22,11 @@ RATES = (0.3, 0.5)
 
 def design(settings: Settings) -> Design:
     """A case for units and one for weights."""
-    data, cases = images(settings), {}
-    for kind, sites in {"units": ("post1", "post2"), "weights": ("weights2", "weights3")}.items():
-        arms = {"none": Arm()} | {str(r): Arm(dict.fromkeys(sites, r)) for r in RATES}
-        network = perceptron(data, kind="dropout" if kind == "units" else "weights")
-        cases[kind] = Case(network, data, arms)
+    data = images(settings)
+    cases = {
+        "units": Case(perceptron(data), data, at(RATES, "post1", "post2")),
+        "weights": Case(perceptron(data, kind="weights"), data, at(RATES, "weights2", "weights3")),
+    }
     contrasts = [
         more(f"weights over units at {rate}", accuracy("weights", rate), accuracy("units", rate))
         for rate in map(str, RATES)

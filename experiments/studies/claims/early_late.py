@@ -16,32 +16,25 @@ one late dropout gains 0.55 ± 0.34 points on none: supported. (Before: refuted,
 0.13 ± 0.05 nats; late dropout gained 0.28 ± 0.11 points.)
 """
 
-from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Arm, Case, Design, images, over, perceptron
 from experiments.studies.settings import Settings
 
 CLAIM = "early dropout helps networks that underfit, late dropout those that overfit"
 DEFAULTS = Settings(epochs=180, seeds=32, seed=1, most_seeds=64)
-RATES, SIXTH = {"small": 0.1, "large": 0.5}, 1 / 6
-LOSS = "train NLL"
+SIXTH = 1 / 6
 MARGIN = 0.02  # nats
 
 
 def design(settings: Settings) -> Design:
     """A small network and a large one."""
-    data = images(settings)
+    data, loss = images(settings), "small: training loss of none over early"
     cases = {
-        name: Case(perceptron(data, widths), data, _arms(RATES[name]))
-        for name, widths in {"small": (4, 4), "large": (256, 128)}.items()
+        "small": Case(perceptron(data, (4, 4)), data, _arms(0.1)),
+        "large": Case(perceptron(data, (256, 128)), data, _arms(0.5)),
     }
     contrasts = [
-        more(
-            "small: training loss of none over early",
-            Term("small", "none", LOSS),
-            Term("small", "early", LOSS),
-            margin=MARGIN,
-        ),
-        more("large: late over none", accuracy("large", "late"), accuracy("large", "none")),
+        over("small", "none", "early", loss, "train NLL", margin=MARGIN),
+        over("large", "late", "none", "large: late over none"),
     ]
     return Design(cases, contrasts)
 

@@ -16,6 +16,7 @@ subnetwork.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +25,7 @@ from jax import lax
 from jaxtyping import Array, Float, Key
 
 from experiments.data.images import Dataset
-from experiments.studies.design import Arm, Case, Design, Term, accuracy, more, same
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Arm, Case, Design, Term, images, more, perceptron, same
 from experiments.studies.settings import Settings
 from experiments.training.task import Trained
 
@@ -42,13 +42,12 @@ def design(settings: Settings) -> Design:
     arms = {rate: Arm({"post*": float(rate)}) for rate in RATES}
     contrasts = []
     for rate in RATES:
-        whole, loss = accuracy("mlp", rate), Term("mlp", rate, "test NLL")
-        many, one = Term("mlp", rate, "accuracy of 256"), Term("mlp", rate, "accuracy of 1")
+        of = partial(Term, "mlp", rate)
+        whole, many, one = map(of, ("test accuracy", "accuracy of 256", "accuracy of 1"))
+        loss, of_many = map(of, ("test NLL", "NLL of 256"))
         contrasts += [
             same(f"{rate}: accuracy of one pass against 256 masks", whole, many, 0.5),
-            same(
-                f"{rate}: its loss against 256 masks", loss, Term("mlp", rate, "NLL of 256"), 0.02
-            ),
+            same(f"{rate}: its loss against 256 masks", loss, of_many, 0.02),
             more(f"{rate}: one pass over one subnetwork", whole, one),
         ]
     plan = {"blocks": 1, "probe": averages}

@@ -13,9 +13,10 @@ is 1.2 ± 0.6 and 3.0 ± 1.0 more than with norm and global pooling, but only 0.
 0.55 more than with norm and the dense head, which 80 to 100 seeds would decide.
 """
 
+from functools import partial
+
 from experiments.models import Convolutional
-from experiments.studies.design import Arm, Case, Design, accuracy, interaction, more
-from experiments.studies.networks import images, maps
+from experiments.studies.design import Case, Design, at, images, interaction, maps, more, pair
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "batch norm and global average pooling reduce the need for dropout"
@@ -26,20 +27,16 @@ def design(settings: Settings) -> Design:
     """A case for each head, and one with the norm alone."""
     data = images(settings)
     features = (16,) if settings.smoke else (16, 32)
-    of_image = maps(data, features=features, pool=True)
+    of = partial(maps, data, features=features, pool=True)
     networks = {
-        "dense": (Convolutional(**of_image, hidden=(128,)), "dense1"),
-        "dense and norm": (Convolutional(**of_image, hidden=(128,), norm=True), "dense1"),
-        "norm and global pooling": (
-            Convolutional(**of_image, norm=True, global_pool=True),
-            "dense",
-        ),
+        "dense": (Convolutional(**of(hidden=(128,))), "dense1"),
+        "dense and norm": (Convolutional(**of(hidden=(128,), norm=True)), "dense1"),
+        "norm and global pooling": (Convolutional(**of(norm=True, global_pool=True)), "dense"),
     }
     cases = {
-        name: Case(network, data, {"none": Arm(), "0.5": Arm({last: 0.5})})
-        for name, (network, last) in networks.items()
+        name: Case(network, data, at((0.5,), last)) for name, (network, last) in networks.items()
     }
-    gains = {name: (accuracy(name, "0.5"), accuracy(name, "none")) for name in cases}
+    gains = {name: pair(name, "0.5", "none") for name in cases}
     contrasts = [more("dense: gain of dropout", *gains["dense"])]
     contrasts += [
         interaction(f"gain in dense over that in {name}", gains["dense"], gains[name])

@@ -13,32 +13,21 @@ and 0.67 ± 0.30. On the 64 pixels of the digits all four are open, between +0.7
 0.9: more seeds would not decide them, more test images would.
 """
 
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Arm, at, one, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "a little dropout on the input helps with images"
 DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=32, most_seeds=128)
 HIDDEN = {"post*": 0.5}
-ARMS = {
-    "none": Arm(),
-    "0.1": Arm({"input": 0.1}),
-    "0.2": Arm({"input": 0.2}),
-    "0.5": Arm({"input": 0.5}),
+ARMS = at((0.1, 0.2, 0.5), "input") | {
     "hidden": Arm(HIDDEN),
     "hidden and 0.1": Arm(HIDDEN | {"input": 0.1}),
     "hidden and 0.2": Arm(HIDDEN | {"input": 0.2}),
 }
-
-
-def design(settings: Settings) -> Design:
-    """One network."""
-    data = images(settings)
-    none, hidden = accuracy("mlp", "none"), accuracy("mlp", "hidden")
-    contrasts = [
-        more("0.1 over none", accuracy("mlp", "0.1"), none),
-        more("0.2 over none", accuracy("mlp", "0.2"), none),
-        more("hidden and 0.1 over hidden", accuracy("mlp", "hidden and 0.1"), hidden),
-        more("hidden and 0.2 over hidden", accuracy("mlp", "hidden and 0.2"), hidden),
-    ]
-    return Design({"mlp": Case(perceptron(data), data, ARMS)}, contrasts)
+CONTRASTS = [
+    over("mlp", "0.1", "none"),
+    over("mlp", "0.2", "none"),
+    over("mlp", "hidden and 0.1", "hidden"),
+    over("mlp", "hidden and 0.2", "hidden"),
+]
+design = one("mlp", perceptron, ARMS, CONTRASTS)

@@ -12,23 +12,15 @@ digits and 0.52 ± 0.44 on mnist5k. 0.9 is 6.0 ± 2.3 and 23 ± 5 points below 0
 training images 7.2 ± 0.9 and 27 ± 5 points worse than no dropout.
 """
 
-from experiments.studies.design import Arm, Case, Design, Term, accuracy, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import at, one, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "more dropout is not always better: 0.9 underfits"
 DEFAULTS = Settings(dataset=BOTH, epochs=100, seeds=16, most_seeds=128)
-RATES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)
-FIT = "train accuracy"
-
-
-def design(settings: Settings) -> Design:
-    """One network."""
-    data = images(settings)
-    arms = {"none": Arm()} | {str(rate): Arm({"post*": rate}) for rate in RATES}
-    contrasts = [
-        more("0.3 over none", accuracy("mlp", "0.3"), accuracy("mlp", "none")),
-        more("0.5 over 0.9", accuracy("mlp", "0.5"), accuracy("mlp", "0.9")),
-        more("fit of none over that of 0.9", Term("mlp", "none", FIT), Term("mlp", "0.9", FIT)),
-    ]
-    return Design({"mlp": Case(perceptron(data), data, arms)}, contrasts)
+ARMS = at((0.1, 0.3, 0.5, 0.7, 0.9, 0.95), "post*")
+CONTRASTS = [
+    over("mlp", "0.3", "none"),
+    over("mlp", "0.5", "0.9"),
+    over("mlp", "none", "0.9", "fit of none over that of 0.9", "train accuracy"),
+]
+design = one("mlp", perceptron, ARMS, CONTRASTS)

@@ -23,14 +23,13 @@ from typing import ClassVar
 from experiments.data import text
 from experiments.data.images import Split
 from experiments.models import LanguageModel
-from experiments.studies.design import Arm, Case, Contrast, Design, Term, more
+from experiments.studies.design import Arm, Case, Design, over
 from experiments.studies.settings import Settings
 from experiments.words import Unset
 
 CLAIM = "naive dropout at every step spoils recurrent networks; variational masks do not"
 MASKS = ("dropout", "locked_dropout")
 LENGTH, RATE = 32, 0.3
-MARGIN = 0.01  # nats a character
 SITES = {
     "naive": "recurrent.naive",
     "variational": "recurrent.variational",
@@ -39,6 +38,9 @@ SITES = {
     "naive inputs": "input.naive",
     "variational inputs": "input.variational",
 }
+CLAIMED = (
+    ("naive", "variational"), ("naive", "zoneout"), ("naive", "weights"), ("none", "variational"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Text(Settings):
     split: Split = "drawn"
     """Whether each seed draws its own windows from the pool, which is all that do not test, or all
     seeds train on the first."""
-    margin: float = MARGIN
+    margin: float = 0.01
     """The smallest difference that matters, in nats a character."""
     epochs: int = 80
     """Passes over the windows."""
@@ -69,20 +71,12 @@ DEFAULTS = Text(learning_rate=1e-2, seed=2, most_seeds=32)
 
 def design(settings: Settings) -> Design:
     """One language model; losses are compared, in nats a character."""
-    (name,) = settings.dataset
-    data, alphabet = text.load(
-        name, LENGTH, settings.train_size, settings.test_size, settings.split
-    )
+    (name,), sizes = settings.dataset, (settings.train_size, settings.test_size)
+    data, alphabet = text.load(name, LENGTH, *sizes, settings.split)
     arms = {"none": Arm()} | {name: Arm({site: RATE}) for name, site in SITES.items()}
     contrasts = [
-        _loss(f"loss of naive over {other}", "naive", other)
-        for other in ("variational", "zoneout", "weights")
+        over("lstm", one, other, f"loss of {one} over {other}", "test NLL")
+        for one, other in CLAIMED
     ]
-    contrasts.append(_loss("loss of none over variational", "none", "variational"))
     network = LanguageModel(alphabet=alphabet, length=LENGTH)
     return Design({"lstm": Case(network, data, arms)}, contrasts)
-
-
-def _loss(words: str, larger: str, smaller: str) -> Contrast:
-    one, other = (Term("lstm", arm, "test NLL") for arm in (larger, smaller))
-    return more(words, one, other)

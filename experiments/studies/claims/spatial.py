@@ -16,8 +16,7 @@ before pooling 0.98 ± 0.57 and after it 1.21 ± 0.60, too; on the digits these 
 """
 
 from experiments.models import Convolutional
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, maps
+from experiments.studies.design import Arm, Case, Design, images, maps, over
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "element dropout is wrong in convolutions: spatial dropout is better"
@@ -32,19 +31,14 @@ def design(settings: Settings) -> Design:
     features = (16,) if settings.smoke else (16, 32)
     of_image = maps(data, features=features)
     plain, pooled = Convolutional(**of_image), Convolutional(**of_image, pool=True)
+    around = _kinds("before ", "conv") | _kinds("after ", "pool")
     cases = {
         "no pooling": Case(plain, data, {"none": Arm()} | _kinds("", "conv")),
-        "pooling": Case(
-            pooled, data, {"none": Arm()} | _kinds("before ", "conv") | _kinds("after ", "pool")
-        ),
+        "pooling": Case(pooled, data, {"none": Arm()} | around),
     }
     places = [("no pooling", ""), ("pooling", "before "), ("pooling", "after ")]
     contrasts = [
-        more(
-            f"{case}: {place}maps over elements",
-            accuracy(case, f"{place}maps"),
-            accuracy(case, f"{place}elements"),
-        )
+        over(case, f"{place}maps", f"{place}elements", f"{case}: {place}maps over elements")
         for case, place in places
     ]
     return Design(cases, contrasts)

@@ -15,8 +15,7 @@ worse than elements, and against none open (-0.13 ± 0.67); to 0.2 they are open
 """
 
 from experiments.models import Residual
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, shape
+from experiments.studies.design import Arm, Case, Design, images, over, shape
 from experiments.studies.settings import Settings
 from jaxdrop import rates
 
@@ -24,23 +23,19 @@ CLAIM = "in residual networks stochastic depth is better than element dropout"
 MASKS = ("dropout", "drop_path")
 DEFAULTS = Settings(train_size=300, epochs=90, seed=1, most_seeds=8)
 FEATURES = (16, 16, 32, 32)
-LAST = (0.2, 0.5)
 
 
 def design(settings: Settings) -> Design:
     """One residual network."""
-    data, arms = images(settings), {"none": Arm()}
+    data, arms, contrasts = images(settings), {"none": Arm()}, []
     features = FEATURES[::2] if settings.smoke else FEATURES
-    for last in LAST:
+    for last in (0.2, 0.5):
         row = [float(rate) for rate in rates.linear_depth(len(features), last)]
         for kind in ("element", "path"):
             sites = {f"branch{block}.{kind}": rate for block, rate in enumerate(row, 1)}
             arms[f"{kind} to {last}"] = Arm(sites)
-    contrasts = []
-    for last in LAST:
-        path, element = (accuracy("resnet", f"{kind} to {last}") for kind in ("path", "element"))
-        none = accuracy("resnet", "none")
-        contrasts.append(more(f"branches over elements, to {last}", path, element))
-        contrasts.append(more(f"branches over none, to {last}", path, none))
+        element, path = f"element to {last}", f"path to {last}"
+        contrasts.append(over("resnet", path, element, f"branches over elements, to {last}"))
+        contrasts.append(over("resnet", path, "none", f"branches over none, to {last}"))
     network = Residual(shape(data), data.classes, features)
     return Design({"resnet": Case(network, data, arms)}, contrasts)

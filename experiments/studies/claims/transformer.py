@@ -16,8 +16,7 @@ branches gains 2.5 ± 2.2 points on none, so that whether it is little is open; 
 """
 
 from experiments.models import VisionTransformer
-from experiments.studies.design import Arm, Case, Design, accuracy, more, same
-from experiments.studies.networks import images, shape
+from experiments.studies.design import Arm, one, over, pair, same, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout helps transformers little, stochastic depth more"
@@ -34,16 +33,9 @@ ARMS = {
     "depth 0.1": Arm({"path*": 0.1}),
     "depth 0.2": Arm({"path*": 0.2}),
 }
-
-
-def design(settings: Settings) -> Design:
-    """One transformer."""
-    data = images(settings)
-    none, usual = accuracy("vit", "none"), accuracy("vit", "usual")
-    contrasts = [
-        same("attention, MLPs and branches against none", usual, none, 1.0),
-        more("stochastic depth 0.1 over these", accuracy("vit", "depth 0.1"), usual),
-        more("stochastic depth 0.1 over none", accuracy("vit", "depth 0.1"), none),
-    ]
-    network = VisionTransformer(shape(data), data.classes)
-    return Design({"vit": Case(network, data, ARMS)}, contrasts)
+CONTRASTS = [
+    same("attention, MLPs and branches against none", *pair("vit", "usual", "none"), 1.0),
+    over("vit", "depth 0.1", "usual", "stochastic depth 0.1 over these"),
+    over("vit", "depth 0.1", "none", "stochastic depth 0.1 over none"),
+]
+design = one("vit", lambda it: VisionTransformer(shape(it), it.classes), ARMS, CONTRASTS)

@@ -13,8 +13,7 @@ input alone it is open on both (+0.02 ± 0.87 and -0.16 ± 0.32): more seeds wou
 5,000 test images might.
 """
 
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import images, perceptron
+from experiments.studies.design import Arm, one, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout on only the input or only the last layer is not enough"
@@ -26,14 +25,8 @@ ARMS = {
     "hidden": Arm({"post*": 0.5}),
     "input and hidden": Arm({"input": 0.2, "post*": 0.5}),
 }
-
-
-def design(settings: Settings) -> Design:
-    """One network."""
-    data = images(settings)
-    hidden = accuracy("mlp", "hidden")
-    contrasts = [
-        more("all hidden layers over the input alone", hidden, accuracy("mlp", "input")),
-        more("all hidden layers over the last alone", hidden, accuracy("mlp", "last")),
-    ]
-    return Design({"mlp": Case(perceptron(data), data, ARMS)}, contrasts)
+CONTRASTS = [
+    over("mlp", "hidden", "input", "all hidden layers over the input alone"),
+    over("mlp", "hidden", "last", "all hidden layers over the last alone"),
+]
+design = one("mlp", perceptron, ARMS, CONTRASTS)

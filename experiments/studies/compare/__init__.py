@@ -1,3 +1,3 @@
 """Where dropout stands: every placement at every rate. `compare` does it for a model of yours."""
 
-from experiments.studies.compare.python import compare as compare
+from experiments.studies.compare.run import compare as compare

@@ -11,8 +11,7 @@ from experiments.models import Architecture
 from experiments.studies.compare.own import network
 from experiments.studies.compare.settings import PLACEMENTS, Compare, Placement
 from experiments.studies.compare.source import Source
-from experiments.studies.design import Arm, Case, Design
-from experiments.studies.networks import perceptron
+from experiments.studies.design import Arm, Case, Design, perceptron
 
 CASE = "networks"
 ALL = "all"
@@ -68,7 +67,7 @@ def placements(config: Compare, architecture: Architecture) -> Placements:
 
 def design(config: Compare, case: Case | None = None) -> Design:
     """Nothing is claimed of the arms; what they train on is the case's, or what is asked for."""
-    case = case or _ours(config)
+    case = case or case_of(config)
     decay, rates = {"weight_decay": config.training.weight_decay}, config.arms.rates
     there = placements(config, case.architecture)
     arms = {
@@ -78,17 +77,13 @@ def design(config: Compare, case: Case | None = None) -> Design:
     return Design({CASE: case._replace(arms=arms)}, contrasts=[])
 
 
-def _ours(config: Compare) -> Case:
-    data = load(*vars(config.data).values())
-    network = perceptron(data, config.network.widths, activation=config.network.activation)
-    return Case(network, data, {})
-
-
-def of_source(config: Compare, of_file: Source) -> Case:
-    """A model from a file, and its data."""
-    own = config.own
-    form = Form(True, own.loss == "cross-entropy")
-    data = load(*vars(config.data).values(), form=form)
+def case_of(config: Compare, of_file: Source | None = None) -> Case:
+    """Our network, or a model from a file; and its data."""
+    asked, own, ours = vars(config.data).values(), config.own, config.network
+    if of_file is None:
+        data = load(*asked)
+        return Case(perceptron(data, ours.widths, activation=ours.activation), data, {})
+    data = load(*asked, form=Form(True, own.loss == "cross-entropy"))
     size = min(config.batch, config.data.train_size)
-    asked = own.insert, of_file.path, config.arms.rates
-    return Case(network(of_file.make, data, size, *asked), data, {})
+    rest = own.insert, of_file.path, config.arms.rates
+    return Case(network(of_file.make, data, size, *rest), data, {})

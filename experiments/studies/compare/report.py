@@ -1,7 +1,7 @@
 """What a comparison says: all arms, best first, each against no dropout."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
@@ -10,13 +10,11 @@ from experiments.report.report import Report
 from experiments.report.verdict import Conclusion, Verdict
 from experiments.studies.compare import figures, tables
 from experiments.studies.compare.design import CASE, Point, grid, placements
-from experiments.studies.compare.grid import cells
-from experiments.studies.compare.measure import ACCURACY, Measure, measure_of
 from experiments.studies.compare.settings import Compare
-from experiments.studies.compare.tables import Rows, Summary
+from experiments.studies.compare.tables import ACCURACY, Measure, Rows, Summary, measure_of
 from experiments.studies.design import Case
 from experiments.studies.report import sized
-from experiments.studies.results import Result
+from experiments.studies.results import Results
 from experiments.studies.settings import in_shell
 from experiments.training.task import Metrics
 from experiments.words import counted, settings_of
@@ -25,73 +23,56 @@ TITLE = "Where should dropout stand?"
 WIDEST = 1000  # columns of a table, whose names of placements are not cut off
 
 
-def report(config: Compare, case: Case, results: Mapping[str, Result]) -> Report:
+def report(config: Compare, case: Case, results: Results) -> Report:
     """All of it, from what came out."""
-    used = config.used
+    used, by = config.used, measure_of(case.data)
     result, seeds, what = results[CASE], used.arms.seeds, describe(used, case)
-    by = measure_of(case.data)
     points = grid(placements(config, case.architecture), config.arms.rates)
-    summaries = tables.summarise(points, result, by)
-    placed = tables.placed(points, result)
+    summaries, placed = tables.summarise(points, result, by), tables.placed(points, result)
     of = {summary.point: summary for summary in summaries}
     rows = {name: [of[points[arm]] for arm in arms] for name, arms in placed.items()}
-    arms, headline = tables.every(summaries, legend(seeds, by), by), verdict(summaries, rows, by)
-    words = headline + picked(rows, summaries[0])
-    short, command = in_short(summaries[0]), in_shell("compare", config)
+    note, headline = legend(seeds, by), verdict(summaries, rows, by)
+    arms, number = tables.every(summaries, note, by), gain(summaries, rows, by)
+    (placement, rate), settled = summaries[0].point, summaries[0].difference.excludes_zero
+    short = f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
+    said = short, headline + picked(rows, summaries[0])
     if config.smoke:
-        headline = words = "No conclusion from a smoke run."
-        short = Verdict.OPEN.value
+        headline = "No conclusion from a smoke run."
+        said = Verdict.OPEN.value, headline
+    asked = dataclasses.asdict(used)
+    del asked["smoke"], asked["network" if used.own.model else "own"]
+    ran = in_shell("compare", config), number, config.data.dataset, seeds
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
-        conclusion=Conclusion(
-            "compare",
-            TITLE,
-            short,
-            words,
-            command,
-            gain(summaries, rows, by),
-            config.data.dataset,
-            seeds,
-        ),
+        conclusion=Conclusion("compare", TITLE, *said, *ran),
         verdict=None,
-        sentence=words,
+        sentence=said[1],
         numbers={
             "results.csv": tables.per_seed(points, result, by),
             "history.csv": tables.per_epoch(points, result, by),
         },
         tables=[arms],
         draw=lambda: {
-            "differences.svg": cells(headline, rows, summaries[0], what, by),
+            "differences.svg": figures.cells(headline, rows, summaries[0], what, by),
             f"{by.name.lower()}.svg": figures.scores(of[points[0]], rows, what, by),
             "curves.svg": figures.curves(points, result, placed, what, by),
         },
-        facts={"in short": what} | _facts(used),
+        facts={"in short": what} | {name: settings_of(group) for name, group in asked.items()},
         screens=[screen],
-        lines=[what, legend(seeds, by), twins(points, result.metrics[-1])],
+        lines=[what, note, twins(points, result.metrics[-1])],
         width=Console(width=WIDEST).measure(screen).maximum,
     )
-
-
-def _facts(config: Compare) -> dict[str, str]:
-    unused = {"smoke", "network" if config.own.model else "own"}
-    return {
-        name: settings_of(settings)
-        for name, settings in dataclasses.asdict(config).items()
-        if name not in unused
-    }
 
 
 def describe(config: Compare, case: Case) -> str:
     """What was run, for the table and the figures alike."""
     data, training = case.data, config.training
     return (
-        f"{config.data.dataset}: "
-        f"{sized(data, config.data.train_size, split=config.data.split)}. "
-        f"{_network(config, case)}; {counted(training.epochs, 'epoch')} of adamw, "
-        f"batches of {config.batch}, learning rate "
-        f"{training.learning_rate:g} falling to 0 (cosine), weight decay "
-        f"{training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
+        f"{config.data.dataset}: {sized(data, config.data.train_size, split=config.data.split)}. "
+        f"{_network(config, case)}; {counted(training.epochs, 'epoch')} of adamw, batches of "
+        f"{config.batch}, learning rate {training.learning_rate:g} falling to 0 (cosine), weight "
+        f"decay {training.weight_decay:g}. Seeds: {config.arms.seeds}, from {config.arms.seed}."
     )
 
 
@@ -110,15 +91,9 @@ def legend(seeds: int, by: Measure) -> str:
     return (
         f"Means over n = {seeds} seeds; ± gives half of the mean's 95 % interval, for new seeds "
         "and new test images given the pool of training images (gap: for new seeds alone). "
-        f"{by.explained} «vs. none» is paired: the arms of "
-        "a seed share training images, initial weights, batches and masks."
+        f"{by.explained} «vs. none» is paired: the arms of a seed share training images, initial "
+        "weights, batches and masks."
     )
-
-
-def in_short(best: Summary) -> str:
-    """The arm that is better than none, if that is settled."""
-    (placement, rate), settled = best.point, best.difference.excludes_zero
-    return f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
 
 
 def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) -> str:
@@ -127,11 +102,10 @@ def verdict(summaries: Sequence[Summary], rows: Rows, by: Measure = ACCURACY) ->
     if np.isnan(best.score.half):
         return "No conclusion from one seed."
     if best.point.placement == "none":
-        better = "higher" if by.sign > 0 else "lower"
-        return (
-            f"Best: no dropout. No placement at any of these rates had a {better} mean; nearest is "
-            f"{gain(summaries, rows, by)}."
+        mean = (
+            f"{'higher' if by.sign > 0 else 'lower'} mean; nearest is {gain(summaries, rows, by)}"
         )
+        return f"Best: no dropout. No placement at any of these rates had a {mean}."
     decided = best.difference.excludes_zero
     settled = "its interval excludes 0" if decided else "not decided: its interval holds 0"
     return f"Best: {gain(summaries, rows, by)} ({settled})."

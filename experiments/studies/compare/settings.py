@@ -16,20 +16,13 @@ from experiments.data.images import Split
 from experiments.errors import expect
 from experiments.models import Activation
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
-from experiments.studies.design import Protocol
-from experiments.studies.settings import expect_least
+from experiments.studies.settings import Protocol, expect_least
 from experiments.words import Unset, counted
 
 Placement = Literal[
-    "none",
-    "input",
-    "first-hidden",
-    "last-hidden",
-    "before-activation",
-    "after-activation",
-    "input-and-hidden",
-    "logits",
-]
+    "none", "input", "first-hidden", "last-hidden",
+    "before-activation", "after-activation", "input-and-hidden", "logits",
+]  # fmt: skip
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 USUAL_BATCH = 50
 
@@ -143,11 +136,7 @@ class Compare:
         """Checks the numbers; whether the data set has as many images, loading it tells."""
         self._check_arms()
         self._check_training()
-        self._check_own()
-        widths, fix = self.network.widths, "Try --widths 256 128."
-        expect(len(widths) > 0, "at least one hidden layer in --widths", "nothing", fix)
-        for width in widths:
-            expect(width >= 1, "--widths of 1 or more", width)
+        self._check_model()
 
     def _check_arms(self) -> None:
         placements, rates = self.arms.placements, self.arms.rates
@@ -171,17 +160,21 @@ class Compare:
         fits, fix = self.smoke or self.batch <= images, "Make it smaller, or raise --train-size."
         expect(fits, most, batch, fix)
 
-    def _check_own(self) -> None:
-        given = {"--placements": self.arms.placements != PLACEMENTS}
-        given |= {f"--{name}": value != getattr(Network, name)
-                  for name, value in vars(self.network).items()}  # fmt: skip
-        ours = " and ".join(name for name, asked in given.items() if asked)
+    def _check_model(self) -> None:
+        network = vars(self.network).items()
+        given = ["--placements"] * (self.arms.placements != PLACEMENTS)
+        given += [f"--{name}" for name, value in network if value != getattr(Network, name)]
+        ours = " and ".join(given)
         fix = f"Leave out {ours}: a model's sites are its placements, and --sites groups them."
         words = "--model without --placements, --widths and --activation, which are of our network"
         expect(not (self.own.model and ours), words, f"{ours} as well", fix)
         alone = self.own.model is None and self.own != Own()
         fix = "Pass it as --model FILE.py:NAME."
         expect(not alone, "a --model for --sites, --insert or --loss mse", "none", fix)
+        widths, fix = self.network.widths, "Try --widths 256 128."
+        expect(len(widths) > 0, "at least one hidden layer in --widths", "nothing", fix)
+        for width in widths:
+            expect(width >= 1, "--widths of 1 or more", width)
 
     @property
     def batch(self) -> int:
@@ -205,7 +198,6 @@ class Compare:
     @property
     def protocol(self) -> Protocol:
         """What is common to all that is trained."""
-        used = self.used
-        training, arms = used.training, used.arms
+        used, training, arms = self.used, self.used.training, self.used.arms
         numbers = (training.epochs, used.batch, training.learning_rate)
         return Protocol(used.data.train_size, *numbers, arms.seeds, arms.seed)

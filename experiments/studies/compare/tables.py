@@ -1,20 +1,75 @@
-"""The tables of a comparison: all arms on the screen and the page, all numbers for programs."""
+"""All arms in tables, for the screen, the page and programs; and what they are compared by."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.data.images import Dataset
 from experiments.report.intervals import Interval, interval
 from experiments.report.table import Cell, Table
 from experiments.studies.compare.design import Point
-from experiments.studies.compare.measure import ACCURACY, Measure
-from experiments.studies.design import Term
+from experiments.studies.design import Measured, Term
 from experiments.studies.results import Result
 from experiments.training.task import Metrics
 
 NAMES = ("placement", "rate", "seed")
+
+
+class Measure(NamedTuple):
+    """What arms are compared by: its names among all that was measured, and how it is written."""
+
+    name: str
+    other: str
+    """What is measured besides."""
+    header: tuple[str, str, str]
+    """Of its columns in the table: itself, its gap between training and test, the other."""
+    columns: tuple[str, ...]
+    """Of the metrics in files."""
+    sign: int
+    """1 where more is better, -1 where less is."""
+    unit: str
+    """Of a value."""
+    points: str
+    """Of a difference."""
+    digits: str
+    gap_digits: str
+    other_digits: str
+    explained: str
+
+    def written(self, value: Any) -> str:
+        """With its unit."""
+        return f"{value:{self.digits}}{' %' * ('%' in self.unit)}"
+
+    def worth(self, value: Any) -> float:
+        """The greater the better; what diverged is worst."""
+        return float(np.nan_to_num(self.sign * value, nan=-np.inf))
+
+    def gap(self, measured: Measured) -> np.ndarray:
+        """By how much it is better on what was trained on, seeds by arms."""
+        train, test = (np.asarray(measured[f"{part} {self.name}"]) for part in ("train", "test"))
+        return self.sign * (train - test)
+
+
+ACCURACY = Measure(
+    "accuracy", "NLL", ("test acc. %", "gap", "test NLL"), Metrics._fields,
+    1, " (%)", "percentage points", ".2f", ".2f", ".3f",
+    "Accuracies are in %, gap (train minus test) and difference in percentage points, NLL "
+    "(negative log-likelihood) in nats an image.",
+)  # fmt: skip
+ERROR = Measure(
+    "MSE", "MAE", ("test MSE", "gap", "test MAE"),
+    ("train_mae", "train_mse", "test_mae", "test_mse"),
+    -1, "", "mean squared error", ".4g", ".3g", ".4g",
+    "MSE is the mean squared error, MAE the mean absolute one, of all outputs; gap is test minus "
+    "train.",
+)  # fmt: skip
+
+
+def measure_of(data: Dataset) -> Measure:
+    """By what networks are compared on it."""
+    return ACCURACY if data.has_classes else ERROR
 
 
 class Summary(NamedTuple):
@@ -39,6 +94,11 @@ def placed(points: Sequence[Point], result: Result) -> dict[str, list[int]]:
     return result.distinct(arms)
 
 
+def flat(rows: Rows) -> list[Summary]:
+    """Those of all placements."""
+    return [one for row in rows.values() for one in row]
+
+
 def equals(one: Summary, rows: Rows) -> str:
     """An arm's name, and those of all that are as good."""
     return " and ".join(
@@ -56,30 +116,26 @@ def summarise(points: Sequence[Point], result: Result, by: Measure = ACCURACY) -
     so differences are taken seed by seed and image by image: what these have in common drops out,
     and the interval gets narrower. The gap has an interval for new seeds alone.
     """
-    final, images = result.final, result.images
-    (test, score), (other, rest) = (
-        (final[name], images[name]) for name in (f"test {by.name}", f"test {by.other}")
-    )
-    differences = test - test[:, :1], score - score[:, :1]
-    measures = ((test, score), (by.gap(final), None), (other, rest), differences)
-
-    def of_arm(arm: int) -> Iterator[Interval]:
-        for seeds, table in measures:
-            yield interval(seeds[:, arm], table=None if table is None else table[:, arm])
-
-    summaries = [Summary(point, *of_arm(arm)) for arm, point in enumerate(points)]
-    worst = lambda summary: np.nan_to_num(-by.sign * summary.score.mean, nan=np.inf)  # noqa: E731
-    return sorted(summaries, key=worst)
+    name, other, gap = f"test {by.name}", f"test {by.other}", by.gap(result.final)
+    summaries = [
+        Summary(
+            point,
+            result.interval(name, arm),
+            interval(gap[:, arm]),
+            result.interval(other, arm),
+            result.interval(name, arm, to_first=True),
+        )
+        for arm, point in enumerate(points)
+    ]
+    return sorted(summaries, key=lambda summary: -by.worth(summary.score.mean))
 
 
 def every(summaries: Sequence[Summary], note: str, by: Measure = ACCURACY) -> Table:
     """All arms, best first; from one seed none is the best."""
     top, settled = summaries[0].score.mean, not np.isnan(summaries[0].score.half)
     best = [n for n, summary in enumerate(summaries) if settled and summary.score.mean == top]
-    rows = [_row(summary, by) for summary in summaries]
-    return Table(
-        "All arms, best first", ("placement", "rate", *by.header, "vs. none"), rows, note, best
-    )
+    header, rows = ("placement", "rate", *by.header, "vs. none"), [_row(it, by) for it in summaries]
+    return Table("All arms, best first", header, rows, note, best)
 
 
 def _row(summary: Summary, by: Measure) -> tuple[Cell | str, ...]:

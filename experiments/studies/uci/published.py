@@ -9,9 +9,9 @@ from jaxtyping import Float64
 from experiments.errors import expect
 from experiments.report.intervals import Interval
 from experiments.report.verdict import Verdict
+from experiments.studies.uci.config import Tolerance
 from experiments.studies.uci.data import numbers
-from experiments.studies.uci.protocol import Tolerance
-from experiments.studies.uci.score import Result
+from experiments.studies.uci.network import Result
 from experiments.studies.uci.train import Problem
 
 MEASURES = ("RMSE", "log-likelihood")
@@ -91,25 +91,17 @@ def load(problem: Problem) -> Published | None:
 
 def compare(sets: Sets, tolerances: Mapping[str, Tolerance]) -> list[Comparison]:
     """Both measures of each set; the seeds of a split are averaged before anything else."""
-    nothing = (None, None)
-    return [
-        _comparison(name, *of_measure)
-        for name, (published, ours, _) in sets.items()
-        for of_measure in zip(
-            MEASURES, ours.of_splits, published or nothing, tolerances.get(name, nothing),
-            strict=True,
-        )
-    ]  # fmt: skip
-
-
-def _comparison(
-    name: str, measure: str, ours: np.ndarray, theirs: np.ndarray | None, given: float | None
-) -> Comparison:
-    if theirs is None:
-        return Comparison(name, measure, mean(ours))
-    difference = mean(ours - theirs)
-    tolerance = SE_ALLOWED * difference.error if given is None else given
-    return Comparison(name, measure, mean(ours), mean(theirs), difference, tolerance)
+    compared, nothing = [], (None, None)
+    for name, (published, ours, _) in sets.items():
+        known = published or nothing, tolerances.get(name, nothing)
+        for measure, own, theirs, given in zip(MEASURES, ours.of_splits, *known, strict=True):
+            one = Comparison(name, measure, mean(own))
+            if theirs is not None:
+                difference = mean(own - theirs)
+                tolerance = SE_ALLOWED * difference.error if given is None else given
+                one = Comparison(*one[:3], mean(theirs), difference, tolerance)
+            compared.append(one)
+    return compared
 
 
 def mean(values: np.ndarray) -> Mean:
@@ -141,15 +133,11 @@ def in_one(compared: Sequence[Comparison]) -> str:
     known = [one for one in compared if one.published]
     if not known:
         return ""
-    agree, worst = sum(map(bool, (one.agrees for one in known))), furthest(known)
+    agree, worst = sum(one.agrees is True for one in known), max(known, key=_distance)
     off = f", by {abs(worst.off.mean):.2g} tolerances" if np.isfinite(worst.off.mean) else ""
     return f"{agree} of {len(known)} figures agree; furthest off is {worst.words}{off}"
 
 
-def furthest(known: Sequence[Comparison]) -> Comparison:
-    """In tolerances; a number that there is not is."""
-
-    def off(one: Comparison) -> float:
-        return float(np.nan_to_num(abs(one.off.mean), nan=0.0 if one.agrees else np.inf))
-
-    return max(known, key=off)
+def _distance(one: Comparison) -> float:
+    """In tolerances; a number that there is not is furthest off."""
+    return float(np.nan_to_num(abs(one.off.mean), nan=0.0 if one.agrees else np.inf))

@@ -22,20 +22,19 @@ from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
 from experiments.runs.progress import shown
 from experiments.runs.watch import Watch, Work
+from experiments.studies.run import Study, how_long, whole
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, how_long, whole
 from experiments.studies.uci import data, published, train
-from experiments.studies.uci.arms import of_arm, search, tries
-from experiments.studies.uci.config import Uci
-from experiments.studies.uci.protocol import PROTOCOLS, Hyperparameters
+from experiments.studies.uci.config import PROTOCOLS, Hyperparameters, Uci
+from experiments.studies.uci.network import Result
 from experiments.studies.uci.published import Published, Results, Sets
 from experiments.studies.uci.report import report
-from experiments.studies.uci.score import Result
-from experiments.studies.uci.train import Problem
+from experiments.studies.uci.train import Problem, of_arm, search, tries
 from experiments.training.keys import seed_keys
 from experiments.training.sweep import Arrays, Checkpoints, Tick
 from experiments.words import counted
 
+Problems = Mapping[str, Problem]
 CLAIM = "Monte-Carlo dropout: RMSE and log-likelihood of Gal & Ghahramani 2016 on the UCI sets"
 
 
@@ -49,7 +48,14 @@ def prepare(config: Uci) -> Runnable[Sets]:
     """Reads everything before anything is trained."""
     config = config.anywhere
     chosen = {name: config.hyperparameters(name) for name in config.names}
-    problems = {name: _problem(config, name, numbers) for name, numbers in chosen.items()}
+    protocol = PROTOCOLS[config.protocol]._replace(epochs=config.length)
+    seeds, samples = seed_keys(config.seed, config.seeds), config.used.samples
+
+    def problem(name: str) -> Problem:
+        folder = config.data_dir / name
+        return Problem(folder, data.load(folder), protocol, seeds, samples, chosen[name])
+
+    problems = {name: problem(name) for name in chosen}
     known = {name: published.load(problem) for name, problem in problems.items()}
     cases = {name: Case(None, train.inputs(problem)) for name, problem in problems.items()}
     return Runnable(
@@ -60,34 +66,21 @@ def prepare(config: Uci) -> Runnable[Sets]:
     )
 
 
-def _problem(config: Uci, name: str, chosen: Hyperparameters) -> Problem:
-    folder = config.data_dir / name
-    protocol = PROTOCOLS[config.protocol]._replace(epochs=config.length)
-    seeds = seed_keys(config.seed, config.seeds)
-    return Problem(folder, data.load(folder), protocol, seeds, config.drawn, chosen)
-
-
 def _train(
-    config: Uci,
-    problems: Mapping[str, Problem],
-    known: Mapping[str, Published | None],
-    checkpoints: Checkpoints,
+    config: Uci, problems: Problems, known: Mapping[str, Published | None], checkpoints: Checkpoints
 ) -> Sets:
     """Set after set; whatever is trained in one go is kept."""
     works = {part: work for name in problems for part, work in _works(config, name, problems[name])}
     with shown(sum(work.whole for work in works.values())) as progress:
 
         def kept(part: str, make: Callable[[Tick], Any]) -> Arrays:
-            others = len(works) - 1 - [*works].index(part)
-            watch = Watch(works[part], progress, others)
+            watch = Watch(works[part], progress, len(works) - 1 - [*works].index(part))
             arrays = checkpoints.part(part, lambda: make(watch)._asdict())
             watch.end()
             return arrays
 
-        return {
-            name: Results(known[name], *_of_set(config, name, problem, kept))
-            for name, problem in problems.items()
-        }
+        each = problems.items()
+        return {name: Results(known[name], *_of_set(config, name, it, kept)) for name, it in each}
 
 
 def _works(config: Uci, name: str, problem: Problem) -> Iterator[tuple[str, Work]]:

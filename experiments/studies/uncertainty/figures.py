@@ -1,7 +1,7 @@
 """The figures: reliability, entropies, rejection, number of samples, regression."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,9 +11,9 @@ from experiments.report.colours import BLUE, GREY, INK, RED
 from experiments.report.figures import WIDTH, ends, in_style, panels, picture, points
 from experiments.report.intervals import PER_CENT, Interval, interval
 from experiments.report.page import Picture
-from experiments.studies.uncertainty.claim import HIGHER, PRIMARY
-from experiments.studies.uncertainty.measure import ARMS, TITLES, ByArm, Passes, possible
-from experiments.studies.uncertainty.regression import GRID, Curves, growth
+from experiments.studies.uncertainty import measure
+from experiments.studies.uncertainty.measure import ARMS, HIGHER, PRIMARY, TITLES, ByArm, Passes
+from experiments.studies.uncertainty.network import GRID, Curves, growth
 from jaxdrop import montecarlo
 
 COLOURS: dict[str, str] = dict(zip(ARMS, (GREY, BLUE, RED), strict=True))
@@ -42,10 +42,10 @@ def reliability(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
         pooled = np.concatenate([getattr(seed[arm], name)[0] for seed in seeds])
         _reliability(axes, arm, pooled, repeated)
         too_sure[name][arm] = 100 * float(np.mean(pooled.max(-1) - (pooled.argmax(-1) == repeated)))
-    for axes, arm in zip(grid, ARMS, strict=False):
-        axes.set_title(arm, color=COLOURS[arm])
-    for axes, name in zip(grid[::3], SETS, strict=False):
-        axes.set_ylabel(f"{name} digits:\naccuracy (%)")
+        if name == SETS[0]:
+            axes.set_title(arm, color=COLOURS[arm])
+        if arm == ARMS[0]:
+            axes.set_ylabel(f"{name} digits:\naccuracy (%)")
     grid[4].set_xlabel("confidence (%)")
     nearest, off, others = _ranked(too_sure[SETS[1]], "+.1f", abs)
     on_test = ", ".join(f"{arm} {off:+.1f}" for arm, off in too_sure[SETS[0]].items())
@@ -81,7 +81,7 @@ def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> Pict
     for axes, arm in zip(grid, ARMS, strict=False):
         nats = [entr(one).sum(-1) for one in _pooled([seed[arm] for seed in seeds])]
         more[arm] = float(nats[2].mean() - nats[0].mean())
-        medians[arm] = [float(np.median(one)) for one in nats]
+        medians[arm] = _numbers(map(np.median, nats))
         _quantiles(axes, nats, COLOURS[arm])
         axes.set_title(f"{arm}: entropy")
     _quantiles(grid[-1], _pooled(information), COLOURS["MC dropout"])
@@ -95,12 +95,12 @@ def entropies(seeds: Seeds, information: Sequence[Passes], caption: str) -> Pict
         figure,
         f"All images of all seeds. {caption}",
         f"Median entropy of {', '.join(SETS)} digits, in nats: "
-        f"{'; '.join(f'{arm} {_numbers(found)}' for arm, found in medians.items())}.",
+        f"{'; '.join(f'{arm} {found}' for arm, found in medians.items())}.",
         "Dots: medians; thick: half of the images; thin: nine in ten.",
     )
 
 
-def _numbers(values: Sequence[float]) -> str:
+def _numbers(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
 
 
@@ -111,8 +111,7 @@ def _pooled(passes: Sequence[Passes]) -> list[np.ndarray]:
 
 def _quantiles(axes: Axes, values: Sequence[np.ndarray], colour: str) -> None:
     shares, rows = (0.05, 0.25, 0.5, 0.75, 0.95), range(len(values))
-    found = np.stack([np.quantile(one, shares) for one in values], axis=1)
-    low, first, middle, third, high = found
+    low, first, middle, third, high = zip(*(np.quantile(it, shares) for it in values), strict=True)
     axes.hlines(rows, low, high, color=colour, linewidth=1)
     axes.hlines(rows, first, third, color=colour, linewidth=4)
     axes.plot(middle, rows, "o", color=colour, markeredgecolor="white", markersize=6)
@@ -127,7 +126,11 @@ def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     figure, (axes,) = panels(1, 1, WIDTH, 3)
     kept, last, all_kept = {}, {}, {}
     for number, arm in enumerate(ARMS):
-        curves = [_rejection(seed[arm], np.tile(labels, 2)) for seed in seeds]
+        curves = []
+        for test, corrupted, _ in (seed[arm] for seed in seeds):
+            pooled = np.concatenate([test[0], corrupted[0]])
+            unsure = entr(pooled).sum(-1)
+            curves.append(montecarlo.rejection(pooled, np.tile(labels, 2), unsure))
         spread = interval(100 * np.stack([np.asarray(curve.accuracy) for curve in curves]))
         rejected = 100 * np.asarray(curves[0].rejected)
         shown = rejected <= SHOWN
@@ -150,11 +153,6 @@ def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
     )
 
 
-def _rejection(passes: Passes, labels: np.ndarray) -> montecarlo.Rejection:
-    pooled = np.concatenate([passes.test[0], passes.corrupted[0]])
-    return montecarlo.rejection(pooled, labels, entr(pooled).sum(-1))
-
-
 @in_style()
 def samples(table: ByArm, caption: str) -> Picture:
     """The measures of the claim against the number of passes."""
@@ -170,19 +168,15 @@ def samples(table: ByArm, caption: str) -> Picture:
     shown[-1].xaxis.set_major_formatter("{x:.0f}")
     most = max(count for _, count in table)
     one, all_ = (table["MC dropout", count][PRIMARY[0]].mean() for count in (1, most))
+    after = {name: interval(table["MC dropout", most][name]) for name in PRIMARY}
+    said = (f"{TITLES[it]} {after[it].text('.3f', within=measure.possible(it))}" for it in PRIMARY)
     return picture(
         f"More passes {'raise' if all_ > one else 'lower'} MC dropout's {TITLES[PRIMARY[0]]}: "
         f"{one:.3f} after 1, {all_:.3f} after {most}",
         figure,
         f"Means over seeds and their 95 % intervals. {caption}",
-        f"Four measures by number of passes. MC dropout after {most}: "
-        f"{', '.join(_after(table, most, name) for name in PRIMARY)}.",
+        f"Four measures by number of passes. MC dropout after {most}: {', '.join(said)}.",
     )
-
-
-def _after(table: ByArm, most: int, name: str) -> str:
-    spread = interval(table["MC dropout", most][name])
-    return f"{TITLES[name]} {spread.text('.3f', within=possible(name))}"
 
 
 def _by_count(axes: Axes, table: ByArm, arm: str, name: str) -> float:
@@ -192,7 +186,7 @@ def _by_count(axes: Axes, table: ByArm, arm: str, name: str) -> float:
     apart, style = 1.06 ** ARMS.index(arm), {"fmt": "o-", "color": COLOURS[arm], "linewidth": 1}
     if len(counts) == 1:  # the deterministic network has one pass: a line to compare with
         axes.axhline(spread.mean[0], color=COLOURS[arm], linewidth=1)
-    points(axes, apart * counts, spread, within=possible(name), **style)
+    points(axes, apart * counts, spread, within=measure.possible(name), **style)
     return float(spread.mean[-1])
 
 

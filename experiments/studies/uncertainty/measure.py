@@ -7,13 +7,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 from scipy.special import entr
 
 from experiments.models.layers import Layers
 from experiments.report.intervals import POSITIVE, SHARE, Range
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.network import predict
+from experiments.studies.uncertainty.network import Rng, predict
 from experiments.training.fit import sampling_key
 from jaxdrop import montecarlo
 
@@ -32,6 +32,8 @@ TITLES = {
     "wrong_auroc": "AUROC of mistakes",
 }
 """Of the measures. AUROC: uncertainty is the predictive entropy, everywhere."""
+HIGHER = {name for name in TITLES if name.endswith(("accuracy", "auroc"))}
+PRIMARY = ("ece", "nll", "unseen_auroc", "corrupted_auroc")
 Scores = Mapping[str, float]
 ByArm = Mapping[tuple[str, int], Mapping[str, Float[np.ndarray, " seeds"]]]
 """Of each arm after so many passes every measure."""
@@ -55,7 +57,7 @@ class Passes(NamedTuple):
 
 
 def passes(
-    networks: Layers, digits: Digits, rate: float, key: Key[Array, ""], samples: int
+    networks: Layers, digits: Digits, rate: float, key: Rng, samples: int
 ) -> dict[str, Passes]:
     """The passes of each arm. All share their first network: only what is averaged differs."""
     x = jnp.concatenate([digits.x_test, digits.x_corrupted, digits.x_unseen])
@@ -71,26 +73,22 @@ def passes(
 
 @partial(jax.jit, static_argnames="samples")
 def _sampled(
-    key: Key[Array, ""], params: Layers, x: Array, rate: Array, samples: int
+    key: Rng, params: Layers, x: Array, rate: Array, samples: int
 ) -> Float[Array, "samples n classes"]:
     predict = partial(_probabilities, params, x, rate)
     return montecarlo.sample(key, predict, samples, chunk=min(CHUNK, samples))
 
 
 def _probabilities(
-    params: Layers, x: Array, rate: Array, key: Key[Array, ""] | None = None
+    params: Layers, x: Array, rate: Array, key: Rng | None = None
 ) -> Float[Array, "n classes"]:
     return jax.nn.softmax(predict(params, x, rate, key))
 
 
 def information(passes: Passes) -> Passes:
     """The mutual information of each image: how far the passes disagree."""
-    return Passes(
-        *(
-            np.asarray(montecarlo.classification(images).mutual_information)[None]
-            for images in passes
-        )
-    )
+    found = (montecarlo.classification(images).mutual_information for images in passes)
+    return Passes(*(np.asarray(of_set)[None] for of_set in found))
 
 
 def counts(most: int, members: int) -> list[int]:
@@ -103,14 +101,13 @@ def scores(passes: Passes, labels: np.ndarray) -> Scores:
     """How good the mean of these passes is."""
     test, corrupted, unseen = (images.mean(0) for images in passes)
     known, pooled = entr(test).sum(-1), np.concatenate([test, corrupted])
-    twice = np.concatenate([labels, labels])
     of_test = (montecarlo.accuracy, montecarlo.nll, montecarlo.brier, montecarlo.ece)
     of_corrupted = (montecarlo.accuracy, montecarlo.nll, montecarlo.ece)
     values = (
         *(measure(test, labels) for measure in of_test),
         *(measure(corrupted, labels) for measure in of_corrupted),
         *(montecarlo.ood_auroc(known, entr(set).sum(-1)) for set in (unseen, corrupted)),
-        montecarlo.misclassification_auroc(pooled, twice, entr(pooled).sum(-1)),
+        montecarlo.misclassification_auroc(pooled, np.tile(labels, 2), entr(pooled).sum(-1)),
     )
     return dict(zip(TITLES, map(float, values), strict=True))
 

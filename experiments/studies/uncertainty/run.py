@@ -29,13 +29,12 @@ from jaxtyping import Array, Key
 from experiments.models.layers import Layers
 from experiments.runs.execute import Runnable
 from experiments.runs.manifest import Case, Head
-from experiments.runs.progress import Progress, shown
+from experiments.runs.progress import shown
 from experiments.runs.watch import Watch, Work
+from experiments.studies.run import Study, how_long, whole
 from experiments.studies.settings import command_line
-from experiments.studies.study import Study, how_long, whole
-from experiments.studies.uncertainty import data, measure, network, regression
-from experiments.studies.uncertainty.config import Uncertainty
-from experiments.studies.uncertainty.data import Digits
+from experiments.studies.uncertainty import data, measure, network
+from experiments.studies.uncertainty.data import Digits, Uncertainty
 from experiments.studies.uncertainty.report import Results, report
 from experiments.training import fit
 from experiments.training.fit import Plan
@@ -68,53 +67,38 @@ def prepare(config: Uncertainty) -> Runnable[Results]:
 
 def _train(config: Uncertainty, digits: Digits, checkpoints: Checkpoints) -> Results:
     """Trains all networks, then takes each seed's passes apart."""
-    works = _works(config, digits)
-    sampled = config.seeds * _sampled(config, digits)
-    with shown(sum(work.whole for work in works) + sampled) as progress:
-        return _results(config, digits, checkpoints, progress, works)
+    works, images = _works(config, digits), 2 * len(digits.x_test) + len(digits.x_unseen)
+    each = config.samples * images / 3  # a pass is about a third of an example that trains
+    with shown(sum(work.whole for work in works) + config.seeds * each) as progress:
+        watch = Watch(works[0], progress, 1)
+        networks = _networks(config, digits, checkpoints, watch)
+        watch.end()
+        scores, means, information = [], [], []
+        keys, before = seed_keys(config.seed, config.seeds), progress.done
+        for seed, key in enumerate(keys):
+            progress.at(f"Sampling, seed {seed + 1} of {config.seeds}", before + seed * each)
+            members = slice(seed * config.members, (seed + 1) * config.members)
+            own = [(kernel[members], bias[members]) for kernel, bias in networks]
+            passes = measure.passes(own, digits, config.rate, key, config.samples)
+            scores.append(measure.by_count(passes, digits.y_test))
+            means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
+            information.append(measure.information(passes["MC dropout"]))
+            checkpoints.pause()
+        progress.at("Sampled", before + config.seeds * each)
+        watch, epochs = Watch(works[1], progress, 0), works[1].epochs
+        curves = network.curves(keys[0], config.members, config.samples, epochs, watch)
+    return Results(measure.stack(scores), means, information, curves)
 
 
 def _works(config: Uncertainty, digits: Digits) -> tuple[Work, Work]:
     """The digits, then the regression."""
-    seeds, members = counted(config.seeds, "seed"), counted(config.members, "member")
-    count, plan = config.seeds * config.members, _plan(config, digits)
-    words, epochs = f"the regression: {members}", LONGER * config.epochs
+    count, members = config.seeds * config.members, counted(config.members, "member")
+    of_digits = f"digits: {counted(config.seeds, 'seed')} × {members}", count, _plan(config, digits)
+    of_regression = f"the regression: {members}", config.members, network.PLAN
     return (
-        Work.of_networks(f"digits: {seeds} × {members}", count, plan, config.epochs),
-        Work.of_networks(words, config.members, regression.PLAN, epochs),
+        Work.of_networks(*of_digits, config.epochs),
+        Work.of_networks(*of_regression, LONGER * config.epochs),
     )
-
-
-def _sampled(config: Uncertainty, digits: Digits) -> float:
-    """A seed's images, pass after pass; each is about a third of an example that trains."""
-    return config.samples * (2 * len(digits.x_test) + len(digits.x_unseen)) / 3
-
-
-def _results(
-    config: Uncertainty,
-    digits: Digits,
-    checkpoints: Checkpoints,
-    progress: Progress,
-    works: tuple[Work, Work],
-) -> Results:
-    watch, each = Watch(works[0], progress, 1), _sampled(config, digits)
-    networks = _networks(config, digits, checkpoints, watch)
-    watch.end()
-    scores, means, information = [], [], []
-    keys, before = seed_keys(config.seed, config.seeds), progress.done
-    for seed, key in enumerate(keys):
-        progress.at(f"Sampling, seed {seed + 1} of {config.seeds}", before + seed * each)
-        members = slice(seed * config.members, (seed + 1) * config.members)
-        own = jax.tree.map(lambda leaf, members=members: leaf[members], networks)
-        passes = measure.passes(own, digits, config.rate, key, config.samples)
-        scores.append(measure.by_count(passes, digits.y_test))
-        means.append({arm: all.first(len(all.test)) for arm, all in passes.items()})
-        information.append(measure.information(passes["MC dropout"]))
-        checkpoints.pause()
-    progress.at("Sampled", before + config.seeds * each)
-    watch, epochs = Watch(works[1], progress, 0), works[1].epochs
-    curves = regression.curves(keys[0], config.members, config.samples, epochs, watch)
-    return Results(measure.stack(scores), means, information, curves)
 
 
 def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints, tick: Tick) -> Layers:

@@ -19,11 +19,9 @@ from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import MANIFEST, PROGRESS, UNFINISHED
 from experiments.runs.interrupts import Interrupts
 from experiments.studies import STUDIES, command
-from experiments.studies.design import Arm, Case, Design, accuracy, more
-from experiments.studies.networks import perceptron
-from experiments.studies.run import prepare
+from experiments.studies.design import Arm, Case, Design, accuracy, more, perceptron
+from experiments.studies.run import Study, prepare
 from experiments.studies.settings import Settings
-from experiments.studies.study import Study
 from experiments.training import step, sweep
 from tests.experiments import tiny
 from tests.experiments.runs.test_resume import contents, kill_when, press_after

@@ -14,7 +14,7 @@ from experiments.models import Drop, Perceptron
 from experiments.report.intervals import Spread, spread
 from experiments.report.verdict import Verdict
 from experiments.runs.execute import train
-from experiments.studies import DESIGNS, claim, headline, results, tables
+from experiments.studies import DESIGNS, claim, results, tables
 from experiments.studies.claim import Finding, Sample
 from experiments.studies.claims import combine, convergence, ensemble
 from experiments.studies.design import (
@@ -24,12 +24,14 @@ from experiments.studies.design import (
     Design,
     Term,
     accuracy,
+    images,
     interaction,
     more,
+    perceptron,
     same,
+    shape,
     together,
 )
-from experiments.studies.networks import images, perceptron, shape
 from experiments.studies.settings import Settings
 from experiments.training import sweep
 from experiments.training.recipe import recipe
@@ -168,7 +170,7 @@ ALIKE = Contrast("", {}, -0.5, 0.5)
     ([found(np.nan), found(2)], 2),
 ])  # fmt: skip
 def test_the_part_that_tells_most_shows_how_large_the_finding_is(parts, mean):
-    assert headline.telling(parts).mean == mean
+    assert tables.telling(parts).mean == mean
 
 
 def test_a_table_of_parts_has_its_units_and_explains_those_that_it_has():
@@ -187,9 +189,9 @@ def test_it_is_said_of_what_intervals_speak():
     hits = Contrast("", {ONE: 1.0})
     both, alone = found(1, hits), found(1, loss)
     alone = alone._replace(spread=alone.spread._replace(images=0))
-    assert headline.scope([both]).endswith("for new ones of both.")
-    assert headline.scope([both, alone]).endswith("(train NLL: for new seeds alone).")
-    assert headline.scope([alone]) == "Paired by seed, for new seeds alone."
+    assert tables.scope([both]).endswith("for new ones of both.")
+    assert tables.scope([both, alone]).endswith("(train NLL: for new seeds alone).")
+    assert tables.scope([alone]) == "Paired by seed, for new seeds alone."
 
 
 def test_intervals_hold_together():

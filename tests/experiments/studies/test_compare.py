@@ -14,12 +14,11 @@ from experiments.models.mlp import mlp_sites
 from experiments.report.colours import of_difference
 from experiments.studies import results
 from experiments.studies.compare import figures, tables
-from experiments.studies.compare import grid as cell_figures
 from experiments.studies.compare.design import CASE, Point, design, grid, sites
-from experiments.studies.compare.grid import cells
-from experiments.studies.compare.measure import ACCURACY, ERROR
+from experiments.studies.compare.figures import cells
 from experiments.studies.compare.report import gain, picked, report, verdict
 from experiments.studies.compare.settings import PLACEMENTS, Compare
+from experiments.studies.compare.tables import ACCURACY, ERROR
 from experiments.studies.results import Result
 from experiments.studies.settings import in_shell
 from experiments.training.evaluate import Measurement
@@ -153,7 +152,7 @@ def compared(*accuracies):
 
 
 def test_the_grid_says_which_is_best_and_what_is_decided(monkeypatch):
-    monkeypatch.setattr(cell_figures, "picture", lambda title, figure, *_: figure)
+    monkeypatch.setattr(figures, "picture", lambda title, figure, *_: figure)
     summaries, rows = compared(0.7, 0.9, 0.7)
     (axes,) = cells("", rows, summaries[0], "").axes
     shown = [text.get_text() for text in axes.texts]

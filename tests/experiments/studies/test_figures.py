@@ -9,8 +9,8 @@ from experiments.report.intervals import PER_CENT, POSITIVE
 from experiments.report.verdict import Verdict
 from experiments.studies import claim, curves, figures, tables
 from experiments.studies.design import Case, Contrast, Design, Term, more, same
-from experiments.studies.headline import headline
 from experiments.studies.results import Result
+from experiments.studies.tables import headline
 
 ARMS = ("none", "low", "high", "twin")
 CASE = Case(None, None, dict.fromkeys(ARMS))  # pyright: ignore[reportArgumentType]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.studies.networks import maps
+from experiments.studies.design import maps
 
 
 @pytest.mark.parametrize(("side", "stride"), [(8, 1), (16, 1), (28, 2)])

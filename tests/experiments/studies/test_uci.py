@@ -15,11 +15,10 @@ from experiments import cli
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, command
-from experiments.studies.uci import arms, data, figures, published, score, train
-from experiments.studies.uci.network import CONCRETE, Numbers
-from experiments.studies.uci.protocol import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+from experiments.studies.uci import data, network, published, report, train
+from experiments.studies.uci.config import HYPERPARAMETERS, PROTOCOLS, Hyperparameters
+from experiments.studies.uci.network import CONCRETE, Numbers, Result
 from experiments.studies.uci.published import Published, Results
-from experiments.studies.uci.score import Result
 from experiments.studies.uci.train import Problem
 from experiments.training.fit import Plan, fit
 from experiments.training.keys import seed_keys
@@ -53,8 +52,8 @@ def write_set(folder, results=None):
 @pytest.fixture(autouse=True, scope="module")
 def small_grid():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arms, "RATES", (TRIED[0],))
-        patch.setattr(arms, "PRECISIONS", (TRIED[1],))
+        patch.setattr(train, "RATES", (TRIED[0],))
+        patch.setattr(train, "PRECISIONS", (TRIED[1],))
         yield
 
 
@@ -199,15 +198,15 @@ def test_what_is_said_first_follows_from_the_run(shift, says):
     made = compared(shift, None)
     assert published.headline(made).startswith(says)
     assert published.headline(made).endswith(published.in_one(made))
-    alt = figures.against_published(made, "").alt
+    alt = report.against_published(made, "").alt
     assert alt.startswith(f"{published.headline(made)}. Ours less published, ")
     assert made[0].difference is not None
     assert f"made RMSE {made[0].difference.mean:+.3f} ± " in alt
 
 
 def test_each_is_as_far_off_as_its_tolerance_says(monkeypatch):
-    monkeypatch.setattr(figures, "picture", lambda title, figure, *_: figure)
-    (axes,) = figures.against_published(compared(0.1, (0.2, 0.2)), "").axes
+    monkeypatch.setattr(report, "picture", lambda title, figure, *_: figure)
+    (axes,) = report.against_published(compared(0.1, (0.2, 0.2)), "").axes
     (rmse, likelihood) = (line.get_xdata() for line in axes.lines[1:] if line.get_marker() == "o")
     assert rmse == pytest.approx(0.5, abs=0.05)
     assert likelihood == pytest.approx(0, abs=0.05)
@@ -224,7 +223,7 @@ def test_the_title_of_samples_names_the_set_that_needs_most(short, says):
 
     sets = {name: made(off) for name, off in short.items()}
     said = "500 samples miss the log-likelihood of 900 by at most "
-    alt = figures.likelihood_by_samples(sets, "").alt
+    alt = report.likelihood_by_samples(sets, "").alt
     assert alt.startswith(f"{said}{says}. ")
     least = min(short, key=short.__getitem__)
     assert alt.endswith(f"least is missed in {least}, {short[least]:.2g} nats.")
@@ -249,7 +248,7 @@ def test_dropout_off_is_the_mean_of_one_pass(own):
 
 def test_the_search_sees_training_rows_alone(own):
     folder, splits = own[0] / "made", problem(own[0]).splits
-    inner = arms.hold_out(splits)
+    inner = train.hold_out(splits)
     assert inner.y_train.shape == (SPLITS, 60)
     table = np.loadtxt(folder / "data.txt")
     for split in range(SPLITS):
@@ -264,11 +263,11 @@ def test_the_search_takes_the_best_of_its_grid(own, tmp_path):
     np.savetxt(tmp_path / "dropout_rates.txt", [0.05, 0.9])
     np.savetxt(tmp_path / "tau_values.txt", [1e-4, 1.0])
     seen = []
-    chosen = arms.search(made._replace(folder=tmp_path), seen.append)
+    chosen = train.search(made._replace(folder=tmp_path), seen.append)
     assert [*dict.fromkeys(moment.chunk for moment in seen)] == [0, 1, 2, 3]
     np.testing.assert_array_equal(chosen.rate, np.full(SPLITS, 0.05))
     np.testing.assert_array_equal(chosen.precision, np.ones(SPLITS))
-    rates, precisions = arms.grid(made)  # this folder names none
+    rates, precisions = train.grid(made)  # this folder names none
     assert rates == [0.05]
     assert precisions == [pytest.approx(10 / np.square(made.splits.scale).mean())]
 
@@ -306,7 +305,7 @@ def test_two_layers_and_a_batch_larger_than_the_set(own):
     (2, [2]), (500, [500]), (501, [501]), (502, [500, 2]), (1001, [500, 501]),
 ])  # fmt: skip
 def test_no_block_is_of_one_sample(samples, sizes):
-    assert score.blocks(samples) == sizes
+    assert network.blocks(samples) == sizes
 
 
 def test_a_run_is_resumed_at_the_arm_it_was_in(own, whole, tmp_path, capsys, monkeypatch):

@@ -17,13 +17,11 @@ from experiments.errors import InputError
 from experiments.report.verdict import Verdict, together
 from experiments.studies.claim import verdict
 from experiments.studies.uncertainty import (
-    claim,
     data,
     figures,
     measure,
     network,
-    regression,
-    tables,
+    report,
 )
 from experiments.studies.uncertainty.measure import TITLES, Passes
 from experiments.training import fit
@@ -176,11 +174,13 @@ BETTER = {"ece": -0.1, "nll": -0.1, "unseen_auroc": 0.1, "corrupted_auroc": 0.1}
     ({**BETTER, "ece": np.nan}, Verdict.OPEN),
 ])  # fmt: skip
 def test_the_verdict_follows_from_the_intervals(shifts, expected):
-    assert verdict(claim.primary(table(**shifts), 512)) is expected
+    assert verdict(report.primary(table(**shifts), 512)) is expected
 
 
 def test_the_words_say_which_half_holds():
-    said = claim.in_words(claim.primary(table(**{**BETTER, "nll": 0.1, "unseen_auroc": 0.0}), 512))
+    said = report.in_words(
+        report.primary(table(**{**BETTER, "nll": 0.1, "unseen_auroc": 0.0}), 512)
+    )
     assert re.findall(r"([+-]\S+) ± \S+ \((\w+)\)", said) == [
         ("-0.0996", "better"), ("+0.1004", "worse"), ("+0.0004", "open"), ("+0.1004", "better")
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def test_the_words_say_which_half_holds():
     ({**BETTER, "nll": 0.3}, "NLL of MC dropout less deterministic: +0.3"),
 ])  # fmt: skip
 def test_one_number_tells_how_large_the_finding_is(shifts, says):
-    said = claim.in_one(claim.primary(table(**shifts), 512))
+    said = report.in_one(report.primary(table(**shifts), 512))
     assert said.startswith(says)
     assert said.endswith("(better)" if shifts is BETTER else "(worse)")
 
@@ -285,11 +285,11 @@ def test_the_title_of_passes_says_where_they_lead(last, says):
 
 
 def test_the_title_of_the_regression_names_what_spreads_most():
-    grid = regression.GRID
+    grid = network.GRID
     narrow, wide = (np.outer([-1, 1], 1 + slope * abs(grid)) for slope in (0.0, 1.0))
     for functions, name in (((narrow, wide), "ensemble"), ((wide, narrow), "MC dropout")):
         named: dict[str, np.ndarray] = {"MC dropout": functions[0], "ensemble": functions[1]}
-        found = figures.regression(regression.Curves(grid, grid, named), "").alt
+        found = figures.regression(network.Curves(grid, grid, named), "").alt
         assert found.startswith(f"Away from all data {name} spreads ")
         assert f"{name} 7.00, 7.00" in found
 
@@ -297,7 +297,7 @@ def test_the_title_of_the_regression_names_what_spreads_most():
 def test_intervals_of_shares_end_where_nothing_is_possible_beyond():
     rising = {name: 0.99 + 0.005 * np.arange(3) for name in TITLES}
     rows = [("deterministic", 1), ("MC dropout", 2), ("MC dropout", 8), ("ensemble", 2)]
-    found = tables.measures(dict.fromkeys(rows, rising), 8, 2)
+    found = report.measures(dict.fromkeys(rows, rising), 8, 2)
     texts = {cells[0].text: cells[1].text for cells in found.cells}
     assert texts["accuracy ↑"] == "0.9950 (0.9826 to 1.0000)"
     assert texts["NLL"] == "0.9950 ± 0.0124"
@@ -313,10 +313,10 @@ def test_tied_masks_make_a_function_of_a_key():
 
 
 def test_uncertainty_grows_away_from_the_data():
-    found = regression.curves(seed_keys(0, 1)[0], 2, 64, 300)
-    fit = np.interp(found.x, regression.GRID, found.functions["MC dropout"].mean(0))
+    found = network.curves(seed_keys(0, 1)[0], 2, 64, 300)
+    fit = np.interp(found.x, network.GRID, found.functions["MC dropout"].mean(0))
     assert np.square(fit - found.y).mean() < 0.25 * found.y.var()
-    assert regression.growth(found.functions["MC dropout"]) > 1.5
+    assert network.growth(found.functions["MC dropout"]) > 1.5
 
 
 BAD = {
