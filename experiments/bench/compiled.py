@@ -23,11 +23,10 @@ from jax.sharding import SingleDeviceSharding
 from experiments.bench import large_steps, optimized
 from experiments.bench.candidates import Name, dropout_of, labels
 from experiments.bench.large_steps import Step
+from experiments.bench.measure import Row, Tick
 from experiments.bench.programs import Apply, Dtype, Kind, forward_backward
 from experiments.bench.targets import ENVIRONMENT, TOPOLOGIES, Target, compiler, platform
 from experiments.errors import expect
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Comparison:
         return f"{self.target}, {shape} {self.dtype}, {self.program.replace('-', ' + ')}"
 
 
-def rows(comparison: Comparison, tick: Callable[[], object] = lambda: None) -> list[Row]:
+def rows(comparison: Comparison, tick: Tick) -> list[Row]:
     """A row a dropout, beside the copy or the step without dropout."""
     found: list[Row] = []
     for row in compiled_elsewhere(comparison):

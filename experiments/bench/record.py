@@ -1,10 +1,14 @@
-"""A run as files: what was measured, the tables, the picture."""
+"""`python -m experiments bench`: measures, prints, writes the numbers, tables, the picture."""
 
+import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from experiments.bench import plot, report
+from experiments.bench.options import Bench, Output
+from experiments.bench.run import run
 from experiments.report.files import as_json
 from experiments.runs import folder
 from experiments.runs.manifest import sha256
@@ -23,6 +27,22 @@ LAYERS = (
     "MiB: temporary memory of the step, compiled for this machine and not run, beside weights and "
     "tokens; ÷Flax: over that of Flax's own attention."
 )
+
+
+def bench(options: Bench, output: Output) -> None:
+    """Times the candidates, prints the tables, writes the run folder."""
+    path = output.folder(options.smoke)
+    folder.check_folder(path, output.overwrite)
+    results = run(options, Console(file=sys.stderr))
+    console = Console(highlight=False)
+    for table in report.tables(results["sections"]):
+        console.print(report.screen(table))
+    console.print(caption(results))
+    with folder.locked(path):
+        folder.check_free(path, output.overwrite)
+        content, head = files(results), {name: results[name] for name in ("config", "environment")}
+        folder.write(path, content, {"command": "bench", **head, "sha256": sha256(content)})
+    print(f"Written to {path}")
 
 
 def caption(results: Mapping[str, Any]) -> str:
@@ -64,10 +84,3 @@ def files(results: Mapping[str, Any]) -> dict[str, bytes]:
     if "dropout" in sections:
         content["bench.svg"] = plot.draw(sections["dropout"], text)
     return content
-
-
-def write(output: Path, results: Mapping[str, Any]) -> None:
-    """Writes the run folder."""
-    content = files(results)
-    head = {name: results[name] for name in ("config", "environment")}
-    folder.write(output, content, {"command": "bench", **head, "sha256": sha256(content)})
