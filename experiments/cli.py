@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import tyro
 
-from experiments.bench.options import Bench, Output
 from experiments.bench.record import bench
 from experiments.errors import InputError
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
@@ -36,16 +35,6 @@ def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None
     Takes about a minute on two cores.
     """
     compare_into(config, folder, cluster)
-
-
-def _bench(config: Unnamed[Bench], folder: Unnamed[Output]) -> None:
-    """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
-
-    Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
-    also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
-    With --sections compiled nothing is timed: what XLA compiles for TPUs and a GPU is read instead.
-    """
-    bench(config, folder)
 
 
 def _list() -> None:
@@ -113,7 +102,7 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
 
 COMMANDS = {
     "compare": _compare,
-    "bench": _bench,
+    "bench": bench,
     "list": _list,
     "run": _run_study,
     "report": _report,

@@ -41,14 +41,9 @@ class Comparison:
     candidates: tuple[Name, ...]
 
     @property
-    def is_step(self) -> bool:
-        """Whether it is a training step."""
-        return self.program in large_steps.NETWORKS
-
-    @property
     def dropouts(self) -> list[str]:
         """What the others are compared with comes first: the copy, or the step without dropout."""
-        return labels(self.candidates, self.is_step)
+        return labels(self.candidates, step=self.program in large_steps.NETWORKS)
 
     @property
     def title(self) -> str:

@@ -12,7 +12,7 @@ from experiments.bench.run import run
 from experiments.report.files import as_json
 from experiments.runs import folder
 from experiments.runs.manifest import sha256
-from experiments.words import counted
+from experiments.words import Unnamed, counted
 
 COMPILED = (
     "Compiled, not run. kcycles: XLA's estimates for the kernels of a TPU, summed, in thousands; "
@@ -29,8 +29,13 @@ LAYERS = (
 )
 
 
-def bench(options: Bench, output: Output) -> None:
-    """Times the candidates, prints the tables, writes the run folder."""
+def bench(options: Unnamed[Bench], output: Unnamed[Output]) -> None:
+    """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
+
+    Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
+    also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
+    With --sections compiled nothing is timed: what XLA compiles for TPUs and a GPU is read instead.
+    """
     path = output.folder(options.smoke)
     folder.check_folder(path, output.overwrite)
     results = run(options, Console(file=sys.stderr))
@@ -49,16 +54,12 @@ def caption(results: Mapping[str, Any]) -> str:
     """What was run, and how its tables are read."""
     sections = {*results["sections"]}
     parts = ["SMOKE, which is no measurement."] if results["config"].get("smoke") else []
-    parts += [where(results)] if sections - {"compiled"} else []
+    there = results["environment"]
+    where = f"jax {there['versions']['jax']} on {there['device']} ({there['processor']})."
+    parts += [where] if sections - {"compiled"} else []
     parts += [timed(results)] if sections - {"compiled", "layers"} else []
     parts += [LAYERS] if "layers" in sections else []
     return " ".join(parts + ([COMPILED] if "compiled" in sections else []))
-
-
-def where(results: Mapping[str, Any]) -> str:
-    """On which machine."""
-    there = results["environment"]
-    return f"jax {there['versions']['jax']} on {there['device']} ({there['processor']})."
 
 
 def timed(results: Mapping[str, Any]) -> str:
