@@ -101,10 +101,7 @@ class Checkpoints:
 
 
 def run(
-    task: Task,
-    tick: Tick = lambda _: None,
-    checkpoints: Checkpoints | None = None,
-    case: str = "",
+    task: Task, tick: Tick = lambda _: None, checkpoints: Checkpoints | None = None, case: str = ""
 ) -> History:
     """Trains everything; `case` says in words which of the run's it is."""
     count, blocks = task.layout.chunks, len(task.plan.ends)
