@@ -24,7 +24,7 @@ from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.parser import OPTIONS, call
 from experiments.studies.study import Layouts
 from experiments.training.devices import Cluster, leave
-from experiments.words import Unnamed, Unset
+from experiments.words import Unnamed
 
 
 def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None:
@@ -45,25 +45,6 @@ def _list() -> None:
 def _run_study(study: str) -> None:
     """Runs a study, or all of them, and says whether its claim holds: run STUDY --help."""
     raise AssertionError(f"_run hands {study} on")
-
-
-def _report(
-    runs: tyro.conf.Positional[tuple[Path, ...]],
-    output: Path = Path("runs", "atlas"),
-    overwrite: bool = False,
-    markdown: Unset[Path] = None,
-) -> None:
-    """One page over many runs: a claim, its verdict and what came out, a line each.
-
-    Whatever concludes nothing is skipped, and named: smoke runs, unfinished ones, other folders.
-
-    Args:
-        runs: Folders, such as runs/*.
-        output: Folder of the page, and of the same table as Markdown; such a page is replaced.
-        overwrite: Replace a run that the folder holds.
-        markdown: File for the Markdown besides, such as experiments/RESULTS.md.
-    """
-    collect(runs, output, overwrite, markdown)
 
 
 def _resume(
@@ -105,7 +86,7 @@ COMMANDS = {
     "bench": bench,
     "list": _list,
     "run": _run_study,
-    "report": _report,
+    "report": collect,
     "resume": _resume,
     "verify": _verify,
 }
