@@ -18,7 +18,7 @@ from experiments.report.verdict import Verdict
 from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import begin, check_free, how_to_resume, locked, write
 from experiments.runs.interrupts import Interrupted, heard
-from experiments.runs.manifest import Case, Head, Outcome, complete
+from experiments.runs.manifest import Case, Head, Manifest, Outcome, sha256
 from experiments.runs.progress import shown
 from experiments.runs.watch import Watch, Work, speed
 from experiments.training import devices, memory, sweep
@@ -140,7 +140,8 @@ def _write(head: Head, report: Report, outcomes: dict[str, Outcome], folder: Pat
     written = []
     try:
         files = report.files() | report.figures()
-        write(folder, files, asdict(complete(head, report.verdict, outcomes, files)))
+        known = {"verdict": report.verdict and report.verdict.value, "sha256": sha256(files)}
+        write(folder, files, asdict(Manifest(**vars(head), **known, outcomes=outcomes)))
         written = [f"Written to {folder}"]
     except InputError as error:
         raise InputError(f"{error} To go on: {how_to_resume(folder)}") from None

@@ -15,7 +15,6 @@ import msgspec
 
 from experiments.errors import InputError, expect
 from experiments.report.files import as_json
-from experiments.report.verdict import Verdict
 from experiments.runs.environment import Environment, environment
 from experiments.runs.folder import MANIFEST, holds, plain
 from experiments.training.chunks import Layout
@@ -83,14 +82,6 @@ class Manifest(Head):
 def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
     """The digest of each file."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-
-
-def complete(
-    head: Head, verdict: Verdict | None, outcomes: dict[str, Outcome], files: Mapping[str, bytes]
-) -> Manifest:
-    """The manifest of a run that is done."""
-    word = verdict.value if verdict else None
-    return Manifest(**vars(head), verdict=word, outcomes=outcomes, sha256=sha256(files))
 
 
 def read(run: Path) -> Manifest:
