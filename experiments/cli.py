@@ -11,8 +11,7 @@ from typing import Any
 import jax
 import tyro
 
-from experiments.bench.command import bench
-from experiments.bench.options import Bench, Output
+from experiments.bench.record import bench
 from experiments.errors import InputError
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.runs.collect import collect
@@ -25,7 +24,7 @@ from experiments.studies.compare.settings import Compare, Folder
 from experiments.studies.parser import OPTIONS, call
 from experiments.studies.run import Layouts
 from experiments.training.devices import Cluster, leave
-from experiments.words import Unnamed, Unset
+from experiments.words import Unnamed
 
 
 def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None:
@@ -38,16 +37,6 @@ def _compare(config: Unnamed[Compare], folder: Folder, cluster: Cluster) -> None
     compare_into(config, folder, cluster)
 
 
-def _bench(config: Unnamed[Bench], folder: Unnamed[Output]) -> None:
-    """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
-
-    Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
-    also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
-    With --sections compiled nothing is timed: what XLA compiles for TPUs and a GPU is read instead.
-    """
-    bench(config, folder)
-
-
 def _list() -> None:
     """Which studies are there, and what does each claim?"""
     list_studies()
@@ -56,25 +45,6 @@ def _list() -> None:
 def _run_study(study: str) -> None:
     """Runs a study, or all of them, and says whether its claim holds: run STUDY --help."""
     raise AssertionError(f"_run hands {study} on")
-
-
-def _report(
-    runs: tyro.conf.Positional[tuple[Path, ...]],
-    output: Path = Path("runs", "atlas"),
-    overwrite: bool = False,
-    markdown: Unset[Path] = None,
-) -> None:
-    """One page over many runs: a claim, its verdict and what came out, a line each.
-
-    Whatever concludes nothing is skipped, and named: smoke runs, unfinished ones, other folders.
-
-    Args:
-        runs: Folders, such as runs/*.
-        output: Folder of the page, and of the same table as Markdown; such a page is replaced.
-        overwrite: Replace a run that the folder holds.
-        markdown: File for the Markdown besides, such as experiments/RESULTS.md.
-    """
-    collect(runs, output, overwrite, markdown)
 
 
 def _resume(
@@ -113,10 +83,10 @@ def _verify(run: tyro.conf.Positional[Path], cluster: Cluster) -> int:
 
 COMMANDS = {
     "compare": _compare,
-    "bench": _bench,
+    "bench": bench,
     "list": _list,
     "run": _run_study,
-    "report": _report,
+    "report": collect,
     "resume": _resume,
     "verify": _verify,
 }

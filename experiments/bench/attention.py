@@ -14,7 +14,8 @@ from jaxtyping import Array, Key
 
 import jaxdrop
 from experiments.bench import measure
-from experiments.bench.programs import Dtype, Kind, Program
+from experiments.bench.measure import Row, Tick
+from experiments.bench.programs import Dtype, Kind, Program, forward_backward
 from experiments.bench.torch_peer import torch_device
 
 Attend = Callable[[Key[Array, ""], Array, Array, Array], Array]
@@ -74,7 +75,7 @@ ATTENDS: dict[Attention, Attend] = {
 }
 
 
-def rows(comparison: Comparison, repeats: int, tick: Callable[[], object]) -> list[dict[str, Any]]:
+def rows(comparison: Comparison, repeats: int, tick: Tick) -> list[Row]:
     """One row a candidate that is there, in turn, with ratios to what it is measured by."""
     programs, mebibytes = {}, {}
     for name in comparison.candidates:
@@ -86,14 +87,12 @@ def rows(comparison: Comparison, repeats: int, tick: Callable[[], object]) -> li
     seconds = measure.interleave(programs, repeats, tick)
     over = {"times_jax": "jax.nn, off", "times_unfused": "unfused", "times_off": "jaxdrop, off"}
     return [
-        {
-            **asdict(comparison),
-            "candidate": name,
-            **asdict(measure.summary(samples)),
+        measure.row(
+            {**asdict(comparison), "candidate": name},
+            samples,
             **{ratio: measure.ratio(seconds, name, [other]) for ratio, other in over.items()},
-            "mebibytes": mebibytes[name],
-            "seconds": samples,
-        }
+            mebibytes=mebibytes[name],
+        )
         for name, samples in seconds.items()
     ]
 
@@ -101,22 +100,16 @@ def rows(comparison: Comparison, repeats: int, tick: Callable[[], object]) -> li
 def _prepare(name: Attention, comparison: Comparison) -> tuple[Program, float | None]:
     shape, own = (1, comparison.length, HEADS, FEATURES), jax.random.split(jax.random.key(0), 5)
     data = [jax.random.normal(key, shape, comparison.dtype) for key in own[:4]]
-    compiled = jax.jit(function(ATTENDS[name], comparison.kind)).lower(own[4], *data).compile()
-    memory: Any = compiled.memory_analysis()
-    call = partial(compiled, own[4], *data)
+    attend = ATTENDS[name]
+    if comparison.kind == "forward-backward":
+        function = forward_backward(attend)
+    else:
+        function = lambda key, *data: attend(key, *data[:3])  # noqa: E731
+    program = jax.jit(function).lower(own[4], *data).compile()
+    memory: Any = program.memory_analysis()
+    call = partial(program, own[4], *data)
     queues = comparison.platform != "cpu"
     return Program(call, jax.block_until_ready, queues), memory.temp_size_in_bytes / 2**20
-
-
-def function(attend: Attend, kind: Kind) -> Callable[..., Any]:
-    """The output; or it and all gradients, by a cotangent."""
-
-    def both(key: Key[Array, ""], *data: Array) -> Any:
-        *inputs, cotangent = data
-        out, pull = jax.vjp(partial(attend, key), *inputs)
-        return out, pull(cotangent)
-
-    return both if kind == "forward-backward" else lambda key, *data: attend(key, *data[:3])
 
 
 def _prepare_torch(name: Attention, comparison: Comparison) -> tuple[Program, float | None]:

@@ -19,17 +19,9 @@ from experiments.bench import torch_peer
 from experiments.bench.programs import Apply, Case, Dtype, Program, compile_case
 
 Name = Literal[
-    "copy",
-    "jaxdrop-8",
-    "jaxdrop-16",
-    "jaxdrop-32",
-    "flax-nnx",
-    "flax-linen",
-    "haiku",
-    "equinox",
-    "keras",
-    "torch",
-]
+    "copy", "jaxdrop-8", "jaxdrop-16", "jaxdrop-32",
+    "flax-nnx", "flax-linen", "haiku", "equinox", "keras", "torch",
+]  # fmt: skip
 Group = Literal["limit", "ours", "jax-peer", "peer"]
 
 
@@ -47,48 +39,41 @@ class Candidate:
         return self.group in ("jax-peer", "peer")
 
 
-def off(key: Key[Array, ""], x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
+def off(_: Key[Array, ""], x: Inexact[Array, "..."]) -> Inexact[Array, "..."]:
     """No dropout."""
-    del key
     return x
 
 
-def copy(rate: float, dtype: Dtype) -> Apply:
+def copy(_: float, __: Dtype) -> Apply:
     """The memory limit: reads everything once, writes everything once."""
-    del rate, dtype
     return lambda key, x: x * 2
 
 
-def ours(rate: float, dtype: Dtype, *, bits: int) -> Apply:
+def ours(rate: float, _: Dtype, *, bits: int) -> Apply:
     """`jaxdrop.dropout`."""
-    del dtype
     return lambda key, x: jaxdrop.dropout(key, x, rate, bits=bits)
 
 
-def flax_nnx(rate: float, dtype: Dtype) -> Apply:
+def flax_nnx(rate: float, _: Dtype) -> Apply:
     """`flax.nnx.Dropout` with an explicit key."""
-    del dtype
     layer = import_module("flax.nnx").Dropout(rate, deterministic=False)
     return lambda key, x: layer(x, rngs=key)
 
 
-def flax_linen(rate: float, dtype: Dtype) -> Apply:
+def flax_linen(rate: float, _: Dtype) -> Apply:
     """`flax.linen.Dropout`, applied without variables."""
-    del dtype
     layer = import_module("flax.linen").Dropout(rate, deterministic=False)
     return lambda key, x: layer.apply({}, x, rngs={"dropout": key})
 
 
-def haiku(rate: float, dtype: Dtype) -> Apply:
+def haiku(rate: float, _: Dtype) -> Apply:
     """`haiku.dropout`."""
-    del dtype
     dropout = import_module("haiku").dropout
     return lambda key, x: dropout(key, rate, x)
 
 
-def equinox(rate: float, dtype: Dtype) -> Apply:
+def equinox(rate: float, _: Dtype) -> Apply:
     """`equinox.nn.Dropout`."""
-    del dtype
     layer = import_module("equinox.nn").Dropout(rate)
     return lambda key, x: layer(x, key=key)
 
@@ -119,14 +104,9 @@ FACTORIES: dict[Name, tuple[Group, Callable[[float, Dtype], Apply]]] = {
     "keras": ("jax-peer", keras),
 }
 
-DROPOUTS: dict[str, tuple[Name, str]] = {
-    "copy": ("copy", "threefry2x32"),
-    "jaxdrop-8": ("jaxdrop-8", "threefry2x32"),
-    "jaxdrop-16": ("jaxdrop-16", "threefry2x32"),
-    "jaxdrop-32": ("jaxdrop-32", "threefry2x32"),
-    "flax-nnx": ("flax-nnx", "threefry2x32"),
-    "flax-nnx rbg": ("flax-nnx", "rbg"),
-}
+COMPARED: tuple[Name, ...] = ("copy", "jaxdrop-8", "jaxdrop-16", "jaxdrop-32", "flax-nnx")
+DROPOUTS: dict[str, tuple[Name, str]] = dict((name, (name, "threefry2x32")) for name in COMPARED)
+DROPOUTS["flax-nnx rbg"] = ("flax-nnx", "rbg")
 """What accelerators are compared by: the candidate and the generator of its key."""
 
 

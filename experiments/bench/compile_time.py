@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Float32, Key
 
+from experiments.bench.measure import Tick, in_turn
 from experiments.bench.programs import Apply
 
 WIDTH, BATCH = 64, 32
@@ -21,20 +22,12 @@ class Seconds(NamedTuple):
 
 
 def interleave(
-    dropouts: Mapping[str, Apply],
-    sites: int,
-    repeats: int,
-    tick: Callable[[], object] = lambda: None,
+    dropouts: Mapping[str, Apply], sites: int, repeats: int, tick: Tick = lambda: None
 ) -> dict[str, list[Seconds]]:
-    """Compiles the gradient of the model in turn, A B C A B C …, after small ones to warm up."""
-    seconds: dict[str, list[Seconds]] = {name: [] for name in dropouts}
+    """Compiles the gradient of the model in turn, after small ones to warm up."""
     for dropout in dropouts.values():
         compile_once(dropout, sites=1)
-    for _ in range(repeats):
-        for name, dropout in dropouts.items():
-            seconds[name].append(compile_once(dropout, sites))
-            tick()
-    return seconds
+    return in_turn(dropouts, repeats, lambda name: compile_once(dropouts[name], sites), tick)
 
 
 def compile_once(dropout: Apply, sites: int) -> Seconds:

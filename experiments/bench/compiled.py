@@ -23,11 +23,10 @@ from jax.sharding import SingleDeviceSharding
 from experiments.bench import large_steps, optimized
 from experiments.bench.candidates import Name, dropout_of, labels
 from experiments.bench.large_steps import Step
+from experiments.bench.measure import Row, Tick
 from experiments.bench.programs import Apply, Dtype, Kind, forward_backward
 from experiments.bench.targets import ENVIRONMENT, TOPOLOGIES, Target, compiler, platform
 from experiments.errors import expect
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,9 @@ class Comparison:
     candidates: tuple[Name, ...]
 
     @property
-    def is_step(self) -> bool:
-        """Whether it is a training step."""
-        return self.program in large_steps.NETWORKS
-
-    @property
     def dropouts(self) -> list[str]:
         """What the others are compared with comes first: the copy, or the step without dropout."""
-        return labels(self.candidates, self.is_step)
+        return labels(self.candidates, step=self.program in large_steps.NETWORKS)
 
     @property
     def title(self) -> str:
@@ -58,7 +52,7 @@ class Comparison:
         return f"{self.target}, {shape} {self.dtype}, {self.program.replace('-', ' + ')}"
 
 
-def rows(comparison: Comparison, tick: Callable[[], object] = lambda: None) -> list[Row]:
+def rows(comparison: Comparison, tick: Tick) -> list[Row]:
     """A row a dropout, beside the copy or the step without dropout."""
     found: list[Row] = []
     for row in compiled_elsewhere(comparison):

@@ -1,7 +1,6 @@
 """What an eager call costs, of shapes that were seen before: Python and dispatch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ from flax import nnx
 
 import jaxdrop
 from experiments.bench import measure
+from experiments.bench.measure import Row, Tick
 from experiments.bench.programs import Program
 
 RATE, SHAPE, LEAVES = 0.1, (32, 32), 4
@@ -35,19 +35,15 @@ def calls() -> dict[str, dict[str, Callable[[], Any]]]:
     }
 
 
-def rows(
-    what: str, own: Mapping[str, Callable[[], Any]], repeats: int, tick: Callable[[], object]
-) -> list[dict[str, Any]]:
+def rows(what: str, own: Mapping[str, Callable[[], Any]], repeats: int, tick: Tick) -> list[Row]:
     """One row a candidate, with its ratio to the last."""
     programs = {name: Program(call, jax.block_until_ready) for name, call in own.items()}
-    seconds, reference = measure.interleave(programs, repeats, tick), [*own][-1]
+    seconds, reference = measure.interleave(programs, repeats, tick), [*own][-1:]
     return [
-        {
-            "call": what,
-            "candidate": name,
-            **asdict(measure.summary(samples)),
-            "times_reference": measure.ratio(seconds, name, [reference]),
-            "seconds": samples,
-        }
+        measure.row(
+            {"call": what, "candidate": name},
+            samples,
+            times_reference=measure.ratio(seconds, name, reference),
+        )
         for name, samples in seconds.items()
     ]

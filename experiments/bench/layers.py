@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 import jaxdrop.nnx
 from experiments.bench.attention import FEATURES, HEADS, RATE
+from experiments.bench.measure import Row, Tick
 
 LAYERS, WIDTH = 12, HEADS * FEATURES
 LEARNING_RATE = 0.01
@@ -61,19 +62,15 @@ def step(layers: Layer, x: Float[Array, "batch tokens width"]) -> Float[Array, "
     return value
 
 
-def rows(length: int, tick: Callable[[], object]) -> list[dict[str, Any]]:
+def rows(length: int, tick: Tick) -> list[Row]:
     """One row an attention: what its compiled step needs beside the weights and the tokens."""
     found: dict[str, float] = {}
     for name, attend in ATTENDS.items():
         found[name] = temporary_bytes(attend, length) / 2**20
         tick()
+    flax = found["flax-nnx"]
     return [
-        {
-            "length": length,
-            "candidate": name,
-            "mebibytes": own,
-            "times_flax": own / found["flax-nnx"],
-        }
+        {"length": length, "candidate": name, "mebibytes": own, "times_flax": own / flax}
         for name, own in found.items()
     ]
 

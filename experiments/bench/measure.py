@@ -2,12 +2,17 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
 from experiments.bench.programs import Program
+
+T = TypeVar("T")
+Row = dict[str, Any]
+Tick = Callable[[], object]
 
 SAMPLE_SECONDS = 20e-3
 """A sample lasts at least about so long: short calls are timed many at once."""
@@ -23,21 +28,32 @@ class Summary:
     """Distance between the quartiles, as a share of the median."""
 
 
+def in_turn(
+    names: Iterable[str], repeats: int, take: Callable[[str], T], tick: Tick
+) -> dict[str, list[T]]:
+    """A sample of each in turn: A B C A B C …, so many times."""
+    samples: dict[str, list[T]] = {name: [] for name in names}
+    for _ in range(repeats):
+        for name, taken in samples.items():
+            taken.append(take(name))
+            tick()
+    return samples
+
+
 def interleave(
-    programs: Mapping[str, Program], repeats: int, tick: Callable[[], object] = lambda: None
+    programs: Mapping[str, Program], repeats: int, tick: Tick = lambda: None
 ) -> dict[str, list[float]]:
-    """Seconds a call: one sample of each candidate in turn, A B C A B C …, after a warm-up.
+    """Seconds a call: one sample of each candidate in turn, after a warm-up.
 
     Before each sample a call is not timed, so that none pays for the memory that another gave back.
     """
     calls = {name: calls_per_sample(program) for name, program in programs.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(repeats):
-        for name, program in programs.items():
-            sample(program)
-            seconds[name].append(sample(program, calls[name]))
-            tick()
-    return seconds
+
+    def take(name: str) -> float:
+        sample(programs[name])
+        return sample(programs[name], calls[name])
+
+    return in_turn(programs, repeats, take, tick)
 
 
 def sample(program: Program, calls: int = 1) -> float:
@@ -61,6 +77,11 @@ def summary(seconds: list[float]) -> Summary:
     """Median, minimum and spread of the samples."""
     low, median, high = np.percentile(seconds, [25, 50, 75])
     return Summary(float(median), min(seconds), float((high - low) / median))
+
+
+def row(named: Row, seconds: list[float], **figures: object) -> Row:
+    """What was timed, its summary, figures besides, and every sample."""
+    return {**named, **asdict(summary(seconds)), **figures, "seconds": seconds}
 
 
 def paired_overhead(seconds: list[float], baseline: list[float]) -> Summary:

@@ -154,14 +154,9 @@ def integer_operations(program: Optimized) -> int:
 def arithmetic(instructions: list[Instruction]) -> int:
     """Integer operations by elements: an `or` of two shifts takes the place of all three."""
     opcodes = {each.name: each.opcode for each in instructions}
-    found = [
-        each
-        for each in instructions
-        if each.opcode in ARITHMETIC and re.match(r"[su]\d", each.result)
-    ]
-    rotates = [
-        each.opcode == "or" and {*map(opcodes.get, each.operands)} == SHIFTS for each in found
-    ]
-    return sum(
-        -each.elements if r else each.elements for each, r in zip(found, rotates, strict=True)
-    )
+    found = 0
+    for each in instructions:
+        if each.opcode in ARITHMETIC and re.match(r"[su]\d", each.result):
+            rotates = each.opcode == "or" and {*map(opcodes.get, each.operands)} == SHIFTS
+            found += -each.elements if rotates else each.elements
+    return found

@@ -17,16 +17,9 @@ from experiments.errors import InputError, expect
 from experiments.words import Unset
 
 Section = Literal[
-    "dropout",
-    "training-step",
-    "compile-time",
-    "import-time",
-    "eager",
-    "attention",
-    "large-steps",
-    "layers",
-    "compiled",
-]
+    "dropout", "training-step", "compile-time", "import-time", "eager",
+    "attention", "large-steps", "layers", "compiled",
+]  # fmt: skip
 Device = Literal["cpu", "gpu", "tpu"]
 
 TIMED: tuple[Section, ...] = get_args(Section)[:-4]
@@ -72,36 +65,27 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Checks the numbers and the shapes."""
-        expect(
-            0 < self.rate < 1,
-            "a --rate above 0 and below 1",
-            self.rate,
-            "A rate is the probability to drop: to keep nine in ten, pass 0.1.",
-        )
+        fix = "A rate is the probability to drop: to keep nine in ten, pass 0.1."
+        expect(0 < self.rate < 1, "a --rate above 0 and below 1", self.rate, fix)
         for flag in ("repeats", "sites"):
             expect(getattr(self, flag) >= 1, f"--{flag} of 1 or more", getattr(self, flag))
         for flag in ("batches", "lengths"):
             for size in getattr(self, flag):
                 expect(size >= 1, f"--{flag} of 1 or more", size)
-        for flag in (
-            "sections",
-            "shapes",
-            "dtypes",
-            "kinds",
-            "candidates",
-            "batches",
-            "lengths",
-            "targets",
-        ):
-            expect(getattr(self, flag) != (), f"at least one of --{flag}", "none")
+        for flag, value in vars(self).items():
+            expect(flag == "steps" or value != (), f"at least one of --{flag}", "none")
         for shape in self.shapes or ():
             parse_shape(shape)
 
     def resolved(self) -> "Bench":
         """What is really run: itself, or the small selection of `--smoke`."""
-        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2}
-        small |= {"lengths": (64,), "steps": ()}
-        return replace(self, **small) if self.smoke else self
+        small = {"shapes": ("64x64",), "repeats": 2, "batches": (16,), "sites": 2, "steps": ()}
+        return replace(self, **small, lengths=(64,)) if self.smoke else self
+
+    @property
+    def slow_repeats(self) -> int:
+        """Samples of what takes seconds: compilations and imports."""
+        return min(self.repeats, 3)
 
     def data(self, section: Section) -> Iterator[tuple[tuple[int, ...], Dtype]]:
         """The shapes and dtypes of a section: those that were given, or its own."""

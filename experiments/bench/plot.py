@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from experiments.bench.sections import Row
+from experiments.bench.measure import Row
 from experiments.report.colours import AMBER, BLUE, GREY, RED
 from experiments.report.figures import as_svg, fold, in_style, panels
 
@@ -35,9 +35,8 @@ def panel(axes: Axes, rows: list[Row]) -> None:
             axes.axvline(1e3 * row["median"], color="0.4", linestyle="--", linewidth=1)
     axes.invert_yaxis()
     shape = "×".join(map(str, rows[0]["shape"]))
-    axes.set_title(
-        f"{shape}\n{rows[0]['dtype']}, {rows[0]['kind'].replace('-', ' + ')}", fontsize=8
-    )
+    title = f"{shape}\n{rows[0]['dtype']}, {rows[0]['kind'].replace('-', ' + ')}"
+    axes.set_title(title, fontsize=8)
     axes.set_xlabel("ms", fontsize=7)
     axes.tick_params(labelsize=7)
 

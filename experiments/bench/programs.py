@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -53,11 +54,12 @@ def compile_program(function: Callable[..., Any], arguments: tuple, platform: st
     return Program(lambda: compiled(*arguments), jax.block_until_ready, queues=platform != "cpu")
 
 
-def forward_backward(apply: Apply) -> Callable[..., tuple[Array, Array]]:
-    """The output and the gradient, both returned: nothing of either can be left out."""
+def forward_backward(apply: Callable[..., Array]) -> Callable[..., tuple[Array, ...]]:
+    """The output and all gradients, all returned: nothing of them can be left out."""
 
-    def both(key: Key[Array, ""], x: Array, cotangent: Array) -> tuple[Array, Array]:
-        y, pull = jax.vjp(lambda x: apply(key, x), x)
+    def both(key: Key[Array, ""], *data: Array) -> tuple[Array, ...]:
+        *inputs, cotangent = data
+        y, pull = jax.vjp(partial(apply, key), *inputs)
         return y, *pull(cotangent)
 
     return both

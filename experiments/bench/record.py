@@ -1,14 +1,18 @@
-"""A run as files: what was measured, the tables, the picture."""
+"""`python -m experiments bench`: measures, prints, writes the numbers, tables, the picture."""
 
+import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from experiments.bench import plot, report
+from experiments.bench.options import Bench, Output
+from experiments.bench.run import run
 from experiments.report.files import as_json
 from experiments.runs import folder
 from experiments.runs.manifest import sha256
-from experiments.words import counted
+from experiments.words import Unnamed, counted
 
 COMPILED = (
     "Compiled, not run. kcycles: XLA's estimates for the kernels of a TPU, summed, in thousands; "
@@ -25,20 +29,37 @@ LAYERS = (
 )
 
 
+def bench(options: Unnamed[Bench], output: Unnamed[Output]) -> None:
+    """What does dropout cost? Times jaxdrop against other libraries and against a plain copy.
+
+    Candidates are timed in turn in one process. Prints medians, spreads and ratios; the run folder
+    also holds every sample, the tables as Markdown and a picture. Takes minutes: see --smoke.
+    With --sections compiled nothing is timed: what XLA compiles for TPUs and a GPU is read instead.
+    """
+    path = output.folder(options.smoke)
+    folder.check_folder(path, output.overwrite)
+    results = run(options, Console(file=sys.stderr))
+    console = Console(highlight=False)
+    for table in report.tables(results["sections"]):
+        console.print(report.screen(table))
+    console.print(caption(results))
+    with folder.locked(path):
+        folder.check_free(path, output.overwrite)
+        content, head = files(results), {name: results[name] for name in ("config", "environment")}
+        folder.write(path, content, {"command": "bench", **head, "sha256": sha256(content)})
+    print(f"Written to {path}")
+
+
 def caption(results: Mapping[str, Any]) -> str:
     """What was run, and how its tables are read."""
     sections = {*results["sections"]}
     parts = ["SMOKE, which is no measurement."] if results["config"].get("smoke") else []
-    parts += [where(results)] if sections - {"compiled"} else []
+    there = results["environment"]
+    where = f"jax {there['versions']['jax']} on {there['device']} ({there['processor']})."
+    parts += [where] if sections - {"compiled"} else []
     parts += [timed(results)] if sections - {"compiled", "layers"} else []
     parts += [LAYERS] if "layers" in sections else []
     return " ".join(parts + ([COMPILED] if "compiled" in sections else []))
-
-
-def where(results: Mapping[str, Any]) -> str:
-    """On which machine."""
-    there = results["environment"]
-    return f"jax {there['versions']['jax']} on {there['device']} ({there['processor']})."
 
 
 def timed(results: Mapping[str, Any]) -> str:
@@ -64,10 +85,3 @@ def files(results: Mapping[str, Any]) -> dict[str, bytes]:
     if "dropout" in sections:
         content["bench.svg"] = plot.draw(sections["dropout"], text)
     return content
-
-
-def write(output: Path, results: Mapping[str, Any]) -> None:
-    """Writes the run folder."""
-    content = files(results)
-    head = {name: results[name] for name in ("config", "environment")}
-    folder.write(output, content, {"command": "bench", **head, "sha256": sha256(content)})

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rich.table import Table as Screen
 
-from experiments.bench.sections import Row
+from experiments.bench.measure import Row
 from experiments.report.table import Cell, Table
 
 KINDS = {"forward": "fwd ", "forward-backward": "both "}
@@ -71,12 +71,8 @@ def _table(rows: list[Row], layout: Layout) -> Table:
     reference = "off" if rows[0].get("dropout") == "off" else "copy"
     heads = (f"{group}{head}" for group in groups for head in layout.columns)
     ours = [index for index, name in enumerate(own) if own[name][0].get("group") == "ours"]
-    return Table(
-        layout.title(rows[0]),
-        ["", *(head.format(reference=reference) for head in heads)],
-        lines,
-        best=ours,
-    )
+    header = ["", *(head.format(reference=reference) for head in heads)]
+    return Table(layout.title(rows[0]), header, lines, best=ours)
 
 
 def _cells(row: Row, layout: Layout) -> list[Cell]:

@@ -1,18 +1,12 @@
 """The parts of a run that are timed; each gives the rows of its table, as JSON will hold them."""
 
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
-
 import numpy as np
 
 from experiments.bench import compile_time, import_time, large_steps, measure, training_step
 from experiments.bench.candidates import FACTORIES, Candidate, Name, dropout_of, off
 from experiments.bench.large_steps import Step
+from experiments.bench.measure import Row, Tick
 from experiments.bench.programs import Apply, Case, compile_program
-
-Row = dict[str, Any]
-Tick = Callable[[], object]
 
 TRAINED: tuple[Name, ...] = ("jaxdrop-8", "jaxdrop-16", "jaxdrop-32", "flax-nnx")
 """Whose dropout the training step uses."""
@@ -36,15 +30,13 @@ def compare(seconds: dict[str, list[float]], groups: dict[str, str]) -> list[Row
     jax_peers = [name for name, group in groups.items() if group == "jax-peer"]
     peers = [name for name, group in groups.items() if group.endswith("peer")]
     return [
-        {
-            "candidate": name,
-            "group": groups[name],
-            **asdict(measure.summary(samples)),
-            "times_copy": measure.ratio(seconds, name, ["copy"]),
-            "faster_than_jax_peers": inverse(measure.ratio(seconds, name, jax_peers)),
-            "faster_than_peers": inverse(measure.ratio(seconds, name, peers)),
-            "seconds": samples,
-        }
+        measure.row(
+            {"candidate": name, "group": groups[name]},
+            samples,
+            times_copy=measure.ratio(seconds, name, ["copy"]),
+            faster_than_jax_peers=inverse(measure.ratio(seconds, name, jax_peers)),
+            faster_than_peers=inverse(measure.ratio(seconds, name, peers)),
+        )
         for name, samples in seconds.items()
     ]
 
@@ -56,12 +48,10 @@ def inverse(ratio: float | None) -> float | None:
 
 def dropouts(found: list[Candidate], names: tuple[Name, ...]) -> dict[str, Apply]:
     """No dropout, and those of the named ones that are there."""
-    there = {str(candidate.name) for candidate in found}
-    applies: dict[str, Apply] = {"off": off}
-    for name in names:
-        if str(name) in there:
-            applies[name] = FACTORIES[name][1](TRAINING_RATE, "float32")
-    return applies
+    there = {candidate.name for candidate in found}
+    factories = {name: FACTORIES[name][1] for name in names if name in there}
+    made = {name: make(TRAINING_RATE, "float32") for name, make in factories.items()}
+    return {"off": off} | made
 
 
 def training_rows(
@@ -88,14 +78,9 @@ def taxed(what: Row, seconds: dict[str, list[float]]) -> list[Row]:
     """Each beside what it adds to the step without dropout, round by round."""
     over = {name: measure.paired_overhead(own, seconds["off"]) for name, own in seconds.items()}
     return [
-        {
-            **what,
-            "dropout": name,
-            **asdict(measure.summary(samples)),
-            "tax": over[name].median,
-            "tax_spread": over[name].spread,
-            "seconds": samples,
-        }
+        measure.row(
+            {**what, "dropout": name}, samples, tax=over[name].median, tax_spread=over[name].spread
+        )
         for name, samples in seconds.items()
     ]
 
@@ -105,15 +90,16 @@ def compile_rows(applies: dict[str, Apply], sites: int, repeats: int, tick: Tick
     seconds = compile_time.interleave(applies, sites, repeats, tick)
     totals = {name: [sum(round) for round in rounds] for name, rounds in seconds.items()}
     return [
-        {
-            "dropout": name,
-            "sites": sites,
-            "trace": float(np.median([round.trace for round in rounds])),
-            "compile": float(np.median([round.compile for round in rounds])),
-            **asdict(measure.summary(totals[name])),
-            "times_flax": measure.ratio(totals, name, ["flax-nnx"]),
-            "seconds": totals[name],
-        }
+        measure.row(
+            {
+                "dropout": name,
+                "sites": sites,
+                "trace": float(np.median([round.trace for round in rounds])),
+                "compile": float(np.median([round.compile for round in rounds])),
+            },
+            totals[name],
+            times_flax=measure.ratio(totals, name, ["flax-nnx"]),
+        )
         for name, rounds in seconds.items()
     ]
 
@@ -121,7 +107,4 @@ def compile_rows(applies: dict[str, Apply], sites: int, repeats: int, tick: Tick
 def import_rows(repeats: int, tick: Tick) -> list[Row]:
     """One row a module; all but jax come on top of it."""
     seconds = import_time.interleave(MODULES, repeats, tick)
-    return [
-        {"module": module, **asdict(measure.summary(samples)), "seconds": samples}
-        for module, samples in seconds.items()
-    ]
+    return [measure.row({"module": module}, samples) for module, samples in seconds.items()]

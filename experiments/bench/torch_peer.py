@@ -15,15 +15,12 @@ def prepare(case: Case) -> Program:
     x = torch.randn(case.shape, dtype=dtype, device=device).requires_grad_(backward)
     cotangent = torch.randn(case.shape, dtype=dtype, device=device)
 
-    def forward() -> Any:
-        return torch.nn.functional.dropout(x, case.rate, training=True)
+    def call() -> Any:
+        y = torch.nn.functional.dropout(x, case.rate, training=True)
+        return (y, *torch.autograd.grad(y, x, cotangent)) if backward else y
 
-    def forward_backward() -> tuple[Any, Any]:
-        y = forward()
-        return y, *torch.autograd.grad(y, x, cotangent)
-
-    call = forward_backward if backward else forward
-    return Program(call, lambda _: synchronize(torch, device), device != "cpu")
+    on_cpu = device == "cpu"  # which is done when a call returns
+    return Program(call, lambda _: None if on_cpu else torch.cuda.synchronize(), not on_cpu)
 
 
 def torch_device(torch: ModuleType, platform: str) -> str:
@@ -32,9 +29,3 @@ def torch_device(torch: ModuleType, platform: str) -> str:
     if name is None or (name == "cuda" and not torch.cuda.is_available()):
         raise ImportError(f"this torch does not run on {platform}")
     return name
-
-
-def synchronize(torch: ModuleType, device: str) -> None:
-    """Waits for the device; the CPU is done when a call returns."""
-    if device != "cpu":
-        torch.cuda.synchronize()

@@ -38,14 +38,8 @@ def inputs(batch: int) -> tuple[Key[Array, ""], Params, Batch]:
         (jax.random.normal(k, (m, n)) * (2 / m) ** 0.5, jnp.zeros((1, n)))
         for k, m, n in zip(layers, WIDTHS[:-1], WIDTHS[1:], strict=True)
     ]
-    return (
-        key,
-        params,
-        Batch(
-            jax.random.uniform(images, (batch, WIDTHS[0])),
-            jax.random.randint(classes, (batch,), 0, WIDTHS[-1]),
-        ),
-    )
+    pixels = jax.random.uniform(images, (batch, WIDTHS[0]))
+    return key, params, Batch(pixels, jax.random.randint(classes, (batch,), 0, WIDTHS[-1]))
 
 
 def step(

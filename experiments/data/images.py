@@ -92,17 +92,14 @@ def _choose(
     if size is None or size >= len(labels):
         return everything, everything[:0]
     strata = labels if np.issubdtype(labels.dtype, np.integer) else None
+    options = {"train_size": size, "stratify": strata, "random_state": SPLIT_SEED}
     try:
-        split = train_test_split(
-            everything, train_size=size, stratify=strata, random_state=SPLIT_SEED
-        )
+        return cast(tuple[np.ndarray, np.ndarray], train_test_split(everything, **options))
     except ValueError:  # fewer images than classes, taken or left
+        said = f"Expected a {flag} that gives every class its share"
         got = f"{size} of {len(labels)} images in {len(np.unique(labels))} classes"
         fix = "Of each class one or more are taken, and one or more left."
-        raise InputError(
-            f"Expected a {flag} that gives every class its share; got {got}. {fix}"
-        ) from None
-    return cast(tuple[np.ndarray, np.ndarray], split)
+        raise InputError(f"{said}; got {got}. {fix}") from None
 
 
 def _embedded(
@@ -157,24 +154,17 @@ def _openml(name: str, form: Form) -> Dataset:
 
 def _file(name: str, form: Form) -> Dataset:
     choices = ", ".join([*EMBEDDED, *OPENML])
-    expect(
-        name.endswith(".npz"),
-        f"--dataset to be one of {choices}, or the path of an .npz file",
-        repr(name),
-    )
+    known = f"--dataset to be one of {choices}, or the path of an .npz file"
+    expect(name.endswith(".npz"), known, repr(name))
     return dataset(npz.read(Path(name), form.classes), form)
 
 
 def dataset(arrays: Sequence[Shaped[np.ndarray, "..."]], form: Form = ROWS) -> Dataset:
     """Flattens images unless they are to stay whole; gives all the type it is computed in."""
-    x_train, y_train, x_test, y_test = arrays
     of_targets = np.int32 if form.classes else np.float32
-    return Dataset(
-        _inputs(x_train, form.whole),
-        y_train.astype(of_targets),
-        _inputs(x_test, form.whole),
-        y_test.astype(of_targets),
-    )
+    x_train, x_test = (_inputs(x, form.whole) for x in arrays[::2])
+    y_train, y_test = (y.astype(of_targets) for y in arrays[1::2])
+    return Dataset(x_train, y_train, x_test, y_test)
 
 
 def _inputs(x: Shaped[np.ndarray, "..."], whole: bool) -> Shaped[np.ndarray, "..."]:

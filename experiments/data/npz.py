@@ -114,10 +114,8 @@ def _check_classes(arrays: Mapping[str, Numbers], of: str) -> None:
     classes = np.unique(arrays[f"{of}_train"])
     fix = "Number the classes 0, 1, 2, …"
     expect(len(classes) > 1, "two classes or more in y_train", len(classes), fix)
-    gap = classes[-1] != len(classes) - 1
-    expect(
-        not gap, f"every label from 0 to {classes[-1]} in y_train", f"{len(classes)} of them", fix
-    )
+    every, there = f"every label from 0 to {classes[-1]} in y_train", f"{len(classes)} of them"
+    expect(classes[-1] == len(classes) - 1, every, there, fix)
     unknown = np.setdiff1d(arrays[f"{of}_test"], classes)
     expect(not unknown.size, "in y_test only labels of y_train", unknown[:5].tolist())
 

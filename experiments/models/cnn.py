@@ -7,7 +7,7 @@ what goes into the dense part; `dense1`, ... after each hidden dense layer.
 
 from dataclasses import dataclass
 
-from experiments.models.stack import Layer, Stack, Stacked
+from experiments.models.stack import Layer, Stacked
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,12 @@ class Convolutional(Stacked):
     """Of the first convolution."""
 
     @property
-    def stack(self) -> Stack:
-        """Its layers."""
+    def layers(self) -> tuple[Layer, ...]:
+        """Its convolutions."""
         pools = (self.pool,) * len(self.features) if isinstance(self.pool, bool) else self.pool
         strides = (self.stride, *[1] * (len(self.features) - 1))
         rows = enumerate(zip(self.features, strides, pools, strict=True), 1)
-        layers = tuple(
+        return tuple(
             Layer(f"conv{i}", size, self.kernel, stride, pool, f"pool{i}" if pool else None)
             for i, (size, stride, pool) in rows
         )
-        options = {"norm": self.norm, "global_pool": self.global_pool}
-        return Stack(self.image, layers, self.hidden, self.classes, **options)

@@ -43,40 +43,24 @@ def by_patches(
 ) -> Float[Array, "batch *space features"]:
     """Shifted slices side by side, times the kernel as a matrix."""
     window, space = rhs.shape[:-2], lhs.shape[1:-1]
-    pads = _pads(space, window, strides, padding)
-    lhs = jnp.pad(lhs, [(0, 0), *pads, (0, 0)])
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(space, window, strides, padding)
+    lhs = jnp.pad(lhs, [(0, 0), *padding, (0, 0)])
     sizes = [
         (full - size) // step + 1
         for full, size, step in zip(lhs.shape[1:-1], window, strides, strict=True)
     ]
-    patches = jnp.concatenate(
-        [_shifted(lhs, start, sizes, strides) for start in itertools.product(*map(range, window))],
-        axis=-1,
-    )
-    return patches @ rhs.reshape(-1, rhs.shape[-1])
+    starts = itertools.product(*map(range, window))
+    patches = [_shifted(lhs, start, sizes, strides) for start in starts]
+    return jnp.concatenate(patches, axis=-1) @ rhs.reshape(-1, rhs.shape[-1])
 
 
 def _shifted(
     lhs: Array, start: Sequence[int], sizes: Sequence[int], strides: Sequence[int]
 ) -> Array:
     stop = [s + (n - 1) * step + 1 for s, n, step in zip(start, sizes, strides, strict=True)]
-    return lax.slice(
-        lhs,
-        (0, *start, 0),
-        (lhs.shape[0], *stop, lhs.shape[-1]),
-        (1, *strides, 1),
-    )
-
-
-def _pads(
-    space: Sequence[int],
-    window: Sequence[int],
-    strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-) -> Sequence[tuple[int, int]]:
-    if isinstance(padding, str):
-        return lax.padtype_to_pads(space, window, strides, padding)
-    return padding
+    ends = (lhs.shape[0], *stop, lhs.shape[-1])
+    return lax.slice(lhs, (0, *start, 0), ends, (1, *strides, 1))
 
 
 def _plain(options: dict[str, Any], rank: int) -> bool:

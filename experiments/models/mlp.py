@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import jaxdrop
 from experiments.models.base import Architecture, Drop
 
 Activation = Literal["relu", "tanh", "gelu", "sigmoid", "selu"]
-ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "tanh", "gelu", "sigmoid", "selu")}
+ACTIVATIONS = {name: getattr(jax.nn, name) for name in get_args(Activation)}
 
 Kind = Literal["dropout", "alpha", "classical", "weights"]
 OPERATORS = {

@@ -5,7 +5,7 @@ all modules, the rates of the sites and where each random stream begins; of thes
 so that what training carries on are weights, batch statistics and other state.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -34,9 +34,8 @@ class OwnModel(nnx.Module):
         self.sites = nnx.List(sites.values())
         own = [site.rngs for site in sites.values()]
         known = {id(stream) for stream in own}
-        self.streams = nnx.List(
-            own + [stream for stream in _streams(model) if id(stream) not in known]
-        )
+        nodes = (node for _, node in nnx.iter_graph(model) if isinstance(node, nnx.RngStream))
+        self.streams = nnx.List(own + [node for node in nodes if id(node) not in known])
         self._end()
 
     def __call__(self, x: Shaped[Array, "..."], drop: Drop) -> Array:
@@ -128,10 +127,6 @@ class Own(Architecture):
     def built(self) -> OwnModel:
         """The model in shapes and types alone."""
         return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
-
-
-def _streams(model: nnx.Module) -> Iterator[nnx.RngStream]:
-    return (node for _, node in nnx.iter_graph(model) if isinstance(node, nnx.RngStream))
 
 
 def _seed(stream: nnx.RngStream, key: Key[Array, ""], first: int) -> None:

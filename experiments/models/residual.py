@@ -84,7 +84,7 @@ class ResNet(ImageModel):
         self.norm = Norm(features[0], norm, rngs=rngs)
         shapes = zip(pairwise((features[0], *features)), architecture.strides, strict=True)
         self.blocks = nnx.List(
-            [Block(i, *shape, norm, rngs=rngs) for i, shape in enumerate(shapes, 1)]
+            Block(i, *shape, norm, rngs=rngs) for i, shape in enumerate(shapes, 1)
         )
         sizes = architecture.flat, architecture.hidden, architecture.classes
         self.dense = Dense(*sizes, rngs=rngs)

@@ -46,14 +46,11 @@ class Layer:
         return side // 2 if self.pool else side
 
 
-@dataclass(frozen=True)
-class Stack:
-    """What a network of such layers is made of."""
+class Stacked(ImageArchitecture):
+    """How to build a `ConvNet`."""
 
-    image: tuple[int, int, int]
-    layers: tuple[Layer, ...]
-    hidden: tuple[int, ...]
-    classes: int
+    hidden: tuple[int, ...] = ()
+    """Widths of hidden dense layers."""
     norm: bool = False
     """Batch norm after each convolution, before the activation."""
     global_pool: bool = False
@@ -62,14 +59,19 @@ class Stack:
     """Whether there are sites at the image and at what goes into the dense layers."""
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Its convolutions."""
+        raise NotImplementedError
+
+    @property
     def sites(self) -> tuple[str, ...]:
-        """The names of all sites, in their order."""
+        """The names of the dropout sites."""
         convs = [site for layer in self.layers for site in layer.sites]
         first, last = (("input",), ("dense",)) if self.ends else ((), ())
         return *first, *convs, *last, *dense_sites(len(self.hidden))
 
     @property
-    def features(self) -> int:
+    def flat(self) -> int:
         """How many numbers go into the dense layers."""
         height, width, _ = self.image
         for layer in self.layers:
@@ -78,53 +80,35 @@ class Stack:
         expect(min(height, width) > 0, f"layers that {image} allows", "more pooling than that")
         return self.layers[-1].features * (1 if self.global_pool else height * width)
 
+    def build(self, key: Key[Array, ""]) -> "ConvNet":
+        """A model with fresh weights."""
+        return ConvNet(self, rngs=nnx.Rngs(key))
+
 
 class ConvNet(ImageModel):
     """The network."""
 
-    def __init__(self, stack: Stack, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: Stacked, *, rngs: nnx.Rngs) -> None:
         """With a batch norm, a convolution needs no bias."""
-        self.image, self.stack = stack.image, stack
-        channels = pairwise((self.image[-1], *(layer.features for layer in stack.layers)))
+        self.image, self.config, layers = config.image, config, config.layers
+        channels = pairwise((self.image[-1], *(layer.features for layer in layers)))
+        options = {"use_bias": not config.norm, "rngs": rngs}
         self.convs = nnx.List(
-            [
-                conv(*pair, layer.kernel, strides=layer.stride, use_bias=not stack.norm, rngs=rngs)
-                for pair, layer in zip(channels, stack.layers, strict=True)
-            ]
+            conv(*pair, layer.kernel, strides=layer.stride, **options)
+            for pair, layer in zip(channels, layers, strict=True)
         )
-        self.norms = nnx.List(
-            [Norm(layer.features, stack.norm, rngs=rngs) for layer in stack.layers]
-        )
-        self.dense = Dense(stack.features, stack.hidden, stack.classes, rngs=rngs)
+        self.norms = nnx.List(Norm(layer.features, config.norm, rngs=rngs) for layer in layers)
+        self.dense = Dense(config.flat, config.hidden, config.classes, rngs=rngs)
 
     def logits(self, x: Maps, drop: Drop) -> Float[Array, "batch classes"]:
         """Those of a batch of images."""
         x = self._end("input", x.reshape(len(x), -1), drop).reshape(x.shape)
-        for layer, filters, norm in zip(self.stack.layers, self.convs, self.norms, strict=True):
+        for layer, filters, norm in zip(self.config.layers, self.convs, self.norms, strict=True):
             x = drop_maps(drop, layer.site, jax.nn.relu(norm(filters(x), drop)))
             x = pooled(x) if layer.pool else x
             x = x if layer.pool_site is None else drop_maps(drop, layer.pool_site, x)
-        x = x.mean((1, 2)) if self.stack.global_pool else x.reshape(len(x), -1)
+        x = x.mean((1, 2)) if self.config.global_pool else x.reshape(len(x), -1)
         return self.dense(self._end("dense", x, drop), drop)
 
     def _end(self, site: str, x: Array, drop: Drop) -> Array:
-        return drop(site, x) if self.stack.ends else x
-
-
-@dataclass(frozen=True)
-class Stacked(ImageArchitecture):
-    """How to build a `ConvNet`."""
-
-    @property
-    def stack(self) -> Stack:
-        """Its layers."""
-        raise NotImplementedError
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """The names of the dropout sites."""
-        return self.stack.sites
-
-    def build(self, key: Key[Array, ""]) -> ConvNet:
-        """A model with fresh weights."""
-        return ConvNet(self.stack, rngs=nnx.Rngs(key))
+        return drop(site, x) if self.config.ends else x

@@ -16,14 +16,7 @@ from jax import lax
 
 from experiments.errors import InputError, expect
 from experiments.models.convolution import conv_general_dilated
-from jaxdrop.nnx import (
-    ConcreteDropout,
-    Dropout,
-    DropRate,
-    GaussianNoise,
-    dropout_sites,
-    insert,
-)
+from jaxdrop.nnx import ConcreteDropout, Dropout, DropRate, GaussianNoise, dropout_sites, insert
 
 Make = Callable[..., nnx.Module]
 Rule = Callable[[nnx.Module], Iterable[Any]]

@@ -11,7 +11,7 @@ References:
 from dataclasses import dataclass
 from typing import Self
 
-from experiments.models.stack import Layer, Stack, Stacked
+from experiments.models.stack import Layer, Stacked
 
 VGG16 = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 ALEXNET = ((1, 96), (1, 256), (3, 384))
@@ -23,12 +23,13 @@ class Vgg(Stacked):
 
     blocks: tuple[tuple[int, int], ...] = ((1, 16), (1, 32))
     """How many convolutions each block has, of how many features."""
-    dense: tuple[int, ...] = (128, 128)
+    hidden: tuple[int, ...] = (128, 128)
     """Widths of the dense layers before the classifier."""
     kernel: int = 3
     """Side of the window of the first convolution; it is 3 in all others."""
     stride: int = 1
     """Of the first convolution."""
+    ends = False
 
     @classmethod
     def vgg16(cls, image: tuple[int, int, int] = (224, 224, 3), classes: int = 1000) -> Self:
@@ -41,14 +42,13 @@ class Vgg(Stacked):
         return cls(image, classes, ALEXNET, (4096, 4096), 11, 4)
 
     @property
-    def stack(self) -> Stack:
-        """Its layers."""
-        layers = tuple(
+    def layers(self) -> tuple[Layer, ...]:
+        """Its convolutions."""
+        return tuple(
             Layer(f"conv{block}_{index}", features, *self._window(block, index), index == convs)
             for block, (convs, features) in enumerate(self.blocks, 1)
             for index in range(1, convs + 1)
         )
-        return Stack(self.image, layers, self.dense, self.classes, ends=False)
 
     def _window(self, block: int, index: int) -> tuple[int, int]:
         return (self.kernel, self.stride) if (block, index) == (1, 1) else (3, 1)

@@ -108,12 +108,7 @@ def panels(
 
 
 def points(
-    axes: Axes,
-    places: Any,
-    spread: Interval,
-    flat: bool = False,
-    within: Range = ANY,
-    **style: Any,
+    axes: Axes, places: Any, spread: Interval, flat: bool = False, within: Range = ANY, **style: Any
 ) -> None:
     """Means at places, each with its interval, as far as possible; flat ones lie along x."""
     mean = np.asarray(spread.mean)

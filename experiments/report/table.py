@@ -54,12 +54,8 @@ class Table:
     ) -> Screen:
         """All columns or some; numbers to the right, or left under left. `style` is rich's."""
         shown = range(len(self.header)) if columns is None else columns
-        style = {
-            "box": box.SIMPLE_HEAD,
-            "padding": (0, 1, 0, 0),
-            "title": self.title or None,
-        } | style
-        screen = Screen(**style)
+        usual = {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "title": self.title or None}
+        screen = Screen(**usual | style)
         for column in shown:
             justify = "right" if right and self.numeric(column) else "left"
             screen.add_column(self.header[column], justify=justify, no_wrap=no_wrap)

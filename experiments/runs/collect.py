@@ -1,10 +1,10 @@
 """Finished runs: what each concludes, and all of them on one page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tyro
 from rich.console import Console
 
 from experiments.errors import InputError, expect
@@ -20,6 +20,7 @@ from experiments.runs.folder import (
     put,
     write,
 )
+from experiments.words import Unset
 
 
 @dataclass(frozen=True)
@@ -31,22 +32,34 @@ class Listed:
 
 
 def collect(
-    folders: Sequence[Path], output: Path, overwrite: bool, markdown: Path | None = None
+    runs: tyro.conf.Positional[tuple[Path, ...]],
+    output: Path = Path("runs", "atlas"),
+    overwrite: bool = False,
+    markdown: Unset[Path] = None,
 ) -> None:
-    """Reads the runs, prints the table, writes the page and the same as Markdown."""
-    expect(len(folders) > 0, "at least one run folder", "none", "Try runs/*.")
+    """One page over many runs: a claim, its verdict and what came out, a line each.
+
+    Whatever concludes nothing is skipped, and named: smoke runs, unfinished ones, other folders.
+
+    Args:
+        runs: Folders, such as runs/*.
+        output: Folder of the page, and of the same table as Markdown; such a page is replaced.
+        overwrite: Replace a run that the folder holds.
+        markdown: File for the Markdown besides, such as experiments/RESULTS.md.
+    """
+    expect(len(runs) > 0, "at least one run folder", "none", "Try runs/*.")
     check_folder(output, overwrite or _is_page(output))
-    reasons = {folder: _reason(folder) for folder in folders}
+    reasons = {folder: _reason(folder) for folder in runs}
     for folder, reason in reasons.items():
         if reason:
             print(f"Skipped {folder}: {reason}.")
     entries = [(folder, concluded(folder)) for folder, reason in reasons.items() if not reason]
     expect(len(entries) > 0, "a run that concludes something", "none", "Try run all.")
     Console().print(index.table(entries, output).screen((0, 1, 2), padding=(0, 1, 0, 1)))
-    files, runs = index.files(entries, output), [str(folder) for folder, _ in entries]
+    files, words = index.files(entries, output), ["report", *(str(folder) for folder, _ in entries)]
     if markdown is not None:
         _publish(markdown, files[index.MARKDOWN])
-    write(output, files, {"command": ["report", *runs], "sha256": manifest.sha256(files)})
+    write(output, files, {"command": words, "sha256": manifest.sha256(files)})
     print(f"Written to {output}")
 
 

@@ -18,10 +18,11 @@ from experiments.report.verdict import Verdict
 from experiments.runs.checkpoint import Checkpoints
 from experiments.runs.folder import begin, check_free, how_to_resume, locked, write
 from experiments.runs.interrupts import Interrupted, heard
-from experiments.runs.manifest import Case, Head, Outcome, complete, outcome_of
+from experiments.runs.manifest import Case, Head, Manifest, Outcome, sha256
 from experiments.runs.progress import shown
 from experiments.runs.watch import Watch, Work, speed
 from experiments.training import devices, memory, sweep
+from experiments.training.fingerprints import digest
 from experiments.training.inputs import of_task
 from experiments.training.sweep import Histories, History, Task
 from experiments.words import counted
@@ -119,7 +120,10 @@ def _train(tasks: Tasks, checkpoints: sweep.Checkpoints, look: str) -> dict[str,
 
 
 def _outcomes(histories: Histories) -> dict[str, Outcome]:
-    return {title: outcome_of(history) for title, history in histories.items()}
+    return {
+        title: Outcome(digest(history.fresh), digest(history.blocks[-1].states))
+        for title, history in histories.items()
+    }
 
 
 def _told(tasks: Tasks, speed: str, seconds: float) -> str:
@@ -136,7 +140,8 @@ def _write(head: Head, report: Report, outcomes: dict[str, Outcome], folder: Pat
     written = []
     try:
         files = report.files() | report.figures()
-        write(folder, files, asdict(complete(head, report.verdict, outcomes, files)))
+        known = {"verdict": report.verdict and report.verdict.value, "sha256": sha256(files)}
+        write(folder, files, asdict(Manifest(**vars(head), **known, outcomes=outcomes)))
         written = [f"Written to {folder}"]
     except InputError as error:
         raise InputError(f"{error} To go on: {how_to_resume(folder)}") from None

@@ -15,14 +15,11 @@ import msgspec
 
 from experiments.errors import InputError, expect
 from experiments.report.files import as_json
-from experiments.report.verdict import Verdict
 from experiments.runs.environment import Environment, environment
 from experiments.runs.folder import MANIFEST, holds, plain
 from experiments.training.chunks import Layout
-from experiments.training.fingerprints import digest
 from experiments.training.inputs import Inputs
 from experiments.training.keys import PRNG
-from experiments.training.sweep import History
 
 T = TypeVar("T")
 
@@ -58,11 +55,7 @@ class Head:
 
     @classmethod
     def of(
-        cls,
-        command: list[str],
-        config: Any,
-        cases: dict[str, Case],
-        files: Mapping[str, str] = {},
+        cls, command: list[str], config: Any, cases: dict[str, Case], files: Mapping[str, str] = {}
     ) -> Self:
         """Of a run that begins here and now."""
         settings = dataclasses.asdict(config)
@@ -86,22 +79,9 @@ class Manifest(Head):
     """Of each file of the run, by its name."""
 
 
-def outcome_of(history: History) -> Outcome:
-    """The digests of a history."""
-    return Outcome(digest(history.fresh), digest(history.blocks[-1].states))
-
-
 def sha256(files: Mapping[str, bytes]) -> dict[str, str]:
     """The digest of each file."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-
-
-def complete(
-    head: Head, verdict: Verdict | None, outcomes: dict[str, Outcome], files: Mapping[str, bytes]
-) -> Manifest:
-    """The manifest of a run that is done."""
-    word = verdict.value if verdict else None
-    return Manifest(**vars(head), verdict=word, outcomes=outcomes, sha256=sha256(files))
 
 
 def read(run: Path) -> Manifest:
@@ -117,11 +97,10 @@ def read_json(kind: type[T], path: Path) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, ValueError, RecursionError) as error:
+        said = f"Expected what a run holds, as JSON, in {path}"
         got = getattr(error, "strerror", None) or error
         fix = "Name the folder of a run of compare, or of a study."
-        raise InputError(
-            f"Expected what a run holds, as JSON, in {path}; got: {got}. {fix}"
-        ) from None
+        raise InputError(f"{said}; got: {got}. {fix}") from None
 
 
 def check_names(run: Path, names: Mapping[str, str]) -> None:
@@ -129,8 +108,8 @@ def check_names(run: Path, names: Mapping[str, str]) -> None:
     for name in names:
         wanted = f"names of files in {run} under sha256 in {MANIFEST}"
         expect(plain(name), wanted, ascii(name)[:80])
-        inside = not (run / name).is_symlink()
-        expect(inside, f"{name} in {run} to be a file", "a link to elsewhere")
+        linked = (run / name).is_symlink()
+        expect(not linked, f"{name} in {run} to be a file", "a link to elsewhere")
 
 
 def first_code_that_differs(head: Head) -> str:

@@ -63,7 +63,10 @@ def _judge(
     if not elsewhere:
         now |= report.figures()
         difference = difference or _first_file(stored, now, {**now, **stored})
-        return _different(difference) if difference else _identical()
+        if difference:
+            return _different(difference)
+        say("Identical, bit for bit.")
+        return IDENTICAL
     difference = difference or _first_file(stored, now, now)
     say(f"Bit for bit: {f'differs from {difference} on' if difference else 'the same'}.")
     if stored.get("config.json") != now["config.json"]:
@@ -96,11 +99,6 @@ def _first_file(stored: Contents, now: Contents, names: Iterable[str]) -> str:
             another = "these networks give another" if name in now else "no such run has one"
             return f"{name} (its digest is right, but {another})"
     return ""
-
-
-def _identical() -> int:
-    say("Identical, bit for bit.")
-    return IDENTICAL
 
 
 def _different(what: str) -> int:

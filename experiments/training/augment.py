@@ -30,13 +30,8 @@ def _one(
     larger = 1 / (1 - recipe.crop * jax.random.uniform(cropping))
     centre = jnp.array(image.shape[:2]) / 2
     image = jnp.where(mirrored, image[:, ::-1], image)
-    moved = jax.image.scale_and_translate(
-        image,
-        image.shape,
-        (0, 1),
-        jnp.broadcast_to(larger, (2,)),
-        centre * (1 - larger) + jnp.floor(steps) - recipe.shift,
-        "linear",
-        antialias=False,
-    )
+    scale = jnp.broadcast_to(larger, (2,))
+    offset = centre * (1 - larger) + jnp.floor(steps) - recipe.shift
+    where = image.shape, (0, 1), scale, offset
+    moved = jax.image.scale_and_translate(image, *where, "linear", antialias=False)
     return jnp.where((recipe.shift > 0) | (recipe.crop > 0), moved, image)

@@ -82,14 +82,9 @@ def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any, vmapped: bool
     return jax.shard_map(of_share, mesh=mesh(rows), check_vma=False, **specs)(shared, leaves)
 
 
-def over_devices(tree: T) -> T:
-    """Arrays whose first axis is shared out over the devices."""
-    return jax.device_put(tree, NamedSharding(mesh(), ROWS))
-
-
-def on_every_device(tree: T) -> T:
-    """Arrays of which every device has a copy."""
-    return jax.device_put(tree, NamedSharding(mesh(), ALL))
+def put(tree: T, spec: PartitionSpec) -> T:
+    """Arrays whose `ROWS` are shared out over the devices, or of which each has them `ALL`."""
+    return jax.device_put(tree, NamedSharding(mesh(), spec))
 
 
 def gathered(tree: Any) -> Any:

@@ -6,7 +6,6 @@ Numbers are traced, so other ones compile nothing. Training is cut into calls of
 of which is told of; how it is cut changes no weight.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from jaxtyping import Array, Float, Int, Key
 from experiments.training.devices import over_rows
 from experiments.training.fingerprints import digest, fingerprint
 from experiments.training.inputs import Inputs
-from experiments.training.sweep import Moment, Pace, Tick
+from experiments.training.sweep import Pace, Tick
 from jaxdrop import keep_mask
 
 ADAM = optax.adam(1e-3)
@@ -69,12 +68,10 @@ def fit(
 
     Of the fields of `Data` the first are `shared`; the others are each network's `own`.
     """
-    state, pace, epoch = _fresh(plan, shared, keys, own), Pace(), 0
+    state, pace, epoch = _fresh(plan, shared, keys, own), Pace(tick), 0
     while epoch < epochs:
-        first, begun = epoch, time.monotonic()
         train = partial(_trained, plan, shared, keys, own, state)
-        epoch, state = pace.step(train, first, epochs)
-        tick(Moment(0, epoch, epoch - first, time.monotonic() - begun))
+        epoch, state = pace.step(train, epoch, epochs)
     return state[0]
 
 

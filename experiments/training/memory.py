@@ -34,12 +34,10 @@ def limits(plan: Plan) -> tuple[int, int]:
     local, there = jax.local_device_count(), available()
     half, fixed = (min(MOST, size // 2) // 2 for size in (there, available("MemTotal:")))
     resting, working = held(plan), used(plan)  # a half for each
-    expect(
-        not one_by_one() or local * (resting + working) <= there,
-        f"networks that fit in the {there / GIB:.1f} GiB of memory there are",
-        f"some of {(resting + working) / GIB:.1f} GiB, {local} at once",
-        "Make --widths or --batch-size smaller.",
-    )
+    wanted = f"networks that fit in the {there / GIB:.1f} GiB of memory there are"
+    got = f"some of {(resting + working) / GIB:.1f} GiB, {local} at once"
+    fits = not one_by_one() or local * (resting + working) <= there
+    expect(fits, wanted, got, "Make --widths or --batch-size smaller.")
     group = min(max(1, fixed // (local * working)), there // (local * working))
     return total(max(1, half // resting)), least(group)
 

@@ -12,48 +12,36 @@ from jaxtyping import Array, Float
 
 from experiments.errors import expect
 
-Number = Float[Array | np.ndarray, "*arms"]
+Number = Float[Array | np.ndarray, "*arms"] | Any  # by default plain numbers
 
 
 class Recipe(NamedTuple):
     """The settings of an arm, or of several: then each leaf begins with them."""
 
     rates: Float[Array | np.ndarray, "*arms sites"]
-    learning_rate: Number
-    weight_decay: Number
-    warmup: Number
+    learning_rate: Number = 3e-3
+    weight_decay: Number = 1e-4
+    warmup: Number = 0.0
     """Share of the training in which the learning rate rises from 0."""
-    decay: Number
+    decay: Number = 1.0
     """By which share of itself the learning rate falls, along a half cosine."""
-    smoothing: Number
+    smoothing: Number = 0.0
     """Of the labels: which share of the probability goes to all classes alike."""
-    patience: Number
+    patience: Number = 0.0
     """Epochs without a better loss on held-out images after which training stops; 0 is never."""
-    shift: Number
+    shift: Number = 0.0
     """Pixels at most by which a training image is moved, in each direction."""
-    flip: Number
+    flip: Number = 0.0
     """Probability that it is mirrored."""
-    crop: Number
+    crop: Number = 0.0
     """Share of its sides that is cut off at most, before it is scaled back."""
-    begin: Number
+    begin: Number = 0.0
     """Share of the training after which dropout begins."""
-    end: Number
+    end: Number = 1.0
     """Share of the training after which it ends."""
 
 
-DEFAULTS = {
-    "learning_rate": 3e-3,
-    "weight_decay": 1e-4,
-    "warmup": 0.0,
-    "decay": 1.0,
-    "smoothing": 0.0,
-    "patience": 0.0,
-    "shift": 0.0,
-    "flip": 0.0,
-    "crop": 0.0,
-    "begin": 0.0,
-    "end": 1.0,
-}
+DEFAULTS = Recipe._field_defaults
 
 
 def recipe(sites: Sequence[str], rates: Mapping[str, float], **numbers: float) -> Recipe:
@@ -79,9 +67,8 @@ def optimizer(recipe: Recipe, steps: int) -> optax.GradientTransformation:
 
 def schedule(recipe: Recipe, steps: int) -> optax.Schedule:
     """The learning rate of each step, counted from 0."""
-    cosine = optax.cosine_decay_schedule(
-        jnp.asarray(recipe.learning_rate), steps, 1 - jnp.asarray(recipe.decay)
-    )
+    peak, least = jnp.asarray(recipe.learning_rate), 1 - jnp.asarray(recipe.decay)
+    cosine = optax.cosine_decay_schedule(peak, steps, least)
     rise = jnp.maximum(recipe.warmup * steps, 1)
     return lambda count: cosine(count) * jnp.minimum((count + 1) / rise, 1)
 

@@ -87,12 +87,7 @@ def _steps(plan: Plan) -> int:
 
 
 def _epoch(
-    plan: Plan,
-    data: Dataset,
-    streams: Streams,
-    row: Rows,
-    epoch: Int[Array, ""],
-    state: TrainState,
+    plan: Plan, data: Dataset, streams: Streams, row: Rows, epoch: Int[Array, ""], state: TrainState
 ) -> TrainState:
     """One pass over the shuffled training images."""
     x, y, images = data.x_train, data.y_train, jnp.asarray(row.images)

@@ -3,6 +3,7 @@
 import time
 from bisect import bisect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -100,10 +101,7 @@ class Checkpoints:
 
 
 def run(
-    task: Task,
-    tick: Tick = lambda _: None,
-    checkpoints: Checkpoints | None = None,
-    case: str = "",
+    task: Task, tick: Tick = lambda _: None, checkpoints: Checkpoints | None = None, case: str = ""
 ) -> History:
     """Trains everything; `case` says in words which of the run's it is."""
     count, blocks = task.layout.chunks, len(task.plan.ends)
@@ -127,9 +125,8 @@ def named(tree: Any) -> dict[str, Any]:
 
 def unnamed(like: T, arrays: Mapping[str, Any]) -> T:
     """The inverse of `named`."""
-    return jax.tree.unflatten(
-        jax.tree.structure(like), [arrays[name] for name in sorted(arrays, key=int)]
-    )
+    leaves = [arrays[name] for name in sorted(arrays, key=int)]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def measured(task: Task) -> Measurement:
@@ -150,7 +147,7 @@ def started(task: Task, rows: Rows) -> TrainState:
 
 def rows_of(task: Task, chunk: int) -> Rows:
     """What the networks of a chunk differ in, on the devices."""
-    return devices.over_devices(drawn(task, chunk))
+    return devices.put(drawn(task, chunk), devices.ROWS)
 
 
 def drawn(task: Task, chunk: int) -> Rows:
@@ -172,17 +169,15 @@ def join(layout: Layout, chunks: list[History]) -> History:
 
 
 def _trained(task: Task, index: int, shapes: Measurement, tick: Tick, kept: Checkpoints) -> History:
-    problem, rows = devices.on_every_device(task.problem), rows_of(task, index)
-    position, pace = _begun(task, index, shapes, rows, kept), Pace()
+    problem, rows = devices.put(task.problem, devices.ALL), rows_of(task, index)
+    position, pace = _begun(task, index, shapes, rows, kept), Pace(tick, index)
     ends, history = task.plan.ends, position.history
     for stop in ends[len(history.blocks) :]:
         while position.epoch < stop:
             kept.offer(position, task.plan.epochs)
-            first, begun = position.epoch, time.monotonic()
             train = partial(step.train, task.plan, position.state, problem, rows)
-            epoch, state = pace.step(train, first, stop)
+            epoch, state = pace.step(train, position.epoch, stop)
             position = position._replace(epoch=epoch, state=state)
-            tick(Moment(index, epoch, epoch - first, time.monotonic() - begun))
         begun, last = time.monotonic(), stop == ends[-1]
         history.blocks.append(_block(task.plan, position.state, problem, rows, last))
         tick(Moment(index, position.epoch, 0, time.monotonic() - begun))
@@ -192,7 +187,7 @@ def _trained(task: Task, index: int, shapes: Measurement, tick: Tick, kept: Chec
 def _begun(task: Task, index: int, shapes: Measurement, rows: Rows, kept: Checkpoints) -> Position:
     """Where it stood when it was left, or fresh networks."""
     seeds, _ = task.layout.pairs(index)
-    weights = devices.over_devices(step.weights(task.plan, task.problem, seeds))
+    weights = devices.put(step.weights(task.plan, task.problem, seeds), devices.ROWS)
     state = step.start(task.plan, rows, weights)
 
     def like(epoch: int) -> Position:
@@ -211,12 +206,14 @@ def _blank(task: Task, shapes: Measurement, blocks: int) -> History:
     return History(states, [*others, last] if whole else others)
 
 
+@dataclass
 class Pace:
     """Cuts blocks into calls of some seconds, so that an interruption is heard soon."""
 
-    def __init__(self) -> None:
-        """One epoch to begin with."""
-        self.epochs = 1
+    tick: Tick
+    """Is told of each call."""
+    chunk: int = 0
+    epochs: int = 1
 
     def step(
         self, train: Callable[[np.int32, np.int32], T], first: int, stop: int
@@ -224,7 +221,9 @@ class Pace:
         """Goes on by so many epochs, but not beyond `stop`: how far, and what there is then."""
         stop, begun = min(first + devices.least(self.epochs), stop), time.monotonic()
         state = jax.block_until_ready(train(np.int32(first), np.int32(stop)))
-        self.epochs = max(1, int((stop - first) * CALL / (time.monotonic() - begun)))
+        seconds = time.monotonic() - begun
+        self.epochs = max(1, int((stop - first) * CALL / seconds))
+        self.tick(Moment(self.chunk, stop, stop - first, seconds))
         return stop, state
 
 
