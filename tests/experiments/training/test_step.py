@@ -48,7 +48,9 @@ def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monke
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])  # test_models.py has all of them
 def test_before_and_after_the_activation_are_one_placement_under_relu_alone(activation):
-    arms, history = tiny.history() if activation == "relu" else tiny.history(activation, widths=(8,))
+    arms, history = (
+        tiny.history() if activation == "relu" else tiny.history(activation, widths=(8,))
+    )
     for metrics in history:
         before = tiny.of(arms, metrics, "before-activation")
         after = tiny.of(arms, metrics, "after-activation")
