@@ -30,4 +30,5 @@ import jax  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_traceback_filtering", "off")  # it takes most of the time of a refusal
 gc.set_threshold(50_000, 50)  # tracing makes many objects and few circles: a tenth of the time

@@ -1,10 +1,11 @@
 """What tests of models look at: one site on its own, and what it does."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax.core import Tracer
 
 from experiments.models import Architecture, Drop
 
@@ -16,29 +17,44 @@ def drop_at(sites, *on, rate=0.5, training=False):
 
 
 class Log(Drop):
-    """Keeps what each site is given, and what it gives back."""
+    """Keeps what each site is given, and what it gives back, but for what is inside a loop."""
 
     seen: list
 
     def __call__(self, site, x, *args, **options):
-        dropped = super().__call__(site, x, *args, **options)
-        if not isinstance(dropped, Tracer):
-            self.seen.append((site, np.asarray(x), np.asarray(dropped)))
-        return dropped
+        return self.note(site, x, super().__call__(site, x, *args, **options))
 
     def attend(self, site, query, keys, values):
-        attended = super().attend(site, query, keys, values)
-        if not isinstance(attended, Tracer):
-            self.seen.append((site, np.asarray(values), np.asarray(attended)))
-        return attended
+        return self.note(site, values, super().attend(site, query, keys, values))
+
+    def note(self, site, before, after):
+        if getattr(after, "_trace", None) is getattr(self.rates, "_trace", 0):
+            self.seen.append((site, before, after))
+        return after
+
+
+@functools.cache
+def program(architecture: Architecture):
+    """The logits at some rates, and what each site saw: one program for all tests of a model."""
+    names = []
+
+    @jax.jit
+    def run(states, x, rates):
+        log = Log(architecture.sites, rates, KEY)
+        log.seen = []
+        logits = architecture.bind(states)(x, log)
+        names[:] = [site for site, *_ in log.seen]
+        return logits, [both for _, *both in log.seen]
+
+    return run, names
 
 
 def logged(architecture: Architecture, model, x, *on):
     """Of each site, or of those that drop: its name, what it was given, what it gave."""
-    log = Log(*drop_at(architecture.sites, *on))
-    log.seen = []
-    model(x, log)
-    return [(site, before, after) for site, before, after in log.seen if not on or site in on]
+    run, names = program(architecture)
+    _, seen = run(nnx.state(model), x, drop_at(architecture.sites, *on).rates)
+    both = [tuple(map(np.asarray, pair)) for pair in seen]
+    return [(site, *pair) for site, pair in zip(names, both, strict=True) if not on or site in on]
 
 
 def plain(architecture: Architecture, model):
@@ -48,8 +64,7 @@ def plain(architecture: Architecture, model):
 
 
 def every_site(architecture: Architecture, model, x):
-    """The logits without dropout, and with each site at 0.5, by one program."""
-    sites, states = architecture.sites, nnx.state(model)
-    run = jax.jit(lambda rates: architecture.bind(states)(x, Drop(sites, rates, KEY)))
-    rates = np.eye(len(sites), dtype=np.float32) / 2
-    return list(map(np.asarray, map(run, (0 * rates[0], *rates))))
+    """The logits without dropout, and with each site at 0.5."""
+    run, states = program(architecture)[0], nnx.state(model)
+    rates = np.eye(len(architecture.sites), dtype=np.float32) / 2
+    return [np.asarray(run(states, x, each)[0]) for each in (0 * rates[0], *rates)]

@@ -200,9 +200,15 @@ def weights(key, shape, rate=RATE, **options):
     return dot_product_attention(key, query, zeros, unit, rate, **options).swapaxes(1, 2)
 
 
-def drawn(key, shape, **options):
-    """Where the weights are not 0, by one program."""
-    return jax.jit(lambda key: weights(key, shape, **options) != 0)(key)
+def masks(key, shape, block_sizes, **options):
+    """Where the weights are not 0, and `keep_mask`, by one program."""
+
+    @jax.jit
+    def both(key):
+        found = weights(key, shape, block_sizes=block_sizes, **options) != 0
+        return found, jaxdrop.keep_mask(key, RATE, shape, **options)
+
+    return both(key)
 
 
 MASKED = (2, 3, 40, 24)
@@ -213,9 +219,7 @@ TIED = [((), 8), ((), 32), ((0, 1), 16), ((2,), 16), ((3,), 32), ((0, 1, 2, 3), 
 
 @pytest.mark.parametrize(("tied", "bits"), TIED)
 def test_the_mask_is_keep_mask(tied, bits):
-    found = drawn(KEY, MASKED, broadcast_dims=tied, block_sizes=BLOCKS, bits=bits)
-    mask = jaxdrop.keep_mask(KEY, RATE, MASKED, broadcast_dims=tied, bits=bits)
-    np.testing.assert_array_equal(found, mask)
+    np.testing.assert_array_equal(*masks(KEY, MASKED, BLOCKS, broadcast_dims=tied, bits=bits))
 
 
 @pytest.mark.parametrize(
@@ -224,8 +228,7 @@ def test_the_mask_is_keep_mask(tied, bits):
 @pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
 def test_the_mask_is_keep_mask_wherever_the_lanes_lie(shape, impl):
     key = jax.random.key(3, impl=impl)
-    found = drawn(key, shape, block_sizes=(8, 16))
-    np.testing.assert_array_equal(found, jaxdrop.keep_mask(key, RATE, shape))
+    np.testing.assert_array_equal(*masks(key, shape, (8, 16)))
 
 
 def test_the_mask_does_not_depend_on_who_calls():
@@ -255,7 +258,7 @@ def test_rate_1_and_nan_drop_everything(rate):
 
 
 def test_lengths_may_be_mapped():
-    lengths, arrays = jnp.array([20, 7, 0]), data(batch=1)
+    lengths, arrays = jnp.array([20, 0]), data(batch=1)
     attend = lambda length, *x: fuse(*x, key_value_seq_lengths=length[None], block_sizes=BLOCKS)  # noqa: E731
     mapped = jax.vmap(attend, (0, None, None, None))
     twice = lambda *x: jax.vmap(mapped, (0, None, None, None))(lengths[:, None], *x)[:, 0]  # noqa: E731
@@ -277,13 +280,20 @@ def test_derivatives_of_every_kind():
     fused = lambda q: dot_product_attention(KEY, q, keys, values, RATE, block_sizes=(2, 2))  # noqa: E731
     plain = lambda q: unfused(q, keys, values)  # noqa: E731
     square = lambda attend: lambda q: jnp.sum(attend(q) ** 2)  # noqa: E731
-    along = lambda attend: jax.jvp(attend, [query], [jnp.cos(query)])  # noqa: E731
-    agree(along(jax.jit(fused)), along(jax.jit(plain)), 2e-6)
-    hessian = jax.jit(jax.hessian(square(plain)))(query)
-    agree(jax.jit(jax.hessian(square(fused)))(query), hessian, 1e-5)
-    agree(jax.jit(jax.jacrev(jax.grad(square(fused))))(query), hessian, 1e-5)
-    of_rate = jax.grad(lambda r: jnp.sum(dot_product_attention(KEY, query, keys, values, r)))
-    assert jax.jit(of_rate)(0.3) == 0
+    along = lambda attend, q: jax.jvp(attend, [q], [jnp.cos(q)])  # noqa: E731
+
+    @jax.jit  # one program
+    def derivatives(q, rate):
+        of_rate = jax.grad(lambda r: jnp.sum(dot_product_attention(KEY, q, keys, values, r)))
+        forward, reverse = jax.hessian(square(fused)), jax.jacrev(jax.grad(square(fused)))
+        return along(fused, q), forward(q), reverse(q), of_rate(rate)
+
+    tangents, forward, reverse, of_rate = derivatives(query, 0.3)
+    expected, hessian = jax.jit(lambda q: (along(plain, q), jax.hessian(square(plain))(q)))(query)
+    agree(tangents, expected, 2e-6)
+    agree(forward, hessian, 1e-5)
+    agree(reverse, hessian, 1e-5)
+    assert of_rate == 0
 
 
 def test_the_scale_may_be_traced():

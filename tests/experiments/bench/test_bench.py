@@ -183,6 +183,7 @@ def run(tmp_path_factory):
     candidates = ("--candidates", "copy", "jaxdrop-8", "jaxdrop-16", "flax-nnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(import_time, "import_once", lambda module: 0.5)
+        patch.setattr(jax, "clear_caches", lambda: None)  # other tests' programs stay
         assert main(["bench", *SMALL, *candidates, "--output", str(folder)]) == 0
     return folder
 
@@ -383,11 +384,14 @@ def test_a_large_step_drops_after_every_product_and_learns(monkeypatch):
     assert str(jax.random.key_impl(key)) == "rbg"
 
 
-def test_a_model_is_traced_anew_with_all_its_sites():
-    calls = []
+def test_a_model_is_traced_anew_with_all_its_sites(monkeypatch):
+    """Each time nothing is left over."""
+    calls, cleared = [], []
+    monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(len(calls)))
     seconds = compile_time.interleave({"counted": counting(calls)}, sites=3, repeats=2)
     site = (compile_time.BATCH, compile_time.WIDTH)
     assert calls == [site] * (1 + 3 * 2)  # a small model to warm up, then two
+    assert cleared == [0, 1, 4]
     assert len(seconds["counted"]) == 2
     assert min(seconds["counted"][0]) > 0
 

@@ -42,8 +42,10 @@ def orbax_leaves_things(test):
 
 @pytest.fixture
 def collected():
+    gc.freeze()  # what was there before is not gone through
     yield
     gc.collect()
+    gc.unfreeze()
 
 
 def compare(folder, *arguments):

@@ -27,6 +27,8 @@ from tests.experiments.telling import telling
 CHOSEN = Hyperparameters(0.05, 1.0, 1e-4)
 SHORT = PROTOCOLS["original"]._replace(epochs=60)
 SPLITS, SIZE = 6, 90
+BLOCK, SAMPLES = 40, 60
+OF_STUDIES = network.BLOCK
 ARMS = ["off", "searched", "concrete"]
 PRIMARY, OFF, TRIED = (0.05, 1.0), (0.0, 1.0), (0.05, 10.0)  # rate and precision
 
@@ -51,7 +53,10 @@ def write_set(folder, results=None):
 
 @pytest.fixture(autouse=True, scope="module")
 def small_grid():
+    """A few tries, and blocks of a few samples."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "BLOCK", BLOCK)
+        patch.setattr(train, "SEARCH_SAMPLES", BLOCK)
         patch.setattr(train, "RATES", (TRIED[0],))
         patch.setattr(train, "PRECISIONS", (TRIED[1],))
         yield
@@ -62,7 +67,7 @@ def own(tmp_path_factory):
     """A set whose published results are those of four other seeds."""
     first, second = (tmp_path_factory.mktemp("uci") for _ in range(2))
     write_set(first / "made")
-    other = problem(first)._replace(seeds=seed_keys(1, 4), samples=600)
+    other = problem(first)._replace(seeds=seed_keys(1, 4), samples=SAMPLES)
     result = train.run(other)
     write_set(second / "made", result.of_splits)
     return second, result
@@ -90,12 +95,13 @@ def whole(watched):
 
 def problem(folder):
     splits, keys = data.load(folder / "made"), seed_keys(0, 1)
-    return Problem(folder / "made", splits, SHORT, keys, 200, CHOSEN)
+    return Problem(folder / "made", splits, SHORT, keys, BLOCK, CHOSEN)
 
 
 def run(folder, output, *arguments):
-    chosen = "--precision 1 --weight-reg 1e-4 --epochs 60 --samples 600 --seeds 4".split()
+    chosen = "--precision 1 --weight-reg 1e-4 --epochs 60 --seeds 4".split()
     where = ["--data-dir", str(folder), "--sets", "made", "--output", str(output)]
+    chosen += ["--samples", str(SAMPLES)]
     return cli.main(["run", "uci", *where, *chosen, *arguments])
 
 
@@ -154,7 +160,7 @@ def test_networks_learn_and_differ(own):
     splits = data.load(folder / "made")
     assert result.rmse.shape == (SPLITS, 4)
     assert result.log_likelihood.shape == (2, SPLITS, 4)
-    assert result.samples.tolist() == [500, 600]
+    assert result.samples.tolist() == [BLOCK, SAMPLES]
     assert (result.rmse < splits.y_test.std(1)[:, None] / 2).all()
     assert len(np.unique(result.rmse)) == SPLITS * 4
 
@@ -304,7 +310,8 @@ def test_two_layers_and_a_batch_larger_than_the_set(own):
 @pytest.mark.parametrize(("samples", "sizes"), [
     (2, [2]), (500, [500]), (501, [501]), (502, [500, 2]), (1001, [500, 501]),
 ])  # fmt: skip
-def test_no_block_is_of_one_sample(samples, sizes):
+def test_no_block_is_of_one_sample(samples, sizes, monkeypatch):
+    monkeypatch.setattr(network, "BLOCK", OF_STUDIES)
     assert network.blocks(samples) == sizes
 
 
@@ -343,7 +350,7 @@ def test_other_data_are_named_on_verifying(own, whole, capsys):
 
 def test_a_set_with_nothing_published_is_searched(tmp_path, capsys):
     write_set(tmp_path / "made")
-    chosen = "--search --epochs 60 --samples 200".split()
+    chosen = "--search --epochs 60 --samples 40".split()
     where = ["--data-dir", str(tmp_path), "--sets", "made", "--output", str(tmp_path / "run")]
     assert cli.main(["run", "uci", *where, *chosen]) == 3
     said = capsys.readouterr().out.splitlines()

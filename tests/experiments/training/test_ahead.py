@@ -25,22 +25,24 @@ from tests.targets import device, of_targets
 ARMS, ROWS, STEPS = 2, 7, 3
 
 
-def place(monkeypatch, target: Target | None, count=1):
-    """Programs are for one device of a target, or for some of this machine."""
-    there = [device(target)] if target else jax.devices()[:count]
+def place(monkeypatch, target: Target | None):
+    """Programs are for a device of a target, or for this machine; what is known of others goes."""
+    stand_on(monkeypatch, [device(target)] if target else jax.devices()[:1])
+    jax.clear_caches()  # a program knows its devices
+
+
+def stand_on(monkeypatch, there):
+    """The devices are these; no program of another plan is of use, or in the way."""
     monkeypatch.setattr(devices, "mesh", lambda rows=0: Mesh(np.array(there), "rows"))
     for name in ("device_count", "local_device_count"):
-        monkeypatch.setattr(jax, name, lambda: count)
-    jax.clear_caches()  # a program knows its devices
+        monkeypatch.setattr(jax, name, lambda: len(there))
 
 
 @pytest.fixture
 def accelerated(monkeypatch):
     """As if this machine were an accelerator."""
-    place(monkeypatch, None)
+    stand_on(monkeypatch, jax.devices()[:1])
     monkeypatch.setattr(devices, "one_by_one", lambda: False)
-    yield
-    jax.clear_caches()
 
 
 def task(rows=ROWS, **plan):
@@ -149,8 +151,8 @@ def test_a_network_that_does_not_fit_alone_is_refused(monkeypatch):
 
 @pytest.mark.usefixtures("accelerated")
 def test_training_compiles_nothing_again(monkeypatch, caplog):
-    place(monkeypatch, None, count=2)
-    whole = task(rows=4)
+    stand_on(monkeypatch, jax.devices()[:2])
+    whole = task(rows=4, blocks=102)
     with jax.log_compiles():
         ahead.needed(whole)
         run(whole)

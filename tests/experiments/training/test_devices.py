@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from experiments.training import devices, inputs, sweep
+from experiments.training.task import Plan
 from tests.experiments import tiny
 
 CONFIG = tiny.config(rates=(0.3, 0.6), placements=("input", "logits"), epochs=2)
@@ -15,8 +16,9 @@ def on(number, monkeypatch):
     chosen = jax.devices()[:number]
     monkeypatch.setattr(devices, "mesh", lambda rows=0: jax.sharding.Mesh(np.array(chosen), "rows"))
     monkeypatch.setattr(jax, "device_count", lambda: number)
-    jax.clear_caches()  # a program knows its devices
     task = tiny.task(CONFIG)
+    own = {**vars(task.plan), "blocks": 100 + number}  # a program knows its devices, by its plan
+    task = task._replace(plan=Plan(**own))
     assert task.layout.chunk % number == 0
     return inputs.of_task(task), sweep.run(task)
 
@@ -31,4 +33,3 @@ def test_devices_change_nothing_but_rounding(monkeypatch, counts):
         for one, other in zip(alone.metrics, shared.metrics, strict=True):
             np.testing.assert_allclose(other.train_nll, one.train_nll, rtol=1e-5)
             np.testing.assert_allclose(other.test_accuracy, one.test_accuracy, atol=0.012)
-    jax.clear_caches()

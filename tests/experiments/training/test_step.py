@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import models
-from experiments.models import ACTIVATIONS, Drop
+from experiments.models import Drop
 from experiments.studies.compare.design import grid
 from experiments.studies.compare.settings import PLACEMENTS
 from experiments.training.chunks import Layout
@@ -46,9 +46,11 @@ def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monke
     assert len(traces) == blocks[-1]
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])  # test_models.py has all of them
 def test_before_and_after_the_activation_are_one_placement_under_relu_alone(activation):
-    arms, history = tiny.history(activation, widths=(8,))
+    arms, history = (
+        tiny.history() if activation == "relu" else tiny.history(activation, widths=(8,))
+    )
     for metrics in history:
         before = tiny.of(arms, metrics, "before-activation")
         after = tiny.of(arms, metrics, "after-activation")
