@@ -79,8 +79,8 @@ class Layout:
         """Whether each element's draw, of 8 or 16 bits, is below its limit."""
         if not self.whole or (self.sharding is not None and limit.ndim):
             counter, lane = self.place()
-            words = dropped(hash_pairs(key, counter), bounds([limit], bits), bits)
-            return (words & _bit(lane)) == 0
+            own = dropped(hash_pairs(key, counter), bounds([limit], bits), bits)
+            return (own & _bit(lane)) == 0
 
         compared = bounds(self.limits(limit), bits)
 

@@ -13,8 +13,8 @@ import pytest
 from jax.sharding import SingleDeviceSharding
 
 from experiments.bench import optimized
-from experiments.bench.attention import ATTENDS, FEATURES, HEADS, Attention, function
-from experiments.bench.programs import Kind
+from experiments.bench.attention import ATTENDS, FEATURES, HEADS, Attention
+from experiments.bench.programs import Kind, forward_backward
 from experiments.bench.targets import Target
 from tests.targets import device, of_targets
 
@@ -26,9 +26,11 @@ def compiled(target: Target, name: Attention, kind: Kind, length: int) -> Any:
     """In bfloat16, of one example."""
     place = partial(jax.ShapeDtypeStruct, sharding=SingleDeviceSharding(device(target)))
     key = place((), jax.eval_shape(lambda: jax.random.key(0)).dtype)
-    data = [place((1, length, HEADS, FEATURES), jnp.bfloat16)] * 4
-    run: Callable[..., Any] = jax.jit(function(ATTENDS[name], kind))
-    return run.lower(key, *data).compile()
+    array = place((1, length, HEADS, FEATURES), jnp.bfloat16)
+    attend: Callable[..., Any] = ATTENDS[name]
+    if kind == "forward":
+        return jax.jit(attend).lower(key, *[array] * 3).compile()
+    return jax.jit(forward_backward(attend)).lower(key, *[array] * 4).compile()
 
 
 def temporary_bytes(*what: Any) -> int:
