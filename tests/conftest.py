@@ -19,7 +19,7 @@ if DEVICES not in flags:  # the workers of one run inherit them, and what one of
     os.environ["XLA_FLAGS"] = f"{flags} {DEVICES} {QUICK}"
     PROGRAMS = TemporaryDirectory(ignore_cleanup_errors=True)
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", PROGRAMS.name)
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 if "compiled" in sys.argv:
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # what they read is what compiling gives
     from experiments.bench.targets import ENVIRONMENT
