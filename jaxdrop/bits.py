@@ -124,9 +124,9 @@ def positions(shape: tuple[int, ...], sharding: NamedSharding | None) -> list[Wo
 
 
 def in_a_branch(draw: Callable[[], Array]) -> Array:
-    """Evaluates `draw` apart from what reads its words, on a CPU.
+    """Evaluates `draw` apart from what reads its words, which would else hash for every lane.
 
-    There a barrier is gone before fusion; a conditional stays.
+    This is the way of a CPU: there a barrier is gone before fusion, and a conditional stays.
     """
 
     def zeros() -> Array:  # of the same sharding and varying axes; XLA drops the draw

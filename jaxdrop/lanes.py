@@ -82,19 +82,22 @@ class Layout:
             own = dropped(hash_pairs(key, counter), bounds([limit], bits), bits)
             return (own & _bit(lane)) == 0
 
-        compared = bounds(self.limits(limit), bits)
+        # Before a CPU's branch numbers fold, and forward and backward share them; arrays would be
+        # written out.
+        early = None if limit.ndim else bounds([limit], bits)
 
         @partial(jax.jit, static_argnums=0)  # traced once for a CPU and a GPU
-        def words(pack: bool) -> Array:
-            words = dropped(self.pairs(key), compared, bits)
+        def draw(pack: bool) -> Array:
+            late = early or bounds(self.limits(limit), bits)
+            words = dropped(self.pairs(key), late, bits)
             return packed(words) if pack else words
 
         # Left alone, XLA fuses the hash into what reads the words, and hashes again for every lane.
         # A TPU would move whole bytes between its registers.
         return lax.platform_dependent(
-            tpu=lambda: self._spread(lax.optimization_barrier(words(False)), _bit),
-            cpu=lambda: self._spread(in_a_branch(lambda: words(True)), _packed_bit),
-            default=lambda: self._spread(lax.optimization_barrier(words(True)), _packed_bit),
+            tpu=lambda: self._spread(lax.optimization_barrier(draw(False)), _bit),
+            cpu=lambda: self._spread(in_a_branch(lambda: draw(True)), _packed_bit),
+            default=lambda: self._spread(lax.optimization_barrier(draw(True)), _packed_bit),
         )
 
     @cached_property

@@ -85,7 +85,7 @@ def dropped(pair: Pair, bounds: Bounds, bits: int) -> Words:
 
 
 def packed(words: Words) -> UInt8[Array, "..."]:
-    """The same as bit e of a byte."""
+    """What `dropped` gives as bit e of a byte."""
     words = words >> 3
     words = (words | (words >> 3)) & jnp.uint32(0x03030303)
     words = (words | (words >> 6)) & jnp.uint32(0x000F000F)

@@ -47,7 +47,7 @@ class Layer:
 
 
 class Stacked(ImageArchitecture):
-    """How to build a `ConvNet`."""
+    """How to build a `ConvNet`: what a subclass declares anew of these is a field of it."""
 
     hidden: tuple[int, ...] = ()
     """Widths of hidden dense layers."""

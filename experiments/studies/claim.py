@@ -141,7 +141,7 @@ class Finding(NamedTuple):
             half = float(spread(count).half(self.level))
             return outcome(self.contrast, self.margin, self.mean, half) is not Verdict.OPEN
 
-        numbers = range(begin + 1, MOST + 1)
+        numbers = range(min(begin + 1, MOST), MOST + 1)
         return numbers[bisect_left(numbers, True, key=decides)] if decides(MOST) else None
 
 

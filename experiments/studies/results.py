@@ -49,7 +49,8 @@ class Result:
 
         def of_arms(table: Any) -> np.ndarray:
             table = np.asarray(table)
-            return (table - table[:, :1] if to_first else table)[:, arms]
+            first = table[:, :1] if np.ndim(arms) else table[:, 0]
+            return table[:, arms] - first if to_first else table[:, arms]
 
         images = None if measure not in self.images else of_arms(self.images[measure])
         return interval(of_arms(self.final[measure]), table=images)

@@ -54,6 +54,7 @@ def logged(architecture: Architecture, model, x, *on):
     run, names = program(architecture)
     _, seen = run(nnx.state(model), x, drop_at(architecture.sites, *on).rates)
     both = [tuple(map(np.asarray, pair)) for pair in seen]
+    assert both, "no site was seen"
     return [(site, *pair) for site, pair in zip(names, both, strict=True) if not on or site in on]
 
 

@@ -120,7 +120,7 @@ def test_tabulate_shows_a_module_and_changes_nothing(build, where):
 
 
 @built
-def test_models_run_after_tabulate_as_before(build):
+def test_models_are_traced_after_tabulate_as_before(build):
     program, state = training(Around(build, nnx.Rngs(0)))
     nnx.tabulate(Around(build, nnx.Rngs(0)), X)
     after, begun = training(Around(build, nnx.Rngs(0)))

@@ -56,7 +56,7 @@ def small_grid():
     """A few tries, and blocks of a few samples."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "BLOCK", BLOCK)
-        patch.setattr(train, "SEARCH_SAMPLES", BLOCK)
+        patch.setattr(train, "SEARCH_SAMPLES", BLOCK // 2)
         patch.setattr(train, "RATES", (TRIED[0],))
         patch.setattr(train, "PRECISIONS", (TRIED[1],))
         yield

@@ -1,4 +1,4 @@
-"""What the studies' designs begin with."""
+"""What designs begin with."""
 
 from types import SimpleNamespace
 from typing import Any
