@@ -88,8 +88,8 @@ class Layout:
 
         @partial(jax.jit, static_argnums=0)  # traced once for a CPU and a GPU
         def draw(pack: bool) -> Array:
-            late = early or bounds(self.limits(limit), bits)
-            words = dropped(self.pairs(key), late, bits)
+            compared = early or bounds(self.limits(limit), bits)
+            words = dropped(self.pairs(key), compared, bits)
             return packed(words) if pack else words
 
         # Left alone, XLA fuses the hash into what reads the words, and hashes again for every lane.
