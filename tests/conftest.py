@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from tempfile import TemporaryDirectory
 
@@ -27,8 +28,29 @@ if "compiled" in sys.argv:
     os.environ.update(ENVIRONMENT)
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_traceback_filtering", "off")  # it takes most of the time of a refusal
 gc.set_threshold(50_000, 50)  # tracing makes many objects and few circles: a tenth of the time
+
+
+COMPILED: list[str] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Forgets what was compiled: the more programs live, the longer each further one takes."""
+    yield
+    if len(COMPILED) > 300:  # files that compile little share what they compile
+        jax.clear_caches()
+        COMPILED.clear()
+
+
+def _note(event: str, *_: object, **__: object) -> None:
+    if event.endswith("backend_compile_duration"):
+        COMPILED.append(event)
+
+
+jax.monitoring.register_event_duration_secs_listener(_note)
