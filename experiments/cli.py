@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import tyro
 
-from experiments.bench.record import bench
+from experiments.bench.command import bench
 from experiments.errors import InputError
 from experiments.runs.checkpoint import CHECKPOINT_EVERY, check_seconds
 from experiments.runs.collect import collect

@@ -147,7 +147,7 @@ def at(rates: Sequence[float], *sites: str) -> dict[str, Arm]:
     return {"none": Arm()} | {str(rate): Arm(dict.fromkeys(sites, rate)) for rate in rates}
 
 
-def one(
+def one_case(
     name: str, network: Network, arms: Arms, contrasts: Sequence[Contrast], **plan: Any
 ) -> Callable[[Settings], Design]:
     """The design of one network on the data asked for."""

@@ -23,16 +23,23 @@ def report(name: str, study: Any, settings: Settings, design: Design, results: R
     used, protocol = settings.used, caption(settings.used, design, results)
     findings = claim.findings(design, results, used.margin, len(used.looks))
     verdict = Verdict.OPEN if settings.smoke else claim.verdict(findings)
-    words = tables.in_words(findings), in_shell(f"run {name}", settings, study.DEFAULTS)
-    number, sets = tables.in_one(verdict, findings), ", ".join(used.dataset)
-    parts = tables.parts(findings)
+    words, parts = tables.in_words(findings), tables.parts(findings)
+    command = in_shell(f"run {name}", settings, study.DEFAULTS)
     arms = tables.arms(design, results, getattr(study, "MEASURED", ""))
     said, kinds = tables.headline(verdict, findings), getattr(study, "MASKS", ())
     networks = {title: network(case) for title, case in design.cases.items()}
-    ran = number, sets, findings[0].spread.seeds
     return Report(
         settings=settings,
-        conclusion=Conclusion(name, study.CLAIM, verdict.value, *words, *ran),
+        conclusion=Conclusion(
+            name,
+            study.CLAIM,
+            verdict.value,
+            words,
+            command,
+            number=tables.in_one(verdict, findings),
+            data=", ".join(used.dataset),
+            seeds=findings[0].spread.seeds,
+        ),
         verdict=verdict,
         sentence=f"{said}.",
         numbers={

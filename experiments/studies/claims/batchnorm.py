@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Key
 from experiments.data.images import Dataset
 from experiments.models import Drop, Residual
 from experiments.models.images import Norm
-from experiments.studies.design import Arm, maps, one, over
+from experiments.studies.design import Arm, maps, one_case, over
 from experiments.studies.settings import BOTH, Settings
 from experiments.training.evaluate import MEASURED_AT_ONCE
 from experiments.training.task import Trained
@@ -95,4 +95,4 @@ CONTRASTS = [
     over("resnet", "last", "before norm", "behind the last norm over before norm"),
     over("resnet", "none", "before norm", SHIFT, RATIO, margin=0.02),
 ]
-design = one("resnet", lambda it: Residual(**maps(it)), ARMS, CONTRASTS, probe=variance_ratio)
+design = one_case("resnet", lambda it: Residual(**maps(it)), ARMS, CONTRASTS, probe=variance_ratio)

@@ -13,7 +13,7 @@ and 0.67 ± 0.30. On the 64 pixels of the digits all four are open, between +0.7
 0.9: more seeds would not decide them, more test images would.
 """
 
-from experiments.studies.design import Arm, at, one, over, perceptron
+from experiments.studies.design import Arm, at, one_case, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "a little dropout on the input helps with images"
@@ -30,4 +30,4 @@ CONTRASTS = [
     over("mlp", "hidden and 0.1", "hidden"),
     over("mlp", "hidden and 0.2", "hidden"),
 ]
-design = one("mlp", perceptron, ARMS, CONTRASTS)
+design = one_case("mlp", perceptron, ARMS, CONTRASTS)

@@ -12,7 +12,7 @@ digits and 0.52 ± 0.44 on mnist5k. 0.9 is 6.0 ± 2.3 and 23 ± 5 points below 0
 training images 7.2 ± 0.9 and 27 ± 5 points worse than no dropout.
 """
 
-from experiments.studies.design import at, one, over, perceptron
+from experiments.studies.design import at, one_case, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "more dropout is not always better: 0.9 underfits"
@@ -23,4 +23,4 @@ CONTRASTS = [
     over("mlp", "0.5", "0.9"),
     over("mlp", "none", "0.9", "fit of none over that of 0.9", "train accuracy"),
 ]
-design = one("mlp", perceptron, ARMS, CONTRASTS)
+design = one_case("mlp", perceptron, ARMS, CONTRASTS)

@@ -16,7 +16,7 @@ branches gains 2.5 ± 2.2 points on none, so that whether it is little is open; 
 """
 
 from experiments.models import VisionTransformer
-from experiments.studies.design import Arm, one, over, pair, same, shape
+from experiments.studies.design import Arm, one_case, over, pair, same, shape
 from experiments.studies.settings import Settings
 
 CLAIM = "dropout helps transformers little, stochastic depth more"
@@ -38,4 +38,4 @@ CONTRASTS = [
     over("vit", "depth 0.1", "usual", "stochastic depth 0.1 over these"),
     over("vit", "depth 0.1", "none", "stochastic depth 0.1 over none"),
 ]
-design = one("vit", lambda it: VisionTransformer(shape(it), it.classes), ARMS, CONTRASTS)
+design = one_case("vit", lambda it: VisionTransformer(shape(it), it.classes), ARMS, CONTRASTS)

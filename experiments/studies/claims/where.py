@@ -13,7 +13,7 @@ input alone it is open on both (+0.02 ± 0.87 and -0.16 ± 0.32): more seeds wou
 5,000 test images might.
 """
 
-from experiments.studies.design import Arm, one, over, perceptron
+from experiments.studies.design import Arm, one_case, over, perceptron
 from experiments.studies.settings import BOTH, Settings
 
 CLAIM = "dropout on only the input or only the last layer is not enough"
@@ -29,4 +29,4 @@ CONTRASTS = [
     over("mlp", "hidden", "input", "all hidden layers over the input alone"),
     over("mlp", "hidden", "last", "all hidden layers over the last alone"),
 ]
-design = one("mlp", perceptron, ARMS, CONTRASTS)
+design = one_case("mlp", perceptron, ARMS, CONTRASTS)

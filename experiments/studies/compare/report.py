@@ -32,22 +32,30 @@ def report(config: Compare, case: Case, results: Results) -> Report:
     of = {summary.point: summary for summary in summaries}
     rows = {name: [of[points[arm]] for arm in arms] for name, arms in placed.items()}
     note, headline = legend(seeds, by), verdict(summaries, rows, by)
-    arms, number = tables.every(summaries, note, by), gain(summaries, rows, by)
+    arms = tables.every(summaries, note, by)
     (placement, rate), settled = summaries[0].point, summaries[0].difference.excludes_zero
     short = f"{placement}, {rate:g}" if settled else Verdict.OPEN.value
-    said = short, headline + picked(rows, summaries[0])
+    words = headline + picked(rows, summaries[0])
     if config.smoke:
-        headline = "No conclusion from a smoke run."
-        said = Verdict.OPEN.value, headline
+        short, words = Verdict.OPEN.value, "No conclusion from a smoke run."
+        headline = words
     asked = dataclasses.asdict(used)
     del asked["smoke"], asked["network" if used.own.model else "own"]
-    ran = in_shell("compare", config), number, config.data.dataset, seeds
     screen = tables.starred(arms, TITLE).screen(no_wrap=True)
     return Report(
         settings=config,
-        conclusion=Conclusion("compare", TITLE, *said, *ran),
+        conclusion=Conclusion(
+            "compare",
+            TITLE,
+            short,
+            words,
+            in_shell("compare", config),
+            number=gain(summaries, rows, by),
+            data=config.data.dataset,
+            seeds=seeds,
+        ),
         verdict=None,
-        sentence=said[1],
+        sentence=words,
         numbers={
             "results.csv": tables.per_seed(points, result, by),
             "history.csv": tables.per_epoch(points, result, by),

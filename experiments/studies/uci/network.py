@@ -20,7 +20,6 @@ from experiments.models.layers import Layers, forward
 from experiments.training.fit import Batch, sampling_key
 from jaxdrop import montecarlo
 
-Rng = Key[Array, ""]
 BLOCK = 500  # samples that are held at once
 
 
@@ -42,30 +41,32 @@ class Concrete(NamedTuple):
 class Network(NamedTuple):
     """How to begin, to predict, and what weights cost."""
 
-    init: Callable[[Rng, tuple[int, ...], Numbers], Any]
-    predict: Callable[[Any, Array, Array, Rng], Array]
+    init: Callable[[Key[Array, ""], tuple[int, ...], Numbers], Any]
+    predict: Callable[[Any, Array, Array, Key[Array, ""]], Array]
     penalty: Callable[[Any, Numbers], Array]
 
-    def loss(self, params: Any, numbers: Numbers, batch: Batch, key: Rng) -> Float[Array, ""]:
+    def loss(
+        self, params: Any, numbers: Numbers, batch: Batch, key: Key[Array, ""]
+    ) -> Float[Array, ""]:
         """Mean squared error of the examples that are there, and the penalty."""
         errors = self.predict(params, batch.x, numbers.rate, key) - batch.y
         squares = (batch.present @ jnp.square(errors)) / batch.present.sum()
         return squares + self.penalty(params, numbers)
 
     def one_pass(
-        self, params: Any, x: Array, rate: Array, mean: Array, scale: Array, key: Rng
+        self, params: Any, x: Array, rate: Array, mean: Array, scale: Array, key: Key[Array, ""]
     ) -> Float[Array, "networks test"]:
         """Of every network, in the target's unit."""
         keys = jax.random.split(key, len(x))
         return mean + scale * jax.vmap(self.predict)(params, x, rate, keys)
 
 
-def _init(key: Rng, sizes: tuple[int, ...], numbers: Numbers) -> Layers:
+def _init(key: Key[Array, ""], sizes: tuple[int, ...], numbers: Numbers) -> Layers:
     del numbers
     return layers.init(jax.nn.initializers.glorot_uniform(), key, sizes)
 
 
-def _predict(params: Layers, x: Array, rate: Array, key: Rng) -> Float[Array, " n"]:
+def _predict(params: Layers, x: Array, rate: Array, key: Key[Array, ""]) -> Float[Array, " n"]:
     of = partial(jax.random.fold_in, key)
     return forward(params, x, lambda layer, x: jaxdrop.dropout(of(layer), x, rate))[:, 0]
 
@@ -74,13 +75,15 @@ def _penalty(params: Layers, numbers: Numbers) -> Float[Array, ""]:
     return numbers.decay * sum(jnp.square(kernel).sum() for kernel, _ in params)
 
 
-def _init_rates(key: Rng, sizes: tuple[int, ...], numbers: Numbers) -> Concrete:
+def _init_rates(key: Key[Array, ""], sizes: tuple[int, ...], numbers: Numbers) -> Concrete:
     """Weights as without learned rates; all rates begin at the one given."""
     params = _init(key, sizes, numbers)
     return Concrete(params, jnp.full(len(params), jax.scipy.special.logit(numbers.rate)))
 
 
-def _predict_by_rates(params: Concrete, x: Array, rate: Array, key: Rng) -> Float[Array, " n"]:
+def _predict_by_rates(
+    params: Concrete, x: Array, rate: Array, key: Key[Array, ""]
+) -> Float[Array, " n"]:
     """One pass; the rates stand in the parameters."""
     del rate
     of, drop = partial(jax.random.fold_in, key), jaxdrop.concrete_dropout
@@ -124,7 +127,7 @@ class Result(NamedTuple):
 
 
 def score(
-    key: Rng,
+    key: Key[Array, ""],
     one_pass: Partial,
     targets: Float64[np.ndarray, "networks test"],
     precision: Float64[np.ndarray, " networks"],
@@ -151,7 +154,7 @@ def blocks(samples: int) -> list[int]:
 
 
 def _draw(
-    key: Rng, one_pass: Partial, samples: int
+    key: Key[Array, ""], one_pass: Partial, samples: int
 ) -> Iterator[Float[Array, "block networks test"]]:
     """The samples, block by block; of none two equal passes, which say what one would."""
     if not samples:
@@ -162,5 +165,7 @@ def _draw(
 
 
 @partial(jax.jit, static_argnames="samples")
-def _sampled(key: Rng, one_pass: Partial, samples: int) -> Float[Array, "samples networks test"]:
+def _sampled(
+    key: Key[Array, ""], one_pass: Partial, samples: int
+) -> Float[Array, "samples networks test"]:
     return montecarlo.sample(key, one_pass, samples, chunk=20)

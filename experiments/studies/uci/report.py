@@ -35,10 +35,18 @@ def report(claim: str, config: Uci, sets: Sets) -> Report:
     repeated, protocol = _comparisons(compared), caption(config)
     beside = [_arms(sets)] if config.arms else []
     named = replace(repeated, title="Gal & Ghahramani 2016, repeated")
-    ran = in_shell("run uci", config), published.in_one(compared), ", ".join(config.names)
     return Report(
         settings=config,
-        conclusion=Conclusion("uci", claim, verdict.value, words, *ran, config.seeds),
+        conclusion=Conclusion(
+            "uci",
+            claim,
+            verdict.value,
+            words,
+            in_shell("run uci", config),
+            number=published.in_one(compared),
+            data=", ".join(config.names),
+            seeds=config.seeds,
+        ),
         verdict=verdict,
         sentence=f"{headline(compared)}.",
         numbers={"results.csv": _per_seed(sets), "arms.csv": _arms_per_seed(sets)},

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 from scipy.special import entr
 
 from experiments.models.layers import Layers
 from experiments.report.intervals import POSITIVE, SHARE, Range
 from experiments.studies.uncertainty.data import Digits
-from experiments.studies.uncertainty.network import Rng, predict
+from experiments.studies.uncertainty.network import predict
 from experiments.training.fit import sampling_key
 from jaxdrop import montecarlo
 
@@ -57,7 +57,7 @@ class Passes(NamedTuple):
 
 
 def passes(
-    networks: Layers, digits: Digits, rate: float, key: Rng, samples: int
+    networks: Layers, digits: Digits, rate: float, key: Key[Array, ""], samples: int
 ) -> dict[str, Passes]:
     """The passes of each arm. All share their first network: only what is averaged differs."""
     x = jnp.concatenate([digits.x_test, digits.x_corrupted, digits.x_unseen])
@@ -73,14 +73,14 @@ def passes(
 
 @partial(jax.jit, static_argnames="samples")
 def _sampled(
-    key: Rng, params: Layers, x: Array, rate: Array, samples: int
+    key: Key[Array, ""], params: Layers, x: Array, rate: Array, samples: int
 ) -> Float[Array, "samples n classes"]:
     predict = partial(_probabilities, params, x, rate)
     return montecarlo.sample(key, predict, samples, chunk=min(CHUNK, samples))
 
 
 def _probabilities(
-    params: Layers, x: Array, rate: Array, key: Rng | None = None
+    params: Layers, x: Array, rate: Array, key: Key[Array, ""] | None = None
 ) -> Float[Array, "n classes"]:
     return jax.nn.softmax(predict(params, x, rate, key))
 

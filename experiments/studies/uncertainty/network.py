@@ -21,20 +21,19 @@ from experiments.training.sweep import Tick
 from jaxdrop import montecarlo
 
 Rate = Float[Array, ""]
-Rng = Key[Array, ""]
 EDGES = (-2.5, -0.7, 0.7, 2.5)  # there are data from the first to the second, and third to fourth
 GRID = np.linspace(-6, 6, 241, dtype=np.float32)
 RATE, POINTS, NOISE = 0.1, 80, 0.1
 
 
-def init(key: Rng, sizes: tuple[int, ...], rate: Rate) -> Layers:
+def init(key: Key[Array, ""], sizes: tuple[int, ...], rate: Rate) -> Layers:
     """He's initial weights."""
     del rate
     return layers.init(jax.nn.initializers.he_uniform(), key, sizes)
 
 
 def predict(
-    params: Layers, x: Array, rate: Rate, key: Rng | None = None, tied: bool = False
+    params: Layers, x: Array, rate: Rate, key: Key[Array, ""] | None = None, tied: bool = False
 ) -> Float[Array, "n outputs"]:
     """One pass, with dropout if there is a key.
 
@@ -50,13 +49,17 @@ def predict(
     return forward(params, x, drop)
 
 
-def cross_entropy(params: Layers, rate: Rate, batch: Batch, key: Rng) -> Float[Array, ""]:
+def cross_entropy(
+    params: Layers, rate: Rate, batch: Batch, key: Key[Array, ""]
+) -> Float[Array, ""]:
     """For classes."""
     logits = predict(params, batch.x, rate, key)
     return optax.softmax_cross_entropy_with_integer_labels(logits, batch.y).mean()
 
 
-def squared_error(params: Layers, rate: Rate, batch: Batch, key: Rng) -> Float[Array, ""]:
+def squared_error(
+    params: Layers, rate: Rate, batch: Batch, key: Key[Array, ""]
+) -> Float[Array, ""]:
     """For numbers."""
     return jnp.square(predict(params, batch.x, rate, key)[:, 0] - batch.y).mean()
 
@@ -73,7 +76,7 @@ class Curves(NamedTuple):
 
 
 def curves(
-    key: Rng, members: int, samples: int, epochs: int, tick: Tick = lambda _: None
+    key: Key[Array, ""], members: int, samples: int, epochs: int, tick: Tick = lambda _: None
 ) -> Curves:
     """Trains `members` networks; the first is sampled, all are the ensemble."""
     rng = np.random.default_rng(0)
@@ -96,5 +99,7 @@ def growth(functions: Float[np.ndarray, "functions grid"]) -> float:
     return float(spread[away].mean() / spread[among].mean())
 
 
-def _function(params: Layers, grid: Array, key: Rng | None = None) -> Float[Array, " grid"]:
+def _function(
+    params: Layers, grid: Array, key: Key[Array, ""] | None = None
+) -> Float[Array, " grid"]:
     return predict(params, grid, jnp.float32(RATE), key, tied=True)[:, 0]

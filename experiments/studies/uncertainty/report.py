@@ -13,7 +13,8 @@ from experiments.studies.design import Term, less, more
 from experiments.studies.settings import in_shell
 from experiments.studies.tables import telling
 from experiments.studies.uncertainty import figures
-from experiments.studies.uncertainty.data import Digits, Uncertainty
+from experiments.studies.uncertainty.config import Uncertainty
+from experiments.studies.uncertainty.data import Digits
 from experiments.studies.uncertainty.measure import HIGHER, PRIMARY, TITLES, ByArm, Passes, possible
 from experiments.studies.uncertainty.network import Curves, growth
 from experiments.words import counted
@@ -43,16 +44,24 @@ def report(title: str, config: Uncertainty, digits: Digits, results: Results) ->
     used, protocol = config.used, caption(config.used, digits)
     findings = primary(results.table, used.samples)
     decided = Verdict.OPEN if config.smoke else verdict(findings)
-    words, ran = in_words(findings), in_shell("run uncertainty", config)
-    means, labels, number = results.means, digits.y_test, in_one(findings)
+    words, command = in_words(findings), in_shell("run uncertainty", config)
+    means, labels = results.means, digits.y_test
     found = measures(results.table, used.samples, used.members)
     screen = replace(found, title="How sure, and how rightly?")
     spread = ", ".join(f"{arm} {growth(f):.1f}" for arm, f in results.curves.functions.items())
     wider = f"Spread 2 away from all data, as a multiple of that among them: {spread}."
-    said = decided.value, words, ran, number, "digits", used.seeds
     return Report(
         settings=config,
-        conclusion=Conclusion("uncertainty", title, *said),
+        conclusion=Conclusion(
+            "uncertainty",
+            title,
+            decided.value,
+            words,
+            command,
+            number=in_one(findings),
+            data="digits",
+            seeds=used.seeds,
+        ),
         verdict=decided,
         sentence=f"{decided.value.capitalize()}. {words}",
         numbers={"results.csv": per_seed(results.table)},

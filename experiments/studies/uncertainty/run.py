@@ -34,7 +34,8 @@ from experiments.runs.watch import Watch, Work
 from experiments.studies.run import Study, how_long, whole
 from experiments.studies.settings import command_line
 from experiments.studies.uncertainty import data, measure, network
-from experiments.studies.uncertainty.data import Digits, Uncertainty
+from experiments.studies.uncertainty.config import Uncertainty
+from experiments.studies.uncertainty.data import Digits
 from experiments.studies.uncertainty.report import Results, report
 from experiments.training import fit
 from experiments.training.fit import Plan
