@@ -33,7 +33,7 @@ def test_words_are_those_of_jax_random(shape: tuple[int, ...], impl: str):
 
 @pytest.mark.parametrize("rate", [0.0, 0.067, 0.09, 0.3, 0.5, 0.9, 0.999, 1.0])
 def test_32_bits_give_the_mask_of_bernoulli(rate: float):
-    for shape in SHAPES:
+    for shape in SHAPES[::3]:
         ours = jaxdrop.keep_mask(KEY, rate, shape, bits=32)
         np.testing.assert_array_equal(ours, jax.random.bernoulli(KEY, 1 - rate, shape))
 
@@ -134,7 +134,7 @@ def test_the_rule_is_what_the_layout_says_and_each_element_can_find_its_word():
         assert not np.any(high)
 
 
-@pytest.mark.parametrize("shape", [(7, 3), (1000, 3), (2048, 3), (2, 1500), (3, 40, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 5), (1000, 3), (1024, 3), (2, 5000), (2, 9, 1, 4)], ids=str)
 def test_rates_along_the_lanes_drop_each_element_as_its_own_rate_would(shape: tuple[int, ...]):
     rates = np.random.default_rng(0).choice([0, 0.002, 0.3, 0.5, 0.996, 1], shape)
     mask = np.asarray(jaxdrop.keep_mask(KEY, rates, shape))
