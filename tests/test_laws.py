@@ -269,7 +269,7 @@ def test_the_gradient_is_the_mask_times_the_scale(row: Row):
 
 @rows("gradient")
 def test_forward_reverse_and_second_derivatives_agree(row: Row):
-    x, tangent = data((2, 9)), data((2, 9)) - 2
+    x, tangent = data(), np.asarray(data()) - 2
 
     def loss(x: jax.Array) -> jax.Array:
         return jnp.sin(row.op(KEY, x, 0.3)).sum()
@@ -281,7 +281,7 @@ def test_forward_reverse_and_second_derivatives_agree(row: Row):
 
     slope, bend, hessian, gradient = map(np.asarray, derivatives(x))
     np.testing.assert_allclose(slope, (gradient * tangent).sum(), rtol=1e-5)
-    along = hessian.reshape(18, 18) @ np.ravel(tangent)
+    along = hessian.reshape(120, 120) @ tangent.ravel()
     np.testing.assert_allclose(along, bend.ravel(), rtol=1e-5)
 
 
