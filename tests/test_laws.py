@@ -93,7 +93,7 @@ def test_rate_1_gives_zeros_and_a_zero_gradient(row: Row):
         np.testing.assert_array_equal(each, np.zeros(SHAPE))
 
 
-def rates_of(row: Row, rate: float) -> np.ndarray:
+def rates_of(row: Row, rate: float) -> ArrayLike:
     """The rate as a number, or as an array where the row may have one."""
     return np.float32(rate) if "array rate" in row.exempt else np.full(SHAPE[-1], rate, np.float32)
 
@@ -140,7 +140,7 @@ def test_below_rate_1_something_can_be_kept(row: Row):
 def test_jit_changes_nothing(row: Row):
     xs, legacy = [data(()), data()], jax.random.PRNGKey(2026)
     compiled = jax.jit(lambda key, xs: [row.op(key, x, 0.3) for x in xs])
-    for x, y in zip(xs, compiled(legacy, xs), strict=True):  # nor does the kind of key
+    for x, y in zip(xs, compiled(legacy, xs), strict=True):  # nor does a legacy key
         # XLA divides a scalar by a constant as a product, in Flax's layer as in ours.
         rtol = 2e-7 if row.bits == 32 and x.shape == () else 0
         assert_same(row, row.op(KEY, x, 0.3), y, rtol)
@@ -160,14 +160,12 @@ def test_one_compilation_serves_all_rates(row: Row):
 @rows("vmap")
 def test_vmap_over_keys_rates_and_data_is_a_loop(row: Row):
     x, rates, op = data((4, *SHAPE)), np.array([0.0, 0.3, 0.7, 1.0], np.float32), jax.jit(row.op)
-    apart = jax.jit(jax.vmap(row.op, (None, 0, 0)))(KEY, x, rates)
-    together = sampled(row)(KEYS, data(), rates[1])
+    keys = jax.random.split(KEY, 4096)
+    by_data = jax.jit(jax.vmap(row.op, (None, 0, 0)))(KEY, x, rates)
+    by_key = sampled(row)(keys, data(), rates[1])
     for i in range(4):
-        assert_same(row, apart[i], op(KEY, np.asarray(x)[i], rates[i]))
-        assert_same(row, together[i], op(KEYS[i], data(), rates[1]))
-
-
-KEYS = jax.random.split(KEY, 4096)
+        assert_same(row, by_data[i], op(KEY, x[i], rates[i]))
+        assert_same(row, by_key[i], op(keys[i], data(), rates[1]))
 
 
 @functools.cache
@@ -214,9 +212,9 @@ def test_other_generators_work(row: Row):
 
 @rows("mean")
 def test_the_mean_over_keys_is_x(row: Row):
-    some = np.s_[..., :2, :9]  # fewer than 1,000 comparisons
+    keys, some = jax.random.split(KEY, 4096), np.s_[..., :2, :9]  # fewer than 1,000 comparisons
     for rate in RATES:
-        samples = np.asarray(sampled(row)(KEYS, data(), np.float32(rate)))[some].astype(float)
+        samples = np.asarray(sampled(row)(keys, data(), np.float32(rate)))[some].astype(float)
         error = np.abs(samples.mean(0) - np.asarray(data())[some])
         assert (error < 5 * samples.std(0) / 64 + 1e-5).all()  # an exact count may drop none
 
@@ -290,7 +288,7 @@ def test_a_program_exported_for_any_batch_draws_what_each_batch_would(row: Row):
     op, rate = jax.jit(row.op), np.float32(0.3)
     batch = jax.ShapeDtypeStruct(export.symbolic_shape("b, 24"), jnp.float32)
     program = export.export(op)(KEY, batch, rate)
-    # test_export.py has every case of the rule
+    # test_export.py has every case of the rule.
     assert_same(row, program.call(KEY, data(), rate), op(KEY, data(), rate), rtol=1e-6)
 
 
