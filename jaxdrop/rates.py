@@ -121,11 +121,8 @@ def by_stage(
         raise ValueError(f"Expected a rate for each of {len(blocks)} stages; got {len(own)}.")
     for rate in own:
         checks.check_rate(rate, ())
-    return jnp.repeat(
-        jnp.stack([_float32(rate) for rate in own]),
-        np.array(blocks),
-        total_repeat_length=sum(blocks),
-    )
+    of_stages = zip(map(_float32, own), blocks, strict=True)
+    return jnp.stack([rate for rate, depth in of_stages for _ in range(depth)])
 
 
 def early(

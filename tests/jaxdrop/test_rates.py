@@ -73,18 +73,19 @@ TURNS = [1, 5, 2**24 + 1, 2**25 + 3, 2**31 - 1]
 
 
 @pytest.mark.parametrize("kind", [int, float, np.int64, np.uint32, jnp.int32, jnp.uint32])
-@pytest.mark.parametrize("turn", TURNS)
-def test_a_schedule_turns_at_its_step_and_not_before(turn: int, kind: Callable[[int], Any]):
-    late, last = rates.late(0.5, turn), rates.early(0.5, turn, decay="constant")
-    linear = rates.early(0.5, turn)
-    for run in (lambda f, t: f(t), lambda f, t: jax.jit(f)(t)):
-        if kind is float and run.__code__.co_names:  # a traced float has float32's digits
-            continue
-        before, at = kind(turn - 1), kind(turn)
-        assert (run(late, before), run(late, at)) == (0, 0.5)
-        assert (run(last, before), run(last, at)) == (0.5, 0)
-        np.testing.assert_allclose(run(linear, before), 0.5 / turn, rtol=1e-6)
-        assert run(linear, at) == 0
+def test_a_schedule_turns_at_its_step_and_not_before(kind: Callable[[int], Any]):
+    def rates_at(steps: list[Any]) -> list[list[jax.Array]]:
+        late = [rates.late(0.5, turn) for turn in TURNS]
+        last = [rates.early(0.5, turn, decay="constant") for turn in TURNS]
+        linear = [rates.early(0.5, turn) for turn in TURNS]
+        return [[f(t) for f, t in zip(fs, steps, strict=True)] for fs in (late, last, linear)]
+
+    runs = [rates_at] if kind is float else [rates_at, jax.jit(rates_at)]
+    for run in runs:  # a traced float has float32's digits
+        late, last, linear = run([kind(turn - 1) for turn in TURNS])
+        assert (late, last) == ([0] * 5, [0.5] * 5)
+        np.testing.assert_allclose(linear, 0.5 / np.array(TURNS), rtol=1e-6)
+        assert run([kind(turn) for turn in TURNS]) == [[0.5] * 5, [0] * 5, [0] * 5]
 
 
 @pytest.mark.parametrize("turn", [2**31, 2**31 + 1, 2**32 - 1, 2**32, 2**41, 2**53 + 1, 2**62])
@@ -141,22 +142,23 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_training_traces_once_whatever_its_schedule(name: str):
-    x, traces = jnp.ones(64), []
+    x, traces = np.ones(64, np.float32), []
 
     def schedule(step: jax.Array) -> jax.Array:
         with jax.numpy_dtype_promotion("standard"):  # Optax asks for it
             return jnp.asarray(SCHEDULES[name](step))
 
     @jax.jit
-    def train(step: jax.Array) -> jax.Array:
+    def train(step: jax.Array) -> tuple[jax.Array, jax.Array]:
         traces.append(1)
         key = jaxdrop.derive(KEY, step=step)
-        return jaxdrop.dropout(key, x, schedule(step))
+        rate = schedule(step)
+        return rate, jaxdrop.dropout(key, x, rate)
 
     for step in range(5):
-        key, rate = jaxdrop.derive(KEY, step=step), float(schedule(jnp.int32(step)))
-        alone = jaxdrop.dropout(key, x, np.float32(rate))
-        np.testing.assert_allclose(train(jnp.int32(step)), alone, rtol=3e-7)
+        rate, y = train(jnp.int32(step))
+        alone = jaxdrop.dropout(jaxdrop.derive(KEY, step=step), x, rate)
+        np.testing.assert_allclose(y, alone, rtol=3e-7)
     assert len(traces) == 1
 
 
@@ -168,9 +170,10 @@ def test_layers_of_a_scan_take_their_rates_from_depth():
         key = jaxdrop.derive(KEY, step=0, layer=layer)
         return x, jaxdrop.drop_path(key, x, rate)
 
-    _, branches = jax.lax.scan(block, jnp.ones((40, 2)), (jnp.arange(3), depths))
+    _, branches = jax.lax.scan(block, np.ones((40, 2), np.float32), (np.arange(3), depths))
+    branches, depths = np.asarray(branches), np.asarray(depths)
     assert (branches[2] == 0).all()
     for layer in range(3):
         key = jaxdrop.derive(KEY, step=0, layer=layer)
-        alone = jaxdrop.drop_path(key, jnp.ones((40, 2)), depths[layer])
+        alone = jaxdrop.drop_path(key, np.ones((40, 2), np.float32), depths[layer])
         np.testing.assert_allclose(branches[layer], alone, rtol=3e-7)

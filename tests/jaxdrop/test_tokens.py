@@ -7,19 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.ad_checkpoint import print_saved_residuals
+from jax.typing import ArrayLike
 
 import jaxdrop
 
 KEY = jax.random.key(9)
-NUMBERED = jnp.broadcast_to(jnp.arange(1.0, 18.0)[:, None], (6, 17, 3))
+ONES = np.ones((6, 17, 3), np.float32)
+NUMBERED = ONES * np.arange(1, 18, dtype=np.float32)[:, None]
 
 
-def removed(rate: float, keep_first: int = 0, x: jax.Array = NUMBERED) -> jax.Array:
+def removed(rate: float, keep_first: int = 0, x: ArrayLike = NUMBERED) -> jax.Array:
     return jaxdrop.token_dropout(KEY, x, rate, keep_first=keep_first, mode="remove")
 
 
 def test_token_dropout_a_token_is_dropped_whole():
-    y = np.asarray(jaxdrop.token_dropout(KEY, jnp.ones((6, 17, 3)), 0.5))
+    y = np.asarray(jaxdrop.token_dropout(KEY, ONES, 0.5))
     assert set(np.unique(y)) == {0.0, 2.0}
     np.testing.assert_array_equal(y.min(2), y.max(2))
     assert (y[0] != y[1]).any()
@@ -27,10 +29,10 @@ def test_token_dropout_a_token_is_dropped_whole():
 
 @pytest.mark.parametrize("rate", [0.5, 1.0, jnp.float32(0.5)])
 def test_token_dropout_the_first_tokens_stay_as_they_are(rate: float):
-    y = jaxdrop.token_dropout(KEY, NUMBERED, rate, keep_first=2)
+    y = np.asarray(jaxdrop.token_dropout(KEY, NUMBERED, rate, keep_first=2))
     np.testing.assert_array_equal(y[:, :2], NUMBERED[:, :2])
     alone = jaxdrop.token_dropout(KEY, NUMBERED, rate)
-    np.testing.assert_array_equal(y[:, 2:], alone[:, 2:])
+    np.testing.assert_array_equal(y[:, 2:], np.asarray(alone)[:, 2:])
 
 
 @pytest.mark.parametrize(
@@ -54,26 +56,26 @@ def test_token_dropout_each_sequence_loses_its_own_tokens_under_vmap_too():
     def one(key: jax.Array) -> jax.Array:
         return jaxdrop.token_dropout(key, NUMBERED[0], 0.5, mode="remove")
 
-    np.testing.assert_array_equal(jax.vmap(one)(keys), jnp.stack([one(key) for key in keys]))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(one))(keys), [one(key) for key in keys])
 
 
 def test_token_dropout_every_token_is_kept_equally_often():
     """At z = 5 over 16 comparisons a correct implementation fails with probability 9.2e-6."""
-    x = jnp.broadcast_to(jnp.arange(16.0)[:, None], (4096, 16, 1))
+    x = np.broadcast_to(np.arange(16, dtype=np.float32)[:, None], (4096, 16, 1))
     y = np.asarray(removed(0.75, x=x)).astype(int)
     share = np.bincount(y.ravel(), minlength=16) / 4096
     assert (np.abs(share - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4096)).all()
 
 
 def test_token_dropout_what_belongs_to_the_tokens_goes_with_them():
-    x = jax.random.normal(KEY, (6, 17, 5))
-    places = removed(0.5)[..., 0].astype(int) - 1
-    np.testing.assert_array_equal(removed(0.5, x=x), jnp.take_along_axis(x, places[..., None], 1))
+    x = np.random.default_rng(9).normal(size=(6, 17, 5)).astype(np.float32)
+    places = np.asarray(removed(0.5), int)[..., :1] - 1
+    np.testing.assert_array_equal(removed(0.5, x=x), np.take_along_axis(x, places, 1))
 
 
 def test_token_dropout_the_gradient_of_the_removed_is_0():
-    places = removed(0.5, 1)[..., 0].astype(int) - 1
-    gradient = np.asarray(jax.grad(lambda x: removed(0.5, 1, x).sum())(NUMBERED))
+    places = np.asarray(removed(0.5, 1), int)[..., 0] - 1
+    gradient = jax.jit(jax.grad(lambda x: removed(0.5, 1, x).sum()))(NUMBERED)
     expected = np.zeros((6, 17, 3))
     expected[np.arange(6)[:, None], places] = 1
     np.testing.assert_array_equal(gradient, expected)
@@ -92,7 +94,7 @@ def test_token_dropout_backward_keeps_only_the_key(
 
 
 def test_token_dropout_each_token_may_have_its_own_rate():
-    rates = jnp.linspace(0, 1, 17)[:, None]
-    y = jaxdrop.token_dropout(KEY, jnp.ones((6, 17, 3)), rates)
-    np.testing.assert_array_equal(y[:, 0], jnp.ones((6, 3)))
-    np.testing.assert_array_equal(y[:, -1], jnp.zeros((6, 3)))
+    rates = np.linspace(0, 1, 17, dtype=np.float32)[:, None]
+    y = np.asarray(jaxdrop.token_dropout(KEY, ONES, rates))
+    np.testing.assert_array_equal(y[:, 0], np.ones((6, 3)))
+    np.testing.assert_array_equal(y[:, -1], np.zeros((6, 3)))

@@ -33,10 +33,10 @@ def test_arguments_come_in_the_order_key_data_rate(function: object, first: list
 
 def test_drop_connect_each_leaf_has_its_own_key():
     dropped = jaxdrop.drop_connect(KEY, MODEL, 0.5)
-    assert (dropped["dense"]["kernel"] != dropped["out"]).any()
-    assert (dropped["out"] != jaxdrop.dropout(KEY, MODEL["out"], 0.5)).any()
-    folded = jaxdrop.dropout(jax.random.fold_in(KEY, 2), MODEL["out"], 0.5)
-    assert (dropped["out"] != folded).any()
+    out = np.asarray(dropped["out"])
+    assert (out != np.asarray(dropped["dense"]["kernel"])).any()
+    for key in (KEY, jax.random.fold_in(KEY, 2)):
+        assert (out != np.asarray(jaxdrop.dropout(key, MODEL["out"], 0.5))).any()
 
 
 def test_drop_connect_the_filter_says_which_leaves_and_moves_no_mask():
@@ -71,14 +71,15 @@ def test_drop_connect_rates_may_be_a_pytree_like_the_weights():
 
 def test_drop_connect_the_pre_activation_has_the_moments_of_the_paper():
     """Mean qWv and variance q(1-q)(W∘W)(v∘v), at z = 5 over 6 comparisons: fails 3.5e-6."""
-    weights, v, q, n = jax.random.normal(KEY, (3, 8)), jnp.linspace(-1.0, 2.0, 8), 0.7, 20_000
+    weights = np.random.default_rng(6).normal(size=(3, 8)).astype(np.float32)
+    v, q, n = np.linspace(-1, 2, 8, dtype=np.float32), 0.7, 20_000
 
     def layer(key: jax.Array) -> jax.Array:
         return jaxdrop.drop_connect(key, weights, 1 - q, scale=False) @ v
 
     u = np.asarray(jax.jit(jax.vmap(layer))(jax.random.split(KEY, n)), np.float64)
     w = np.asarray(weights, np.float64)
-    mean, variance = q * w @ np.asarray(v), q * (1 - q) * (w**2) @ np.asarray(v**2)
+    mean, variance = q * w @ v, q * (1 - q) * (w**2) @ v**2
     assert (np.abs(u.mean(0) - mean) < 5 * np.sqrt(variance / n)).all()
     spread = (u - u.mean(0)) ** 2
     assert (np.abs(spread.mean(0) - variance) < 5 * spread.std(0) / np.sqrt(n)).all()
@@ -87,12 +88,12 @@ def test_drop_connect_the_pre_activation_has_the_moments_of_the_paper():
 def test_drop_connect_scale_divides_by_the_keep_probability():
     plain = jaxdrop.drop_connect(KEY, MODEL, 0.75, scale=False)
     scaled = jaxdrop.drop_connect(KEY, MODEL, 0.75)
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(4 * a, b), plain, scaled)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(4 * np.asarray(a), b), plain, scaled)
 
 
 def test_embedding_dropout_a_word_is_dropped_at_all_its_places():
-    table, ids = jnp.ones((40, 3)), jnp.array([5, 9, 5, 30, 9, 5])
-    dropped = jaxdrop.embedding_dropout(KEY, table, 0.5)
+    table, ids = np.ones((40, 3), np.float32), np.array([5, 9, 5, 30, 9, 5])
+    dropped = np.asarray(jaxdrop.embedding_dropout(KEY, table, 0.5))
     assert set(np.unique(dropped)) == {0.0, 2.0}
     np.testing.assert_array_equal(dropped.min(1), dropped.max(1))
     places = dropped[ids]
@@ -101,26 +102,29 @@ def test_embedding_dropout_a_word_is_dropped_at_all_its_places():
 
 
 def test_embedding_dropout_a_mask_over_words_gives_the_same_without_the_table():
-    table, ids = jax.random.normal(KEY, (40, 3)), jnp.arange(40)[::3]
-    mask = jaxdrop.keep_mask(KEY, 0.5, (40, 1))
-    few = jaxdrop.apply_mask(mask[ids], table[ids], 0.5)
-    np.testing.assert_array_equal(few, jaxdrop.embedding_dropout(KEY, table, 0.5)[ids])
+    table = np.random.default_rng(6).normal(size=(40, 3)).astype(np.float32)
+    mask = np.asarray(jaxdrop.keep_mask(KEY, 0.5, (40, 1)))
+    few = jaxdrop.apply_mask(mask[::3], table[::3], 0.5)
+    whole = np.asarray(jaxdrop.embedding_dropout(KEY, table, 0.5))
+    np.testing.assert_array_equal(few, whole[::3])
 
 
 def test_embedding_dropout_frequent_words_may_have_their_own_rate():
-    rates = jnp.array([0.0, 1.0, 0.5])[:, None]
-    dropped = jaxdrop.embedding_dropout(KEY, jnp.ones((3, 4)), rates)
-    np.testing.assert_array_equal(dropped[0], jnp.ones(4))
-    np.testing.assert_array_equal(dropped[1], jnp.zeros(4))
+    rates = np.array([0.0, 1.0, 0.5], np.float32)[:, None]
+    dropped = np.asarray(jaxdrop.embedding_dropout(KEY, np.ones((3, 4), np.float32), rates))
+    np.testing.assert_array_equal(dropped[0], np.ones(4))
+    np.testing.assert_array_equal(dropped[1], np.zeros(4))
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 def test_sharded_weights(kind: AxisType):
     mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(kind,) * 2)
-    x = jax.random.normal(KEY, (16, 32))
+    x = np.random.default_rng(6).normal(size=(16, 32)).astype(np.float32)
     sharded = jax.device_put(x, NamedSharding(mesh, P("a", "b")))
-    for op in (jaxdrop.drop_connect, jaxdrop.embedding_dropout, jaxdrop.attention_dropout):
-        np.testing.assert_array_equal(jax.jit(op)(KEY, sharded, 0.5), op(KEY, x, 0.5))
+    ops = (jaxdrop.drop_connect, jaxdrop.embedding_dropout, jaxdrop.attention_dropout)
+    together = jax.jit(lambda x: [op(KEY, x, 0.5) for op in ops])(sharded)  # one program
+    for op, found in zip(ops, together, strict=True):
+        np.testing.assert_array_equal(found, op(KEY, x, 0.5))
 
 
 def test_drop_connect_leaves_of_one_shape_are_traced_once():
