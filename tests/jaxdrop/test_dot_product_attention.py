@@ -20,7 +20,7 @@ BLOCKS = (16, 8)
 
 def data(
     queries=40, keys=24, heads=2, of_keys=None, batch=2, features=8, values=5, dtype="float32"
-):
+) -> list[Any]:
     sizes = (
         (batch, queries, heads, features),
         (batch, keys, of_keys or heads, features),
@@ -43,7 +43,7 @@ def unfused(*arrays, rate=RATE, bias=None, seen=True, **options):
     logits = scale * query @ keys.mT + (0 if bias is None else bias)
     shares = np.where(seen, np.exp(logits), 0)
     shares /= np.maximum(shares.sum(-1, keepdims=True), 1e-30)
-    ones = np.ones(logits.shape, at_least_float32(arrays[0].dtype))
+    ones: Any = np.ones(logits.shape, at_least_float32(arrays[0].dtype))
     factors = np.asarray(jaxdrop.dropout(KEY, ones, rate, **options), np.float64)
     out = (factors * shares) @ values
     slope = np.cos(out)
@@ -96,7 +96,7 @@ def test_what_a_query_does_not_see(hiding):
     fused = lambda *x: fuse(*x, block_sizes=BLOCKS, **options)  # noqa: E731
     out, gradients = with_gradients(fused, *data())
     agree((out, gradients), unfused(*data(), seen=seen), 2e-6)
-    blind = ~np.broadcast_to(seen, (2, 2, 40, 24)).any(-1).swapaxes(1, 2)
+    blind = ~np.any(np.broadcast_to(seen, (2, 2, 40, 24)).swapaxes(1, 2), axis=-1)
     assert not np.asarray(out)[blind].any()
     assert not np.asarray(gradients[0])[blind].any()
 
@@ -145,7 +145,7 @@ def test_bfloat16_is_summed_in_float32():
     out, gradients = with_gradients(fused, *arrays)
     assert {x.dtype for x in (out, *gradients)} == {jnp.dtype("bfloat16")}
     agree((out, gradients), unfused(*arrays), 1e-2)
-    ones = np.ones((1, 4096, 1, 1), jnp.bfloat16)
+    ones: Any = np.ones((1, 4096, 1, 1), jnp.bfloat16)
     summed = dot_product_attention(KEY, ones[:, :1], ones, ones, 0.0, block_sizes=(1, 4096))
     assert summed.item() == 1  # in bfloat16 a sum of 4,096 ones stops at 256
 
@@ -190,9 +190,10 @@ def test_without_a_batch_it_is_a_batch_of_one():
 def weights(key, shape, rate=RATE, **options):
     """Zero logits and values that are a unit matrix show the weights."""
     batch, heads, queries, keys = shape
-    unit = np.broadcast_to(np.eye(keys, dtype="float32")[:, None], (batch, keys, heads, keys))
-    query, zeros = (np.zeros((batch, size, heads, 1), "float32") for size in (queries, keys))
-    return dot_product_attention(key, query, zeros, unit, rate, **options).swapaxes(1, 2)
+    unit = np.tile(np.eye(keys, dtype=np.float32)[None, :, None], (batch, 1, heads, 1))
+    query, zeros = (np.zeros((batch, size, heads, 1), np.float32) for size in (queries, keys))
+    arrays: Any = query, zeros, unit
+    return dot_product_attention(key, *arrays, rate, **options).swapaxes(1, 2)
 
 
 def masks(key, shape, block_sizes, **options):
