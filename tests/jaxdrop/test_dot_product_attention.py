@@ -192,7 +192,7 @@ def weights(key, shape, rate=RATE, **options):
     batch, heads, queries, keys = shape
     unit = np.tile(np.eye(keys, dtype=np.float32)[None, :, None], (batch, 1, heads, 1))
     query, zeros = (np.zeros((batch, size, heads, 1), np.float32) for size in (queries, keys))
-    arrays: Any = query, zeros, unit
+    arrays: tuple[Any, Any, Any] = query, zeros, unit
     return dot_product_attention(key, *arrays, rate, **options).swapaxes(1, 2)
 
 
