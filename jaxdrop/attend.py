@@ -97,7 +97,7 @@ def _add(
         higher = jnp.maximum(most, logits.max(-1))
         around = jnp.where(higher == -jnp.inf, 0, higher)
         weights, shrink = jnp.exp(logits - around[..., None]), jnp.exp(most - around)
-        added = _weigh(block, weights, values)
+        added = _weigh(plan, *block.drop(weights), values)
         return higher, total * shrink + weights.sum(-1), sums * shrink[..., None] + added
 
     return _if_seen(block, add, sofar), None
@@ -120,7 +120,8 @@ def _tangent(
         if d_bias is not None:
             moved = moved + block.merged(d_bias).astype(moved.dtype)
         moved = weights * moved
-        sums = _weigh(block, moved, values) + _weigh(block, weights, d_values)
+        moves, kept = block.drop(moved, weights)  # of one mask
+        sums = _weigh(plan, moves, values) + _weigh(plan, kept, d_values)
         return Attended(sums, moved.sum(-1))
 
     none = jnp.zeros_like(normaliser)
@@ -152,8 +153,8 @@ def _products(plan: Plan, query: Array, keys: Array) -> Float[Array, "BK rows co
     return plan.scale * _einsum(plan, spec, query, keys)
 
 
-def _weigh(block: Block, weights: Array, values: Array) -> Float[Array, "BK rows values"]:
-    return _einsum(block.plan, "brc,bcv->brv", block.drop(weights), values)
+def _weigh(plan: Plan, weights: Array, values: Array) -> Float[Array, "BK rows values"]:
+    return _einsum(plan, "brc,bcv->brv", weights, values)
 
 
 def _einsum(plan: Plan, spec: str, *factors: Array) -> Float[Array, "..."]:

@@ -1,5 +1,6 @@
 """A block of queries and keys: what its queries see, and which of its weights are kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
@@ -126,14 +127,16 @@ class Block(NamedTuple):
             some.append(column < given.key_lengths.max())
         return _of_any(reduce(jnp.logical_and, some)) if some else None
 
-    def drop(self, weights: Float[Array, "BK rows columns"]) -> Array:
+    def drop(self, *weights: Float[Array, "BK rows columns"]) -> Sequence[Array]:
         """Drops weights, and scales them here where the scale varies along the keys."""
         drop = self.given.drop
         if drop is None:
             return weights
         if drop.scale_varies:
-            weights = weights * self.merged(drop.scale).astype(weights.dtype)
-        return jnp.where(self.plan.merged(self._kept(drop)), weights, 0)
+            scale = self.merged(drop.scale)
+            weights = tuple(each * scale.astype(each.dtype) for each in weights)
+        kept = self.plan.merged(self._kept(drop))
+        return [jnp.where(kept, each, 0) for each in weights]
 
     def scale(self, like: Float[Array, "BK rows values"]) -> Array:
         """What sums of weighted values are multiplied by, where a row has one scale."""

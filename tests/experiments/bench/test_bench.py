@@ -80,8 +80,8 @@ def lenient():
 @pytest.mark.parametrize("name", JAX_DROPOUTS)
 def test_a_jax_candidate_drops_and_its_gradient_is_the_mask_times_the_scale(name, dtype):
     setting = case(dtype=dtype)
-    y, gradient = prepare(name, setting).call()
-    _, x, cotangent = jax_inputs(setting)
+    y, gradient = map(np.asarray, prepare(name, setting).call())
+    x, cotangent = map(np.asarray, jax_inputs(setting)[1:])
     mask = y != 0
     assert abs(1 - mask.mean() - 0.25) < 5 * (0.25 * 0.75 / mask.size) ** 0.5
     assert y.dtype == gradient.dtype == dtype
@@ -102,8 +102,8 @@ def test_torch_drops_and_its_gradient_is_the_mask_times_the_scale(monkeypatch):
 def test_the_copy_reads_and_writes_everything():
     _, x, cotangent = jax_inputs(case())
     y, gradient = prepare("copy", case()).call()
-    assert jnp.array_equal(y, 2 * x)
-    assert jnp.array_equal(gradient, 2 * cotangent)
+    np.testing.assert_array_equal(y, 2 * np.asarray(x))
+    np.testing.assert_array_equal(gradient, 2 * np.asarray(cotangent))
 
 
 @pytest.mark.usefixtures("lenient")
@@ -118,9 +118,9 @@ def test_nothing_is_known_before_the_call(name, kind, monkeypatch):
     function, given, _ = compiled[-1]
     assert [each.shape for each in given] == [(), (64, 64), (64, 64)][: len(given)]
     assert len(given) == (2 if kind == "forward" else 3)
-    other = (jax.random.key(7), *given[1:])
-    first, second = (jax.tree.leaves(function(*each))[0] for each in (given, other))
-    assert not jnp.array_equal(first, second)
+    run, other = jax.jit(function), (jax.random.key(7), *given[1:])
+    first, second = (jax.tree.leaves(run(*each))[0] for each in (given, other))
+    assert not np.array_equal(first, second)
 
 
 def test_a_missing_peer_is_named_with_the_reason(monkeypatch):
@@ -184,6 +184,8 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(import_time, "import_once", lambda module: 0.5)
         patch.setattr(jax, "clear_caches", lambda: None)  # other tests' programs stay
+        patch.setattr(compile_time.gc, "collect", lambda: None)
+        patch.setattr(measure, "SAMPLE_SECONDS", 0)
         assert main(["bench", *SMALL, *candidates, "--output", str(folder)]) == 0
     return folder
 
@@ -224,7 +226,7 @@ def test_the_markdown_holds_a_line_for_each_candidate(run):
 
 
 def test_explicit_candidates_need_no_peer(tmp_path, capsys):
-    selected = ("--candidates", "jaxdrop-8", "--sections", "dropout")
+    selected = ("--candidates", "jaxdrop-8", "--sections", "dropout", "--dtypes", "float32")
     assert main(["bench", *SMALL, *selected, "--output", str(tmp_path / "run")]) == 0
     row = json.loads((tmp_path / "run" / "bench.json").read_text())["sections"]["dropout"][0]
     assert row["times_copy"] is row["faster_than_jax_peers"] is None
@@ -319,6 +321,9 @@ def test_the_tax_is_taken_round_by_round():
     assert overhead.spread == pytest.approx(0)
 
 
+inputs = jax.jit(training_step.inputs, static_argnums=0)
+
+
 def counting(calls):
     def apply(key, x):
         calls.append(x.shape)
@@ -328,27 +333,29 @@ def counting(calls):
 
 
 def test_a_training_step_drops_twice_and_learns():
-    calls, (key, params, batch) = [], training_step.inputs(8)
-    new, before = training_step.step(counting(calls), key, params, batch)
-    _, after = training_step.step(off, key, new, batch)
+    calls, (key, params, batch) = [], inputs(8)
+    step = jax.jit(training_step.step, static_argnums=0)
+    new, before = step(counting(calls), key, params, batch)
+    _, after = step(off, key, new, batch)
     assert calls == [(8, 1024), (8, 1024)]
     assert after < before
 
 
 def test_the_training_step_applies_the_dropout_of_each_candidate():
-    key, params, batch = training_step.inputs(8)
+    key, params, batch = inputs(8)
     names = ("jaxdrop-16", "flax-nnx", "jaxdrop-32")
     applies = {"off": off} | {name: FACTORIES[name][1](0.5, "float32") for name in names}
-    losses = {
-        name: float(training_step.loss(apply, key, params, batch))
-        for name, apply in applies.items()
-    }
+    loss = training_step.loss
+    losses = jax.jit(lambda *given: {name: loss(drop, *given) for name, drop in applies.items()})(
+        key, params, batch
+    )
     assert losses["jaxdrop-32"] == pytest.approx(losses["flax-nnx"])  # one mask: the same work
     assert losses["jaxdrop-32"] != pytest.approx(losses["jaxdrop-16"])
     assert losses["jaxdrop-32"] != pytest.approx(losses["off"])
 
 
 def test_large_steps_are_timed_beside_the_step_without_dropout(monkeypatch, tmp_path):
+    monkeypatch.setattr(measure, "SAMPLE_SECONDS", 0)
     monkeypatch.setitem(large_steps.SHAPES, "mlp", (16, 8))
     monkeypatch.setitem(large_steps.WEIGHTS, "mlp", ((8, 32), (32, 8)) * 2)
     chosen = ["--steps", "mlp", "--candidates", "copy", "jaxdrop-16", "flax-nnx", "--repeats", "1"]
@@ -366,7 +373,7 @@ def test_a_label_stands_for_its_dropout_and_the_generator_of_its_key():
     key, x = jax.random.key(0), jnp.ones((16, 16))
     drop = {label: dropout_of(label, 0.5, "float32") for label in ("off", *DROPOUTS)}
     assert {name for name, (_, generator) in drop.items() if generator == "rbg"} == {"flax-nnx rbg"}
-    dropped = {label: apply(key, x) for label, (apply, _) in drop.items()}
+    dropped = jax.jit(lambda x: {label: apply(key, x) for label, (apply, _) in drop.items()})(x)
     for bits in (8, 16, 32):
         np.testing.assert_array_equal(dropped[f"jaxdrop-{bits}"], dropout(key, x, 0.5, bits=bits))
     for same, as_this in (("off", x), ("copy", 2 * x), ("flax-nnx", dropped["jaxdrop-32"])):
@@ -376,9 +383,10 @@ def test_a_label_stands_for_its_dropout_and_the_generator_of_its_key():
 def test_a_large_step_drops_after_every_product_and_learns(monkeypatch):
     monkeypatch.setitem(large_steps.SHAPES, "mlp", (16, 8))
     monkeypatch.setitem(large_steps.WEIGHTS, "mlp", ((8, 32), (32, 8)) * 2)
-    calls, (key, weights, x) = [], large_steps.arguments("mlp", "rbg")
-    new, before = large_steps.program("mlp", counting(calls))(key, weights, 32 * x)
-    _, after = large_steps.program("mlp", off)(key, new, 32 * x)
+    calls, (key, weights, x) = [], jax.jit(lambda: large_steps.arguments("mlp", "rbg"))()
+    x = 32 * np.asarray(x)
+    new, before = jax.jit(large_steps.program("mlp", counting(calls)))(key, weights, x)
+    _, after = jax.jit(large_steps.program("mlp", off))(key, new, x)
     assert calls == [(16, 32), (16, 8)] * 2
     assert after < before
     assert str(jax.random.key_impl(key)) == "rbg"
@@ -386,12 +394,13 @@ def test_a_large_step_drops_after_every_product_and_learns(monkeypatch):
 
 def test_a_model_is_traced_anew_with_all_its_sites(monkeypatch):
     """Each time nothing is left over."""
-    calls, cleared = [], []
+    calls, cleared, collected = [], [], []
     monkeypatch.setattr(jax, "clear_caches", lambda: cleared.append(len(calls)))
+    monkeypatch.setattr(compile_time.gc, "collect", lambda: collected.append(len(calls)))
     seconds = compile_time.interleave({"counted": counting(calls)}, sites=3, repeats=2)
     site = (compile_time.BATCH, compile_time.WIDTH)
     assert calls == [site] * (1 + 3 * 2)  # a small model to warm up, then two
-    assert cleared == [0, 1, 4]
+    assert cleared == collected == [0, 1, 4]
     assert len(seconds["counted"]) == 2
     assert min(seconds["counted"][0]) > 0
 
