@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -13,7 +12,7 @@ KEY = jax.random.key(1)
 
 
 def drop_at(sites, *on, rate=0.5, training=False):
-    return Drop(sites, jnp.float32([rate * (site in on) for site in sites]), KEY, training)
+    return Drop(sites, np.float32([rate * (site in on) for site in sites]), KEY, training)
 
 
 class Log(Drop):
@@ -59,13 +58,18 @@ def logged(architecture: Architecture, model, x, *on):
 
 
 def plain(architecture: Architecture, model):
-    """The model without dropout, compiled."""
+    """The model in use, compiled."""
     states = nnx.state(model)
-    return jax.jit(lambda x: architecture.bind(states)(x, Drop(architecture.sites)))
+    run = lambda x, rates=None: architecture.bind(states)(x, Drop(architecture.sites, rates))  # noqa: E731
+    return jax.jit(run)
 
 
 def every_site(architecture: Architecture, model, x):
     """The logits without dropout, and with each site at 0.5."""
-    run, states = program(architecture)[0], nnx.state(model)
     rates = np.eye(len(architecture.sites), dtype=np.float32) / 2
-    return [np.asarray(run(states, x, each)[0]) for each in (0 * rates[0], *rates)]
+    return [logits(architecture, model, x, each) for each in (0 * rates[0], *rates)]
+
+
+def logits(architecture: Architecture, model, x, rates):
+    """Those of a step at these rates."""
+    return np.asarray(program(architecture)[0](nnx.state(model), x, rates)[0])

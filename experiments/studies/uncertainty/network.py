@@ -85,10 +85,15 @@ def curves(
     x, y = x.astype(np.float32), y.astype(np.float32)
     shared = jnp.float32(RATE), jnp.asarray(x[:, None]), jnp.asarray(y)
     networks = fit(PLAN, epochs, shared, jax.random.split(key, members), tick=tick)
+    drawn, each = map(np.asarray, _functions(networks, key, samples))
+    return Curves(x, y, {"MC dropout": drawn, "ensemble": each})
+
+
+@partial(jax.jit, static_argnames="samples")
+def _functions(networks: Layers, key: Rng, samples: int) -> tuple[Array, Array]:
     first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
     drawn = montecarlo.sample(sampling_key(key), partial(_function, first, grid), samples)
-    each = jax.vmap(_function, (0, None))(networks, grid)
-    return Curves(x, y, {"MC dropout": np.asarray(drawn), "ensemble": np.asarray(each)})
+    return drawn, jax.vmap(_function, (0, None))(networks, grid)
 
 
 def growth(functions: Float[np.ndarray, "functions grid"]) -> float:

@@ -24,21 +24,37 @@ from jaxdrop.nnx import (
 )
 from tests.experiments.own import SITES, Dropping, Layers, key, names
 
-X = jax.random.normal(key(2), (5, 2, 2))
+X = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float32)
 OWN = Own(names()["Network"], (2, 2))
 
 
 def trained(own: Own, x=X, rate: Any = 0.5, *on: str):
     """Outputs and other state of a step with these sites on; all of them if none is named."""
-    rates = jnp.float32([rate * (not on or site in on) for site in own.sites])
+    rates = np.float32([rate * (not on or site in on) for site in own.sites])
 
-    @jax.jit
-    def step(rates, x):
-        model = own.build(key(0))
-        outputs = model(x, Drop(own.sites, rates, key(1), training=True))
-        return outputs, nnx.state(model, nnx.Not(nnx.Param))
+    return jax.tree.map(np.asarray, step(own, rates, x))
 
-    return step(rates, x)
+
+@partial(jax.jit, static_argnums=0)
+def step(own: Own, rates, x):
+    model = own.build(key(0))
+    outputs = model(x, Drop(own.sites, rates, key(1), training=True))
+    return outputs, rest_of(model)
+
+
+def rest_of(model):
+    return nnx.state(model, nnx.Not(nnx.Param))
+
+
+@jax.jit
+def fresh():
+    return rest_of(OWN.build(key(0)))
+
+
+@jax.jit
+def used():
+    model = OWN.build(key(0))
+    return model(X, Drop(SITES, jnp.full(3, 0.5))), model(X[2], Drop(SITES)), rest_of(model)
 
 
 def test_sites_are_paths_and_a_shared_layer_is_one():
@@ -47,7 +63,7 @@ def test_sites_are_paths_and_a_shared_layer_is_one():
 
 
 def test_every_site_drops_alone_and_none_at_rate_0():
-    none, *alone = every_arm(OWN, jnp.float32([[0, 0, 0], *np.eye(3) / 2]))
+    none, *alone = np.asarray(every_arm(OWN, np.float32([[0, 0, 0], *np.eye(3) / 2])))
     assert all((each != none).any() for each in alone)
     batch: Any = names()["Network"](rngs=nnx.Rngs(key(0)))
     batch.set_attributes(nnx.Dropout, deterministic=True)
@@ -63,9 +79,9 @@ def every_arm(own, rates):
 @pytest.mark.parametrize("axes", [(), (0,)])
 def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
     own = Own(lambda rngs: Dropping(nnx.Dropout(0.3, broadcast_dims=axes, rngs=rngs)), (4, 4))
-    x = jax.random.normal(key(3), (6, 4, 4))
+    x = np.random.default_rng(3).normal(size=(6, 4, 4)).astype(np.float32)
     drop = partial(jaxdrop.dropout, broadcast_dims=axes, bits=16)
-    expected = drop(jax.random.fold_in(key(1), 0), x, jnp.float32(0.3))
+    expected = drop(jax.random.fold_in(key(1), 0), x, np.float32(0.3))
     outputs = trained(own, x, 0.3)[0]
     np.testing.assert_allclose(outputs, expected, rtol=1e-6)
     mask = jaxdrop.keep_mask(jax.random.fold_in(key(1), 0), 0.3, own.draws(6)[0])  # as digested
@@ -74,8 +90,8 @@ def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
 
 def test_our_own_sites_stay_what_they_are():
     own = Own(lambda rngs: Dropping(jaxdrop.nnx.DropPath(0.3, rngs=rngs)), (4, 4))
-    x = jax.random.normal(key(3), (6, 4, 4))
-    expected = jaxdrop.drop_path(jax.random.fold_in(key(1), 0), x, jnp.float32(0.5))
+    x = np.random.default_rng(3).normal(size=(6, 4, 4)).astype(np.float32)
+    expected = jaxdrop.drop_path(jax.random.fold_in(key(1), 0), x, np.float32(0.5))
     np.testing.assert_array_equal(trained(own, x)[0], expected)
 
 
@@ -84,27 +100,22 @@ def test_a_site_that_is_called_again_draws_again():
         twice = Dropout(0.5, rngs=rngs)
         return Dropping(twice, twice)
 
-    own, ones = Own(build, (64,)), jnp.ones((4, 64))
+    own, ones = Own(build, (64,)), np.ones((4, 64), np.float32)
     assert own.sites == ("first",)
     kept = (trained(own, ones)[0] != 0).mean()
     assert 0.1 < kept < 0.4  # 0.25; of 256 beyond 5 standard deviations: 1e-6
 
 
 def test_statistics_are_learnt_in_training_and_nothing_of_a_step_stays():
-    before = nnx.state(OWN.build(key(0)), nnx.Not(nnx.Param))
-    after = trained(OWN)[1]
+    before, after = jax.tree.map(np.asarray, fresh()), trained(OWN)[1]
     moved = nnx.to_flat_state(jax.tree.map(lambda a, b: (a != b).any(), before, after))
     assert {path[-1] for path, value in moved if value[...]} == {"mean", "var"}
-    model = OWN.build(key(0))
-    model(X, Drop(SITES, jnp.full(3, 0.5)))
-    used = nnx.state(model, nnx.Not(nnx.Param))
-    assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), before, used))
+    assert jax.tree.all(jax.tree.map(lambda a, b: (a == np.asarray(b)).all(), before, used()[2]))
 
 
 def test_one_example_is_as_in_a_batch():
-    model = OWN.build(key(0))
-    whole = model(X, Drop(SITES))
-    np.testing.assert_allclose(model(X[2], Drop(SITES)), whole[2], rtol=1e-5)
+    whole, alone, _ = used()
+    np.testing.assert_allclose(alone, np.asarray(whole)[2], rtol=1e-5)
 
 
 def test_digests_are_of_the_draws_that_are_made(monkeypatch):
