@@ -4,10 +4,10 @@ All seeds share the images that test. With a pool that is no larger than what is
 them train on all of it, in its order: so does a fixed split.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
@@ -25,11 +25,12 @@ def draw(
     labels, size = np.asarray(problem.data.y_train), plan.train_size
     if size == len(labels):
         return np.broadcast_to(np.arange(size, dtype=np.int32), (len(seeds), size))
-    there, rows = np.unique(seeds, return_inverse=True)
+    there, rows = np.unique(seeds.astype(np.int32), return_inverse=True)
     orders = np.asarray(_orders(problem.seed, there, len(labels)), np.int32)
     return np.stack([_drawn(order, labels, size, plan.held_out) for order in orders])[rows]
 
 
+@partial(jax.jit, static_argnums=2)
 def _orders(
     seed: Any, seeds: Int[np.ndarray, " seeds"], images: int
 ) -> Int[jax.Array, "seeds images"]:
@@ -37,7 +38,7 @@ def _orders(
         key = jax.random.fold_in(seed_key(seed, index), IMAGES)
         return jax.random.permutation(key, images)
 
-    return jax.vmap(of_seed)(jnp.asarray(seeds, jnp.int32))
+    return jax.vmap(of_seed)(seeds)
 
 
 def _drawn(order: np.ndarray, labels: np.ndarray, size: int, held_out: int) -> np.ndarray:

@@ -85,7 +85,13 @@ def inputs(plan: Plan, keys: Key[Array, " networks"], data: Iterable[Any], examp
 
     The masks are those of the first step at rate 0.5, for all that a layer is given.
     """
+    drawn = _drawn(plan, examples, keys)
+    digests = {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
+    return Inputs(digest(*map(np.asarray, data)), **digests)
 
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _drawn(plan: Plan, examples: int, keys: Key[Array, " networks"]) -> dict[str, Array]:
     def of_network(key: Key[Array, ""]) -> dict[str, Array]:
         _, batches, masks = jax.random.split(key, 3)
         step = jax.random.fold_in(jax.random.fold_in(masks, 0), 0)
@@ -97,9 +103,7 @@ def inputs(plan: Plan, keys: Key[Array, " networks"], data: Iterable[Any], examp
         known = jax.random.key_data(key), fingerprint(order), jnp.stack(drawn)
         return dict(zip(("keys", "batches", "masks"), known, strict=True))
 
-    drawn = jax.jit(partial(lax.map, of_network))(keys)
-    digests = {name: digest(np.asarray(numbers)) for name, numbers in drawn.items()}
-    return Inputs(digest(*map(np.asarray, data)), **digests)
+    return lax.map(of_network, keys)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -77,12 +77,11 @@ def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, d
 
 
 def test_chunks_change_nothing_but_rounding():
-    whole = sweep.run(tiny.task(tiny.config()))
-    for cut in (choose(2, 15, 8, 8, 99), choose(2, 15, 8, 1000, 15)):
-        cut_up = sweep.run(tiny.task(tiny.config(), cut))
-        np.testing.assert_array_equal(cut_up.fresh, whole.fresh)
-        for one, other in zip(cut_up.metrics, whole.metrics, strict=True):
-            np.testing.assert_allclose(one.train_nll, other.train_nll, rtol=1e-4)
+    config = tiny.config("tanh", widths=(8,))
+    whole, cut_up = (sweep.run(tiny.task(config, cut)) for cut in (None, choose(2, 15, 8, 8, 99)))
+    np.testing.assert_array_equal(cut_up.fresh, whole.fresh)
+    for one, other in zip(cut_up.metrics, whole.metrics, strict=True):
+        np.testing.assert_allclose(one.train_nll, other.train_nll, rtol=1e-4)
 
 
 def test_larger_networks_make_smaller_chunks(monkeypatch):
@@ -119,7 +118,7 @@ def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, cap
 
 def test_the_parameters_are_those_of_the_network():
     architecture = Perceptron((7, 5, 3), "relu")
-    params = nnx.state(architecture.build(jax.random.key(0)), nnx.Param)
+    params = jax.eval_shape(lambda: nnx.state(architecture.build(jax.random.key(0)), nnx.Param))
     assert architecture.parameters == sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
