@@ -3,7 +3,6 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -43,7 +42,7 @@ def examples():
 def by_hand(plan, key):
     """What the docstring says, step by step."""
     weights, batches, masks = jax.random.split(key, 3)
-    params, (x, y) = init(weights, plan.sizes, RATE), examples()
+    params, (x, y) = jax.jit(init, static_argnums=1)(weights, plan.sizes, RATE), examples()
     state = ADAM.init(params)
     for epoch in range(2):
         order = np.asarray(jax.random.permutation(jax.random.fold_in(batches, epoch), EXAMPLES))
@@ -97,9 +96,9 @@ def test_how_training_is_cut_is_told_and_changes_nothing(kind, monkeypatch):
 
 
 def test_every_example_is_in_an_epoch_once():
-    order = jnp.array([4, 2, 0, 6, 1, 5, 3])
-    assert fit._batches(FILLED, order).tolist() == [[4, 2, 0], [6, 1, 5], [3, 7, 7]]
-    assert fit._batches(WHOLE, order).tolist() == [[4, 2, 0], [6, 1, 5]]
+    batches, order = jax.jit(fit._batches, static_argnums=0), np.array([4, 2, 0, 6, 1, 5, 3])
+    assert batches(FILLED, order).tolist() == [[4, 2, 0], [6, 1, 5], [3, 7, 7]]
+    assert batches(WHOLE, order).tolist() == [[4, 2, 0], [6, 1, 5]]
 
 
 KNOWN = {"plan": WHOLE, "keys": KEYS, "data": [np.arange(3)], "examples": EXAMPLES}

@@ -34,25 +34,21 @@ def many(tmp_path_factory):
     return contents(folder)
 
 
-def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
-    assert compare(tmp_path) == 0
-    assert "in 8 chunks of at most 32 networks" in " ".join(capsys.readouterr().err.split())
-    assert contents(tmp_path) == many
+def test_many_pairs_are_trained_in_chunks(many):
     assert len(many["results.csv"].splitlines()) == 1 + 4 * 60
 
 
-@pytest.mark.parametrize("calls", [1, 5])
-def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, calls):
-    count = press_after(monkeypatch, calls)
-    with pytest.raises(KeyboardInterrupt, match=f"after chunk {calls} of 8"):
+def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, capsys):
+    count = press_after(monkeypatch, 5)
+    with pytest.raises(KeyboardInterrupt, match="after chunk 5 of 8"):
         compare(tmp_path)
     assert cli.main(["resume", str(tmp_path)]) == 0
+    assert "in 8 chunks of at most 32 networks" in " ".join(capsys.readouterr().err.split())
     assert len(count) == 8
     assert contents(tmp_path) == many
 
 
-def flip(chunk, other):
-    del other
+def flip(chunk):
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
@@ -64,15 +60,16 @@ def swap(chunk, other):
     chunk.with_name("aside").rename(other)
 
 
-@pytest.mark.parametrize("damage", [flip, swap])
-def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, damage):
+def test_damaged_chunks_are_trained_again(tmp_path, many, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         press_after(patch, 3)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
-    damage(*(tmp_path / PROGRESS / f"chunk {number} of 8.npz" for number in (2, 1)))
+    first, *others = (tmp_path / PROGRESS / f"chunk {number} of 8.npz" for number in (1, 2, 3))
+    flip(first)
+    swap(*others)
     assert cli.main(["resume", str(tmp_path)]) == 0
-    assert "that part is trained again" in " ".join(capsys.readouterr().err.split())
+    assert " ".join(capsys.readouterr().err.split()).count("that part is trained again") == 3
     assert contents(tmp_path) == many
 
 
