@@ -138,12 +138,12 @@ class Architecture:
         drop = _Shapes(self.sites, jnp.zeros(len(self.sites)), jax.random.key(0), training=True)
         drop.found = {}
 
-        def step(x: Array) -> Array:
-            model: Any = self.build(jax.random.key(0))
-            return model(x, drop)
+        def step(states: nnx.State, x: Array) -> Array:
+            return self.bind(states)(x, drop)
 
         one = self.example()
-        jax.eval_shape(step, jax.ShapeDtypeStruct((batch, *one.shape), one.dtype))
+        example = jax.ShapeDtypeStruct((batch, *one.shape), one.dtype)
+        jax.eval_shape(step, nnx.state(self.built), example)
         return drop.found
 
     @cached_property

@@ -7,12 +7,10 @@ large chunks, has the estimate alone (memory.py).
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
 from jax.stages import Lowered
 
 from experiments.errors import expect
@@ -20,7 +18,6 @@ from experiments.training import devices, evaluate, memory, step, sweep
 from experiments.training.chunks import choose
 from experiments.training.sweep import Task
 
-T = TypeVar("T")
 SPARE = 0.1
 """Of a device's memory: for what is between the programs, and for what is not contiguous."""
 
@@ -50,12 +47,9 @@ def needed(task: Task) -> float:
 
 def lowered(task: Task) -> Iterator[Lowered]:
     """Training and measurement of a chunk, for the devices that there are, from shapes alone."""
-    rows = sweep.drawn(task, 0)
-    state = jax.eval_shape(partial(sweep.started, task), rows)
-    state, rows = (_placed(each, devices.ROWS) for each in (state, rows))
-    problem = _placed(task.problem, devices.ALL)
-    yield step.train.lower(task.plan, state, problem, rows, np.int32(0), np.int32(1))
-    yield evaluate.measure.lower(task.plan, state, problem, rows)
+    given = sweep.given(task)
+    yield step.train.lower(*given, np.int32(0), np.int32(1))
+    yield evaluate.measure.lower(*given)
 
 
 def _taken(program: Lowered) -> float:
@@ -77,8 +71,3 @@ def _resized(task: Task, times: float) -> Task:
 
 def _networks(task: Task) -> int:
     return task.layout.chunk * task.layout.group
-
-
-def _placed(tree: T, spec: PartitionSpec) -> T:
-    place = partial(jax.ShapeDtypeStruct, sharding=NamedSharding(devices.mesh(), spec))
-    return jax.tree.map(lambda leaf: place(leaf.shape, leaf.dtype), tree)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import jax
@@ -85,6 +86,12 @@ def over_rows(of_row: Callable[..., T], shared: Any, *leaves: Any, vmapped: bool
 def put(tree: T, spec: PartitionSpec) -> T:
     """Arrays whose `ROWS` are shared out over the devices, or of which each has them `ALL`."""
     return jax.device_put(tree, NamedSharding(mesh(), spec))
+
+
+def placed(tree: T, spec: PartitionSpec) -> T:
+    """The shapes and types of what `put` gives."""
+    place = partial(jax.ShapeDtypeStruct, sharding=NamedSharding(mesh(), spec))
+    return jax.tree.map(lambda leaf: place(leaf.shape, leaf.dtype), tree)
 
 
 def gathered(tree: Any) -> Any:

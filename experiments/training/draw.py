@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
@@ -26,7 +25,7 @@ def draw(
     labels, size = np.asarray(problem.data.y_train), plan.train_size
     if size == len(labels):
         return np.broadcast_to(np.arange(size, dtype=np.int32), (len(seeds), size))
-    there, rows = np.unique(seeds, return_inverse=True)
+    there, rows = np.unique(seeds.astype(np.int32), return_inverse=True)
     orders = np.asarray(_orders(problem.seed, there, len(labels)), np.int32)
     return np.stack([_drawn(order, labels, size, plan.held_out) for order in orders])[rows]
 
@@ -39,7 +38,7 @@ def _orders(
         key = jax.random.fold_in(seed_key(seed, index), IMAGES)
         return jax.random.permutation(key, images)
 
-    return jax.vmap(of_seed)(jnp.asarray(seeds, jnp.int32))
+    return jax.vmap(of_seed)(seeds)
 
 
 def _drawn(order: np.ndarray, labels: np.ndarray, size: int, held_out: int) -> np.ndarray:

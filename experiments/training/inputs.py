@@ -49,17 +49,17 @@ def digests(
     plan: Plan, seed: Any, seeds: np.ndarray, images: np.ndarray, rates: np.ndarray
 ) -> dict[str, str]:
     """A digest each of keys, batches (as images of the pool) and masks."""
-    drawn = _drawn(plan, *map(jnp.asarray, (seed, seeds, images, rates)))
+    drawn = _drawn(plan, seed, seeds, images, rates)
     return {name: digest(np.asarray(array)) for name, array in drawn.items()}
 
 
 @partial(jax.jit, static_argnums=0)
 def _drawn(
     plan: Plan,
-    seed: UInt32[Array, ""],
-    seeds: Int[Array, " seeds"],
-    images: Int[Array, "seeds images"],
-    rates: Float[Array, " rates"],
+    seed: Any,
+    seeds: Int[np.ndarray, " seeds"],
+    images: Int[np.ndarray, "seeds images"],
+    rates: Float[np.ndarray, " rates"],
 ) -> dict[str, UInt32[Array, "..."]]:
     def of_seed(of: tuple[Int[Array, ""], Int[Array, " images"]]) -> dict[str, Array]:
         index, images = of

@@ -131,12 +131,15 @@ def unnamed(like: T, arrays: Mapping[str, Any]) -> T:
 
 def measured(task: Task) -> Measurement:
     """The shapes of what is measured of a chunk."""
+    return evaluate.measure.eval_shape(*given(task))
+
+
+def given(task: Task) -> tuple[Plan, TrainState, Problem, Rows]:
+    """The shapes of what the programs of a chunk are given, on the devices that there are."""
     rows = drawn(task, 0)
-
-    def found(rows: Rows) -> Measurement:
-        return evaluate.measure(task.plan, started(task, rows), task.problem, rows)
-
-    return jax.eval_shape(found, rows)
+    state = jax.eval_shape(partial(started, task), rows)
+    state, rows = (devices.placed(each, devices.ROWS) for each in (state, rows))
+    return task.plan, state, devices.placed(task.problem, devices.ALL), rows
 
 
 def started(task: Task, rows: Rows) -> TrainState:

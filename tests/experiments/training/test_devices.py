@@ -8,19 +8,18 @@ from experiments.training import devices, inputs, sweep
 from experiments.training.task import Plan
 from tests.experiments import tiny
 
-CONFIG = tiny.config(rates=(0.3, 0.6), placements=("input", "logits"), epochs=2)
+CONFIG = tiny.config("tanh", widths=(8,))
 
 
 def on(number, monkeypatch):
-    """What three seeds and five arms come to on so many devices."""
+    """What comes out on so many devices."""
     chosen = jax.devices()[:number]
     monkeypatch.setattr(devices, "mesh", lambda rows=0: jax.sharding.Mesh(np.array(chosen), "rows"))
     monkeypatch.setattr(jax, "device_count", lambda: number)
     task = tiny.task(CONFIG)
     own = {**vars(task.plan), "blocks": 100 + number}  # a program knows its devices, by its plan
-    task = task._replace(plan=Plan(**own))
     assert task.layout.chunk % number == 0
-    return inputs.of_task(task), sweep.run(task)
+    return inputs.of_task(task), sweep.run(task._replace(plan=Plan(**own)))
 
 
 @pytest.mark.parametrize("counts", [(8,), pytest.param((2, 4), marks=pytest.mark.slow)])

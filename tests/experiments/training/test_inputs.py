@@ -35,10 +35,6 @@ def test_each_digest_changes_with_what_it_is_of():
 def test_masks_are_those_that_the_network_applies():
     config = tiny.config()
     plan = tiny.task(config).plan
-    key, zero = keys.streams(0, 1), jnp.int32(0)
-    key = keys.mask_key(key, zero, zero)
-    expected = inputs._masks(plan, key, jnp.float32(0.5))
-    seen = {}
 
     class Seeing(Drop):
         def __call__(self, site, x, *_, draw=None, **__):
@@ -46,10 +42,17 @@ def test_masks_are_those_that_the_network_applies():
             seen.setdefault(x.shape[-1], fingerprint(kept))
             return x
 
-    sites = plan.architecture.sites
-    network = plan.architecture.build(jax.random.key(0))
-    network(jnp.ones((plan.batch_size, 64)), Seeing(sites, jnp.full(len(sites), 0.5), key))
-    assert [int(seen[width]) for width in (64, *config.network.widths, 10)] == expected.tolist()
+    seen, sites = {}, plan.architecture.sites
+
+    @jax.jit
+    def both():
+        key = keys.mask_key(keys.streams(0, 1), jnp.int32(0), jnp.int32(0))
+        network = plan.architecture.build(key)
+        network(jnp.ones((plan.batch_size, 64)), Seeing(sites, jnp.full(len(sites), 0.5), key))
+        return seen, inputs._masks(plan, key, jnp.float32(0.5))
+
+    found, expected = both()
+    assert [int(found[width]) for width in (64, *config.network.widths, 10)] == expected.tolist()
 
 
 def test_masks_of_attention_are_as_large_as_its_weights():

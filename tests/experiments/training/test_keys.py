@@ -3,7 +3,6 @@
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.training.keys import mask_key, seed_keys, streams
@@ -15,7 +14,7 @@ def data(key):
 
 def test_every_step_of_every_epoch_has_its_own_masks():
     own = streams(0, 0)
-    steps = itertools.product(jnp.arange(3), jnp.arange(4))
+    steps = itertools.product(np.arange(3), np.arange(4))
     keys = [data(mask_key(own, epoch, step)) for epoch, step in steps]
     assert len({*keys}) == 12
 

@@ -34,25 +34,21 @@ def many(tmp_path_factory):
     return contents(folder)
 
 
-def test_many_pairs_are_trained_in_chunks(many, capsys, tmp_path):
-    assert compare(tmp_path) == 0
-    assert "in 8 chunks of at most 32 networks" in " ".join(capsys.readouterr().err.split())
-    assert contents(tmp_path) == many
+def test_many_pairs_are_trained_in_chunks(many):
     assert len(many["results.csv"].splitlines()) == 1 + 4 * 60
 
 
-@pytest.mark.parametrize("calls", [1, 5])
-def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, calls):
-    count = press_after(monkeypatch, calls)
-    with pytest.raises(KeyboardInterrupt, match=f"after chunk {calls} of 8"):
+def test_a_run_is_resumed_at_the_chunk_it_was_in(tmp_path, many, monkeypatch, capsys):
+    count = press_after(monkeypatch, 5)
+    with pytest.raises(KeyboardInterrupt, match="after chunk 5 of 8"):
         compare(tmp_path)
     assert cli.main(["resume", str(tmp_path)]) == 0
+    assert "in 8 chunks of at most 32 networks" in " ".join(capsys.readouterr().err.split())
     assert len(count) == 8
     assert contents(tmp_path) == many
 
 
-def flip(chunk, other):
-    del other
+def flip(chunk):
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
@@ -64,25 +60,25 @@ def swap(chunk, other):
     chunk.with_name("aside").rename(other)
 
 
-@pytest.mark.parametrize("damage", [flip, swap])
-def test_a_damaged_chunk_is_trained_again(tmp_path, many, monkeypatch, capsys, damage):
+def test_damaged_chunks_are_trained_again(tmp_path, many, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         press_after(patch, 3)
         with pytest.raises(KeyboardInterrupt):
             compare(tmp_path)
-    damage(*(tmp_path / PROGRESS / f"chunk {number} of 8.npz" for number in (2, 1)))
+    first, *others = (tmp_path / PROGRESS / f"chunk {number} of 8.npz" for number in (1, 2, 3))
+    flip(first)
+    swap(*others)
     assert cli.main(["resume", str(tmp_path)]) == 0
-    assert "that part is trained again" in " ".join(capsys.readouterr().err.split())
+    assert " ".join(capsys.readouterr().err.split()).count("that part is trained again") == 3
     assert contents(tmp_path) == many
 
 
 def test_chunks_change_nothing_but_rounding():
-    whole = sweep.run(tiny.task(tiny.config()))
-    for cut in (choose(2, 15, 8, 8, 99), choose(2, 15, 8, 1000, 15)):
-        cut_up = sweep.run(tiny.task(tiny.config(), cut))
-        np.testing.assert_array_equal(cut_up.fresh, whole.fresh)
-        for one, other in zip(cut_up.metrics, whole.metrics, strict=True):
-            np.testing.assert_allclose(one.train_nll, other.train_nll, rtol=1e-4)
+    config = tiny.config("tanh", widths=(8,))
+    whole, cut_up = (sweep.run(tiny.task(config, cut)) for cut in (None, choose(2, 15, 8, 8, 99)))
+    np.testing.assert_array_equal(cut_up.fresh, whole.fresh)
+    for one, other in zip(cut_up.metrics, whole.metrics, strict=True):
+        np.testing.assert_allclose(one.train_nll, other.train_nll, rtol=1e-4)
 
 
 def test_larger_networks_make_smaller_chunks(monkeypatch):
@@ -119,7 +115,7 @@ def test_a_network_that_does_not_fit_is_refused_before_it_is_built(tmp_path, cap
 
 def test_the_parameters_are_those_of_the_network():
     architecture = Perceptron((7, 5, 3), "relu")
-    params = nnx.state(architecture.build(jax.random.key(0)), nnx.Param)
+    params = jax.eval_shape(lambda: nnx.state(architecture.build(jax.random.key(0)), nnx.Param))
     assert architecture.parameters == sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

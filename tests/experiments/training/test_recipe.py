@@ -12,7 +12,7 @@ from experiments.errors import InputError
 from experiments.models import Perceptron
 from experiments.training import recipe as recipes
 from experiments.training.chunks import Layout
-from experiments.training.recipe import DEFAULTS, rates_at, recipe, schedule, stack
+from experiments.training.recipe import DEFAULTS, Recipe, rates_at, recipe, schedule, stack
 from experiments.training.sweep import Task, run
 from experiments.training.task import Plan, Problem
 from tests.experiments import tiny
@@ -178,8 +178,14 @@ def test_arms_are_stacked_and_what_is_not_said_is_the_default():
     assert DEFAULTS.keys() | {"rates"} == {*both._fields}
 
 
-def learning_rates(steps=40, **numbers):
-    return np.asarray(jax.vmap(schedule(recipe(SITES, {}, **numbers), steps))(jnp.arange(steps)))
+def learning_rates(**numbers):
+    """Those of 40 steps, and the one after the end."""
+    return np.asarray(compiled(recipe(SITES, {}, **numbers)))
+
+
+@jax.jit
+def compiled(arm):
+    return jax.vmap(schedule(arm, 40))(np.arange(41))
 
 
 def test_the_learning_rate_rises_in_a_line_and_then_stays():
@@ -193,38 +199,42 @@ def test_the_learning_rate_falls_by_its_share_along_a_half_cosine(decay):
     half = 0.5 + 0.5 * np.cos(np.pi * np.arange(40) / 40)
     expected = 0.8 * (1 - decay + decay * half)
     rates = learning_rates(learning_rate=0.8, decay=decay)
-    np.testing.assert_allclose(rates, expected, rtol=1e-4)
-    end = schedule(recipe(SITES, {}, learning_rate=0.8, decay=decay), 40)(40)
-    assert end == pytest.approx(0.8 * (1 - decay), abs=1e-7)
+    np.testing.assert_allclose(rates[:40], expected, rtol=1e-4)
+    assert rates[40] == pytest.approx(0.8 * (1 - decay), abs=1e-7)
 
 
 def test_the_optimiser_steps_by_the_learning_rate():
     numbers = recipe(SITES, {}, learning_rate=0.8, warmup=0.2, decay=0.0, weight_decay=0.0)
-    optimizer, sizes = recipes.optimizer(numbers, 40), []
-    state = optimizer.init(jnp.ones(()))
+    optimizer, one = recipes.optimizer(numbers, 40), np.ones((), np.float32)
+    update, state, sizes = jax.jit(optimizer.update), optimizer.init(one), []
     for _ in range(3):
-        update, state = optimizer.update(jnp.ones(()), state, jnp.ones(()))
-        sizes.append(-np.asarray(update))  # of a constant gradient Adam makes 1
+        size, state = update(one, state, one)
+        sizes.append(-np.asarray(size))  # of a constant gradient Adam makes 1
     expected = learning_rates(learning_rate=0.8, warmup=0.2, decay=0)[:3]
     np.testing.assert_allclose(sizes, expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.2, 1.0])
 @pytest.mark.parametrize("shape", [(4,), (4, 6)])
-def test_labels_are_smoothed_as_optax_does(smoothing, shape):
-    logits = 3 * jax.random.normal(jax.random.key(0), (*shape, 5))
-    labels = jax.random.randint(jax.random.key(1), shape, 0, 5)
-    smoothed = optax.smooth_labels(jax.nn.one_hot(labels, 5), smoothing)
-    expected = optax.softmax_cross_entropy(logits, smoothed).mean()
-    found = recipes.loss(recipe(SITES, {}, smoothing=smoothing), logits, labels)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+def test_labels_are_smoothed_as_optax_does(shape):
+    random = np.random.default_rng(0)
+    logits = 3 * random.normal(size=(*shape, 5)).astype(np.float32)
+    labels = random.integers(5, size=shape)
+
+    @jax.jit
+    def both(smoothing):
+        smoothed = optax.smooth_labels(jax.nn.one_hot(labels, 5), smoothing)
+        expected = optax.softmax_cross_entropy(logits, smoothed).mean()
+        return recipes.loss(Recipe(np.zeros(0), smoothing=smoothing), logits, labels), expected
+
+    for smoothing in np.float32([0, 0.2, 1]):
+        np.testing.assert_allclose(*both(smoothing), rtol=1e-6)
 
 
 def test_rates_are_on_from_begin_to_before_end():
     arm = recipe(SITES, {"input": 0.5, "post1": 0.25}, begin=0.25, end=0.75)
-    times = jnp.array([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99])
-    found = jax.vmap(lambda time: rates_at(arm, time))(times)
+    times = np.array([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99], np.float32)
+    found = jax.jit(jax.vmap(lambda time: rates_at(arm, time)))(times)
     on = np.array([0, 0, 1, 1, 1, 0, 0], np.float32)
     np.testing.assert_array_equal(found, np.outer(on, arm.rates))
-    always = rates_at(recipe(SITES, {"*": 0.5}), jnp.float32(0))
+    always = rates_at(recipe(SITES, {"*": 0.5}), np.float32(0))
     np.testing.assert_array_equal(always, 0.5)

@@ -1,5 +1,4 @@
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -7,6 +6,7 @@ from experiments import models
 from experiments.models import Drop
 from experiments.studies.compare.design import grid
 from experiments.studies.compare.settings import PLACEMENTS
+from experiments.training import devices
 from experiments.training.chunks import Layout
 from experiments.training.evaluate import measure
 from experiments.training.keys import seed_key
@@ -22,27 +22,27 @@ def tiny_task(**settings):
 
 def trained(task, *ends):
     """The state after training from each end to the next."""
-    state = started(task)
+    state, problem = started(task), devices.put(task.problem, devices.ALL)
     for first, stop in zip((0, *ends), ends, strict=False):
         numbers = np.int32(first), np.int32(stop)
-        state = train(task.plan, state, task.problem, rows_of(task, 0), *numbers)
+        state = train(task.plan, state, problem, rows_of(task, 0), *numbers)
     return state
 
 
 def started(task):
     fresh = weights(task.plan, task.problem, task.layout.pairs(0)[0])
-    return start(task.plan, rows_of(task, 0), fresh)
+    return start(task.plan, rows_of(task, 0), devices.put(fresh, devices.ROWS))
 
 
 def test_one_compilation_covers_all_blocks_arms_rates_and_numeric_settings(monkeypatch):
     traces = []
     call = models.MLP.__call__
     monkeypatch.setattr(models.MLP, "__call__", lambda *a: traces.append(1) or call(*a))
-    task, blocks = tiny_task(epochs=4), []  # 4 epochs: a plan that no other test compiles
-    run(task, lambda *_: blocks.append(len(traces)))
+    plan, blocks = {"activation": "tanh", "widths": (8,)}, []  # that no test before this compiles
+    run(tiny_task(**plan), lambda *_: blocks.append(len(traces)))
     assert blocks[0] > 0
     assert len({*blocks[1:]}) == 1  # at first, training is told of before it is measured
-    run(tiny_task(epochs=4, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5))
+    run(tiny_task(**plan, rates=(0.0, 1.0), learning_rate=0.1, weight_decay=0.5))
     assert len(traces) == blocks[-1]
 
 
@@ -79,13 +79,14 @@ def test_seeds_differ():
 
 def test_the_first_seeds_stay_when_seeds_are_added():
     two, three = (
-        run(tiny_task(epochs=1)._replace(layout=Layout(seeds, 15, 15, 8))).fresh for seeds in (2, 3)
+        jax.device_get(started(tiny_task()._replace(layout=Layout(seeds, 15, 15, 8))).params)
+        for seeds in (2, 3)
     )
-    np.testing.assert_array_equal(three[:2], two)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a[:2], b[:2]), three, two)
 
 
 def test_the_arms_of_a_seed_start_from_the_same_weights():
-    for leaf in jax.tree.leaves(started(tiny_task()).params):
+    for leaf in jax.device_get(jax.tree.leaves(started(tiny_task()).params)):
         assert (leaf == leaf[:, :1]).all()
 
 
@@ -97,20 +98,22 @@ def test_training_can_be_cut_anywhere():
 def test_metrics_are_what_the_model_says_without_dropout():
     task = tiny_task()
     state = trained(task, 2)
-    found = measure(task.plan, state, task.problem, rows_of(task, 0))
-    metrics, images = found.metrics, found.images
-    params, rest = (jax.tree.map(lambda leaf: leaf[1, 3], part) for part in state[:2])
+    problem, rows = devices.put(task.problem, devices.ALL), rows_of(task, 0)
+    found = measure(task.plan, state, problem, rows)
+    metrics, images = jax.device_get((found.metrics, found.images))
+    params, rest = jax.tree.map(lambda leaf: leaf[1, 3], jax.device_get(state[:2]))
     data = task.problem.data
     model, drop = task.plan.architecture.bind(params, rest), Drop(task.plan.architecture.sites)
-    log_p = jax.nn.log_softmax(model(jnp.asarray(data.x_test), drop))
-    hits = np.asarray(log_p).argmax(-1) == data.y_test
+    own = np.asarray(rows.images)[1]
+    x = np.concatenate([data.x_test, data.x_train[own]])
+    log_p = np.asarray(jax.jit(lambda x: jax.nn.log_softmax(model(x, drop)))(x))
+    log_p, learnt = log_p[: len(data.x_test)], log_p[len(data.x_test) :].argmax(-1)
+    hits = log_p.argmax(-1) == data.y_test
     assert metrics.test_accuracy[1, 3] == pytest.approx(hits.mean())
     np.testing.assert_array_equal(images["test_accuracy"][1, 3], hits)
-    nll = -np.asarray(log_p)[np.arange(len(hits)), data.y_test]
+    nll = -log_p[np.arange(len(hits)), data.y_test]
     assert metrics.test_nll[1, 3] == pytest.approx(nll.mean(), rel=1e-5)
     np.testing.assert_allclose(images["test_nll"][1, 3], nll, rtol=1e-3, atol=1e-5)
-    own = np.asarray(rows_of(task, 0).images)[1]
-    learnt = np.asarray(model(jnp.asarray(data.x_train[own]), drop)).argmax(-1)
     assert metrics.train_accuracy[1, 3] == pytest.approx((learnt == data.y_train[own]).mean())
 
 
@@ -124,7 +127,7 @@ def test_training_learns_and_the_learning_rate_ends_at_0():
 def test_weight_decay_shrinks_weights():
     def norm(weight_decay):
         params = trained(tiny_task(weight_decay=weight_decay), 3).params
-        return sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(params))
+        return sum((leaf**2).sum() for leaf in jax.device_get(jax.tree.leaves(params)))
 
     assert norm(1.0) < norm(0.0)
 
@@ -142,4 +145,5 @@ def test_block_ends_cover_all_epochs_in_steps_of_nearly_one_size():
 def test_a_traced_seed_gives_the_key_of_the_number_itself(seed):
     root = jax.random.key(seed, impl="threefry2x32")
     traced = jax.jit(seed_key)(np.uint32(seed), 5)
-    assert (jax.random.key_data(traced) == jax.random.key_data(jax.random.fold_in(root, 5))).all()
+    found, expected = map(jax.random.key_data, (traced, jax.random.fold_in(root, 5)))
+    np.testing.assert_array_equal(found, expected)
