@@ -30,7 +30,9 @@ def import_graph(package: Path) -> Graph:
     """What each module of the package imports, wherever in its file."""
     files = {_module_name(package, file): file for file in package.rglob("*.py")}
     return {
-        name: {_resolve(imported, files) for imported in _imports(name, file.name, file.read_text())}
+        name: {
+            _resolve(imported, files) for imported in _imports(name, file.name, file.read_text())
+        }
         for name, file in files.items()
     }
 
