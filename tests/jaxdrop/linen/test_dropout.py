@@ -188,7 +188,7 @@ def through_linen_jit(dropout: Make) -> Array:
 
 
 def through_remat(dropout: Make) -> Array:
-    return jax.grad(lambda x: jnp.sin(_run(nn.remat(Net)(dropout), x)).sum())(X)
+    return jax.jit(jax.grad(lambda x: jnp.sin(_run(nn.remat(Net)(dropout), x)).sum()))(X)
 
 
 def through_scan(dropout: Make) -> Array:
@@ -200,12 +200,14 @@ def through_scan(dropout: Make) -> Array:
     split: Any = {"params": True, "dropout": True}
     layers = nn.scan(Step, variable_axes={"params": 0}, split_rngs=split, length=3)()
     keys = {"params": KEY, "dropout": KEY}
-    return apply(layers, layers.init(keys, X, None), X, None, rngs=keys)[0]
+    run = jax.jit(lambda x: apply(layers, layers.init(keys, x, None), x, None, rngs=keys)[0])
+    return run(X)
 
 
 def through_vmap(dropout: Make) -> Array:
     split: Any = {"params": False, "dropout": True}
-    return _run(nn.vmap(Net, variable_axes={"params": None}, split_rngs=split)(dropout))
+    net = nn.vmap(Net, variable_axes={"params": None}, split_rngs=split)(dropout)
+    return jax.jit(_run, static_argnums=0)(net)
 
 
 def _run(net: nn.Module, x: Array = X) -> Array:
@@ -235,8 +237,7 @@ def test_an_array_of_rates_passes_linens_transforms(wrap):
     assert_same_bits(apply(model, {}, X, rng=KEY), jaxdrop.dropout(KEY, X, RATES_16))
 
 
-@pytest.mark.parametrize("broadcast_dims", [(), (0,), (1,)])
-@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize(("broadcast_dims", "bits"), [((), 16), ((0,), 32), ((1,), 16)])
 def test_an_explicit_mesh_works(broadcast_dims, bits):
     model = Dropout(0.5, broadcast_dims, deterministic=False, bits=bits)
     assert_works_on_an_explicit_mesh(lambda key, x: apply(model, {}, x, rngs={"dropout": key}))

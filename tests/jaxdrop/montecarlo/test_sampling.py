@@ -6,7 +6,7 @@ probability of 6e-7, and there are fewer than 100 of them.
 
 import itertools
 from collections import Counter
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,12 @@ LIMIT = 5.0
 
 def linear(key, rate: ArrayLike = 0.3):
     return jaxdrop.dropout(key, X, rate) @ WEIGHTS
+
+
+@cache
+def drawn(count):
+    """One device, one chunk."""
+    return np.asarray(montecarlo.sample(KEY, linear, count))
 
 
 def tiny(mask, rate=0.5):
@@ -46,8 +52,8 @@ def test_a_linear_layer_has_the_variance_of_the_closed_form(rate):
 
 
 def test_samples_agree_with_all_masks_of_a_tiny_network():
-    masks = jnp.array(list(itertools.product([False, True], repeat=4)))
-    exact = np.asarray(jax.vmap(tiny)(masks), np.float64)  # equally likely at rate 0.5
+    masks = np.array(list(itertools.product([False, True], repeat=4)))
+    exact = np.asarray(jax.jit(jax.vmap(tiny))(masks), np.float64)  # equally likely at rate 0.5
     n = 20_000
     predict = lambda key: tiny(jaxdrop.keep_mask(key, 0.5, (4,)))  # noqa: E731
     samples = np.asarray(montecarlo.sample(KEY, predict, n), np.float64)
@@ -60,26 +66,25 @@ def test_samples_agree_with_all_masks_of_a_tiny_network():
 
 @pytest.mark.parametrize("chunk", [1, 3, 10, 99])
 def test_chunks_change_nothing(chunk):
-    whole = montecarlo.sample(KEY, linear, 10)
-    np.testing.assert_allclose(montecarlo.sample(KEY, linear, 10, chunk=chunk), whole, rtol=1e-6)
+    found = montecarlo.sample(KEY, linear, 10, chunk=chunk)
+    np.testing.assert_allclose(found, drawn(10), rtol=1e-6)
 
 
 def test_the_first_samples_stay():
-    many = montecarlo.sample(KEY, linear, 9)
-    np.testing.assert_allclose(montecarlo.sample(KEY, linear, 4), many[:4], rtol=1e-6)
-    assert len(np.unique(np.asarray(many).round(4))) > 3
+    np.testing.assert_allclose(drawn(5), drawn(10)[:5], rtol=1e-6)
+    assert len(np.unique(drawn(10).round(4))) > 3
 
 
 def test_legacy_keys_agree():
-    legacy = montecarlo.sample(jax.random.PRNGKey(3), linear, 4)
-    np.testing.assert_array_equal(legacy, montecarlo.sample(KEY, linear, 4))
+    legacy = montecarlo.sample(jax.random.PRNGKey(3), linear, 5)
+    np.testing.assert_array_equal(legacy, drawn(5))
 
 
 def test_pytrees_and_jit():
     fn = lambda key: {"a": linear(key), "b": (linear(key)[None], jnp.int32(1))}  # noqa: E731
     inside = jax.jit(lambda key: montecarlo.sample(key, fn, 5))(KEY)
     assert inside["b"][0].shape == (5, 1)
-    np.testing.assert_allclose(inside["a"], montecarlo.sample(KEY, linear, 5), rtol=1e-6)
+    np.testing.assert_allclose(inside["a"], drawn(5), rtol=1e-6)
 
 
 def test_the_caller_compiles_once():
@@ -107,19 +112,26 @@ def test_what_a_function_holds_may_change():
 def test_samples_are_shared_over_devices(count, chunk):
     mesh = jax.make_mesh((8,), ("samples",))
     shared = montecarlo.sample(KEY, linear, count, mesh=mesh, chunk=chunk)
-    np.testing.assert_allclose(shared, montecarlo.sample(KEY, linear, count), rtol=1e-6)
+    np.testing.assert_allclose(shared, drawn(16)[:count], rtol=1e-6)
     if count == 16:
         assert {shard.data.shape for shard in shared.addressable_shards} == {(2,)}
+
+
+def two(key):
+    return {"a": 1e3 + linear(key), "b": X * jax.random.normal(key)}
+
+
+@cache
+def drawn_of(predict, count):
+    return jax.tree.map(np.asarray, montecarlo.sample(KEY, predict, count))
 
 
 @pytest.mark.parametrize(("chunk", "devices"), [(1, 0), (7, 8), (7, 0), (5000, 8)])
 def test_moments_are_those_of_the_samples(chunk, devices):
     mesh = jax.make_mesh((devices,), ("samples",)) if devices else None
-    fn = lambda key: {"a": 1e3 + linear(key), "b": X * jax.random.normal(key)}  # noqa: E731
-    samples = jax.tree.map(np.asarray, montecarlo.sample(KEY, fn, 100))
-    found = montecarlo.moments(KEY, fn, 100, chunk=chunk, mesh=mesh)
+    found = montecarlo.moments(KEY, two, 100, chunk=chunk, mesh=mesh)
     assert found.num_samples == 100
-    for name, of_name in samples.items():
+    for name, of_name in drawn_of(two, 100).items():
         np.testing.assert_allclose(found.mean[name], of_name.mean(0, np.float64), rtol=1e-5)
         np.testing.assert_allclose(found.variance[name], of_name.var(0, np.float64), rtol=1e-3)
 
@@ -159,15 +171,16 @@ def test_no_more_passes_are_run_than_asked_for(draw, count, chunk, devices):
     assert passes["run"] == count
 
 
-@pytest.mark.parametrize(
-    ("large", "chunk", "devices"), [(1e7, 1, 0), (-3e6, 32, 8), (1e7, 32, 0), (-3e6, 5000, 8)]
-)
-def test_moments_of_large_predictions(large, chunk, devices):
+def large(key):
+    return jnp.array([1e7, -3e6, 1e7], jnp.float32) + jax.random.normal(key, (3,))
+
+
+@pytest.mark.parametrize(("chunk", "devices"), [(1, 0), (32, 8), (32, 0), (5000, 8)])
+def test_moments_of_large_predictions(chunk, devices):
     """Against float64, of what float32 could hold of them."""
     mesh = jax.make_mesh((devices,), ("samples",)) if devices else None
-    predict = lambda key: large + jax.random.normal(key, (3,))  # noqa: E731
-    samples = np.asarray(montecarlo.sample(KEY, predict, 500), np.float64)
-    found = montecarlo.moments(KEY, predict, 500, chunk=chunk, mesh=mesh)
+    samples = drawn_of(large, 500).astype(np.float64)
+    found = montecarlo.moments(KEY, large, 500, chunk=chunk, mesh=mesh)
     np.testing.assert_array_equal(found.mean, samples.mean(0).astype(np.float32))
     np.testing.assert_allclose(found.variance, samples.var(0), rtol=1e-5)
 

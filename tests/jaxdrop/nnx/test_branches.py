@@ -139,7 +139,8 @@ FOUND = {
 
 @pytest.mark.parametrize(("call", "names"), FOUND.values(), ids=FOUND.keys())
 def test_branches_are_found(call, names):
-    model, untouched = Model(call, nnx.Rngs(0)), Model(call, nnx.Rngs(0))
+    model = Model(call, nnx.Rngs(0))
+    untouched = nnx.clone(model)
     listed = dropout_sites(model)
     insert(model, on_branches(PATH, jax.ShapeDtypeStruct(X.shape, X.dtype)), rngs=nnx.Rngs(1))
     assert set(places(model)) == set(names.split())

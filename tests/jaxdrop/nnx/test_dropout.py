@@ -264,8 +264,7 @@ def test_vmapped_layers_have_rates_of_their_own():
         assert_same_bits(drawn, jaxdrop.dropout(KEY, X, rate))
 
 
-@pytest.mark.parametrize("broadcast_dims", [(), (0,), (1,)])
-@pytest.mark.parametrize("bits", [16, 32])
+@pytest.mark.parametrize(("broadcast_dims", "bits"), [((), 16), ((0,), 32), ((1,), 16)])
 def test_an_explicit_mesh_works(broadcast_dims, bits):
     model = Dropout(0.5, broadcast_dims=broadcast_dims, bits=bits)
     assert_works_on_an_explicit_mesh(lambda key, x: model(x, rngs=key))

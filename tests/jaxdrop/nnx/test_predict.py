@@ -1,5 +1,6 @@
 """NNX models as functions of a key: what drops, what does not, what stays as it was."""
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -14,10 +15,17 @@ from jaxdrop import montecarlo
 KEY = jax.random.key(5)
 X = jax.random.normal(jax.random.key(1), (6, 8))
 SEQUENCE = jax.random.normal(jax.random.key(2), (3, 4, 8))
+FAR = jnp.linspace(-1, 1, 16)  # from the means of a batch
 
 
 def sampled(model, x, n, **options):
     return montecarlo.sample(KEY, jaxdrop.nnx.predict(model, x, **options), n)
+
+
+def traced(model, x, n, **options):
+    """What sampling does to a model, it does as it is traced."""
+    predict = jaxdrop.nnx.predict(model, x, **options)
+    return jax.eval_shape(lambda key: montecarlo.sample(key, predict, n), KEY)
 
 
 def sampled_of(model, *inputs, **options):
@@ -38,7 +46,7 @@ class Net(nnx.Module):
 def net(kind: Any = jaxdrop.nnx.Dropout, rate: Any = 0.5):
     rngs = nnx.Rngs(0)
     model = Net(kind(rate, rngs=rngs), rngs)
-    model.norm.mean[...] = jnp.linspace(-1, 1, 16)  # far from those of a batch
+    model.norm.mean[...] = FAR
     return model
 
 
@@ -73,7 +81,7 @@ def test_an_nnx_model_is_as_it_was(kind, mode, shared):
     model = net(kind)
     getattr(model, mode)()
     before, graph = leaves(model), nnx.graphdef(model)
-    sampled(model, X, 4, shared_masks=shared)
+    traced(model, X, 4, shared_masks=shared)
     assert nnx.graphdef(model) == graph
     for old, new in zip(before, leaves(model), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -131,7 +139,7 @@ def test_a_mode_at_the_call_turns_dropout_off():
         def __call__(self, x, train):
             return self.dropout(x, deterministic=not train)
 
-    assert sampled(Flagged(), X, 4, train=True).shape == (4, 6, 8)
+    assert traced(Flagged(), X, 4, train=True).shape == (4, 6, 8)
     with pytest.raises(ValueError, match="no dropout site is active"):
         sampled(Flagged(), X, 4, train=False)
 
@@ -245,16 +253,23 @@ def test_what_is_no_model_is_refused(model):
         jaxdrop.nnx.predict(model, X)
 
 
-@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
-@pytest.mark.parametrize("chunk", [None, 3])
+def drops_and_bends():
+    return nnx.Sequential(jaxdrop.nnx.Dropout(0.5, rngs=nnx.Rngs(0)), jnp.tanh)
+
+
+@cache
+def unsharded():
+    return np.asarray(sampled(drops_and_bends(), X, 8))
+
+
+@pytest.mark.parametrize(("kind", "chunk"), [("Auto", None), ("Explicit", 3)])
 def test_inputs_may_be_sharded(kind, chunk):
     mesh = jax.make_mesh((2,), ("data",), axis_types=(getattr(jax.sharding.AxisType, kind),))
     spec = jax.sharding.PartitionSpec("data")
-    model = nnx.Sequential(jaxdrop.nnx.Dropout(0.5, rngs=nnx.Rngs(0)), jnp.tanh)
-    whole = montecarlo.sample(KEY, jaxdrop.nnx.predict(model, X), 8)
+    whole = unsharded()
     with jax.set_mesh(mesh):
         x = jax.device_put(X, jax.sharding.NamedSharding(mesh, spec))
-        predict = jaxdrop.nnx.predict(model, x)
+        predict = jaxdrop.nnx.predict(drops_and_bends(), x)
         samples = montecarlo.sample(KEY, predict, 8, chunk=chunk)
         np.testing.assert_allclose(samples, whole, rtol=1e-6)
         found = montecarlo.moments(KEY, predict, 8, chunk=chunk or 32)

@@ -1,5 +1,6 @@
 """Recurrent networks whose masks are drawn once: `VariationalRNN`, and `DropConnect` around one."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +29,12 @@ def cell_of(model: Any) -> Any:
     return model.cell.cell
 
 
+@nnx.jit
+def run(model: nnx.Module, **call: Any) -> Any:
+    """One program; Flax's own loop would be compiled anew in every eager call."""
+    return model(X, **call)
+
+
 def loops(model: nnx.Module) -> str:
     """The bodies of the loops of the compiled gradient."""
     graph, state = nnx.split(model)
@@ -36,14 +43,14 @@ def loops(model: nnx.Module) -> str:
     return loop_bodies(gradient.lower(state, X).compile().as_text() or "", having=DOT)
 
 
-@cells
-def test_no_step_draws(cell):
-    body = loops(build(cell))
+@pytest.mark.parametrize("model", [
+    build(), build(nnx.GRUCell),
+    DropConnect(nnx.RNN(nnx.GRUCell(8, 5, rngs=nnx.Rngs(0))), 0.5, rngs=nnx.Rngs(1)),
+], ids=["lstm", "gru", "connect"])  # fmt: skip
+def test_no_step_draws(model):
+    body = loops(model)
     assert body
     assert not HASH.findall(body)
-    assert not HASH.findall(
-        loops(DropConnect(nnx.RNN(cell(8, 5, rngs=nnx.Rngs(0))), 0.5, rngs=nnx.Rngs(1)))
-    )
 
 
 def test_a_cell_that_draws_in_every_step_is_seen():
@@ -61,11 +68,10 @@ def _key(h: jax.Array) -> jax.Array:
 @cells
 def test_evaluation_is_flaxs_rnn(cell):
     model = build(cell)
-    plain = nnx.RNN(cell_of(model))
-    np.testing.assert_array_equal(model(X, deterministic=True), plain(X))
+    carry, outputs = nnx.RNN(cell_of(model))(X, return_carry=True)
+    np.testing.assert_array_equal(model(X, deterministic=True), outputs)
     model.eval()
-    for ours, theirs in zip(model(X, return_carry=True), plain(X, return_carry=True), strict=True):
-        jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+    jax.tree.map(np.testing.assert_array_equal, model(X, return_carry=True), (carry, outputs))
 
 
 def by_hand(model: VariationalRNN, masks: list[jax.Array]) -> jax.Array:
@@ -94,31 +100,31 @@ def test_it_is_the_loop_of_its_definition(cell):
         jaxdrop.keep_mask(key, rate, shape).reshape(4, -1)
         for key, rate, shape in zip(keys, (0.3, 0.4, 0.5), shapes, strict=True)
     ]
-    np.testing.assert_allclose(model(X), by_hand(model, drawn), rtol=1e-5, atol=1e-6)
+    expected = nnx.jit(by_hand)(model, drawn)
+    np.testing.assert_allclose(model(X), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_rate_1_forgets_the_hidden_state_alone():
     model = build(input_rate=0.0, state_rate=1.0, output_rate=0.0)
-    carry = (jnp.ones((4, 5)), jnp.full((4, 5), jnp.inf))
-    assert np.isfinite(model(X, initial_carry=carry)).all()
-    other = (jnp.zeros((4, 5)), jnp.zeros((4, 5)))
-    assert (model(X, initial_carry=carry) != model(X, initial_carry=other)).any()
+    ones = np.ones((4, 5), np.float32)
+    outputs = run(model, initial_carry=(ones, ones * np.inf))
+    assert np.isfinite(outputs).all()
+    assert not np.array_equal(outputs, run(model, initial_carry=(ones * 0, ones * 0)))
 
 
 def test_sequences_of_other_forms():
     model = build(time_major=True, return_carry=True)
-    carry, outputs = model(X.swapaxes(0, 1), rngs=KEY)
+    carry, outputs = nnx.eval_shape(lambda m: m(X.swapaxes(0, 1), rngs=KEY), model)
     assert (carry[0].shape, outputs.shape) == ((4, 5), (6, 4, 5))
-    lengths = jnp.array([1, 2, 3, 6])
-    carry, outputs = build()(X, seq_lengths=lengths, return_carry=True, reverse=True)
+    others = {"seq_lengths": jnp.array([1, 2, 3, 6]), "reverse": True}
+    carry, outputs = nnx.eval_shape(lambda m: m(X, return_carry=True, **others), build())
     assert (carry[1].shape, outputs.shape) == ((4, 5), (4, 6, 5))
 
 
 def test_sites_and_streams():
     model = build()
     assert [site.rate for site in dropout_sites(model)] == [0.3, 0.4, 0.5]
-    first, second = model(X), model(X)
-    assert (first != second).any()
+    assert not np.array_equal(run(model), run(model))
     with pytest.raises(ValueError, match="no `rngs` argument was provided to Dropout"):
         VariationalRNN(nnx.GRUCell(8, 5, rngs=nnx.Rngs(0)), state_rate=0.5)(X)
     with pytest.raises(ValueError, match=r"Expected a rate in \[0, 1\]; got 1.5"):
@@ -163,20 +169,28 @@ class Custom(nnx.Module):
         return wrap(*carry), outputs
 
 
+@nnx.jit
+def all_ways(model: Any) -> Any:
+    """Carry and outputs, those of evaluation from that carry on, and a gradient of them."""
+    carry, outputs = model(X, return_carry=True)
+
+    def loss(model: Any) -> Any:
+        evaluated = model(X, initial_carry=carry, deterministic=True)
+        return evaluated.sum(), evaluated
+
+    slope, evaluated = nnx.grad(loss, has_aux=True)(model)
+    return carry, [outputs, evaluated, jax.tree.leaves(slope)[0]]
+
+
+@cache
+def usual() -> Any:
+    return all_ways(build())
+
+
 @pytest.mark.parametrize("form", CARRIES)
 def test_a_carry_is_any_pytree(form):
-    model, usual = build(lambda *sizes, rngs: Custom(form, rngs)), build()
-    carry, outputs = model(X, return_carry=True)
-    expected_carry, expected = usual(X, return_carry=True)
-    np.testing.assert_array_equal(outputs, expected)
-    jax.tree.map(np.testing.assert_array_equal, tuple(CARRIES[form][1](carry)), expected_carry)
-    np.testing.assert_array_equal(
-        model(X, initial_carry=carry, rngs=KEY), usual(X, initial_carry=expected_carry, rngs=KEY)
-    )
-    model.eval()
-    np.testing.assert_array_equal(model(X), nnx.RNN(cell_of(model))(X))
-    slope = nnx.grad(lambda model: model(X).sum())(model)
-    assert np.isfinite(jax.tree.leaves(slope)[0]).all()
+    carry, found = all_ways(build(lambda *sizes, rngs: Custom(form, rngs)))
+    jax.tree.map(np.testing.assert_array_equal, (tuple(CARRIES[form][1](carry)), found), usual())
 
 
 def test_one_array_of_a_list_is_the_hidden_state():
@@ -188,7 +202,7 @@ def test_one_array_of_a_list_is_the_hidden_state():
             carry, outputs = super().__call__(carry[0], inputs)
             return [carry], outputs
 
-    np.testing.assert_array_equal(build(Listed)(X), build(nnx.GRUCell)(X))
+    np.testing.assert_array_equal(run(build(Listed)), run(build(nnx.GRUCell)))
 
 
 def test_a_carry_without_numbers_is_told():
@@ -211,7 +225,7 @@ class Echo(nnx.Module):
 def test_one_key_gives_masks_apart():
     def mask(**rates):
         off = {"input_rate": 0.0, "state_rate": 0.0, "output_rate": 0.0}
-        return build(lambda *sizes, rngs: Echo(), **off | rates)(X, rngs=KEY) != 0
+        return np.asarray(run(build(lambda *sizes, rngs: Echo(), **off | rates), rngs=KEY)) != 0
 
     state, outputs = mask(state_rate=0.5), mask(output_rate=0.5)
     assert (state == state[:, :1]).all()
