@@ -90,7 +90,7 @@ def curves(
 
 
 @partial(jax.jit, static_argnames="samples")
-def _functions(networks: Layers, key: Rng, samples: int) -> tuple[Array, Array]:
+def _functions(networks: Layers, key: Key[Array, ""], samples: int) -> tuple[Array, Array]:
     first, grid = jax.tree.map(lambda leaf: leaf[0], networks), jnp.asarray(GRID[:, None])
     drawn = montecarlo.sample(sampling_key(key), partial(_function, first, grid), samples)
     return drawn, jax.vmap(_function, (0, None))(networks, grid)
