@@ -40,7 +40,7 @@ def test_drop_path_a_batch_shares_one_fate():
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
 def test_drop_path_the_scale_is_explicit(mode: Literal["row", "batch"]):
-    keys, x = jax.random.split(KEY, 16), np.full((4, 3), 3, np.float32)
+    keys, x = jax.random.split(KEY, 16), jax.device_put(np.full((4, 3), 3, np.float32))
 
     @jax.jit  # one program
     def paths(keys: jax.Array) -> list[jax.Array]:
