@@ -8,6 +8,7 @@ from jax.ad_checkpoint import print_saved_residuals
 
 import jaxdrop
 from jaxdrop.noise import uniforms
+from tests.jaxdrop.arrays import normal, ones
 
 KEY = jax.random.key(8)
 
@@ -19,16 +20,16 @@ def logit_of(rate: float) -> np.float32:
 @pytest.mark.parametrize("temperature", [0.1, 0.5, 2.0])
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.8])
 def test_concrete_dropout_it_is_the_papers_formula(rate: float, temperature: float):
-    x = np.random.default_rng(1).normal(size=(6, 50)).astype(np.float32)
+    x = normal(1, 6, 50)
     u = np.asarray(uniforms(KEY, x, x.shape), np.float64)
     logits = np.log(rate) - np.log1p(-rate) + np.log(u) - np.log1p(-u)
     dropped = 1 / (1 + np.exp(-logits / temperature))
     y = jaxdrop.concrete_dropout(KEY, x, np.log(rate / (1 - rate)), temperature=temperature)
-    np.testing.assert_allclose(y, x * (1 - dropped) / (1 - rate), rtol=2e-3, atol=1e-6)
+    np.testing.assert_allclose(y, np.asarray(x) * (1 - dropped) / (1 - rate), rtol=2e-3, atol=1e-6)
 
 
 def test_concrete_dropout_the_gradient_to_the_logit_is_that_of_differences():
-    x = np.random.default_rng(2).normal(size=40).astype(np.float32)
+    x = normal(2, 40)
 
     @jax.jit
     @jax.value_and_grad
@@ -43,14 +44,14 @@ def test_concrete_dropout_the_gradient_to_the_logit_is_that_of_differences():
 
 
 def test_concrete_dropout_no_logit_gives_nan():
-    x = np.ones(200, np.float32)
+    x = ones(200)
     run = jax.jit(jax.value_and_grad(lambda logit: jaxdrop.concrete_dropout(KEY, x, logit).sum()))
     for logit in (-np.inf, -1e30, -90.0, -20.0, 20.0, 90.0, 1e30, np.inf):
         assert np.isfinite(run(logit)).all()
 
 
 def test_concrete_dropout_as_the_temperature_falls_it_drops_or_keeps():
-    x = np.ones(2000, np.float32)
+    x = ones(2000)
     y = np.asarray(jaxdrop.concrete_dropout(KEY, x, -1.0, temperature=1e-4))
     scale = 1 + np.exp(-1.0)
     soft = (y > 1e-3) & (y < 0.999 * scale)
@@ -59,22 +60,22 @@ def test_concrete_dropout_as_the_temperature_falls_it_drops_or_keeps():
 
 
 def test_concrete_dropout_backward_keeps_no_noise(capsys: pytest.CaptureFixture[str]):
-    print_saved_residuals(jaxdrop.concrete_dropout, KEY, np.ones((5, 24), np.float32), 0.3)
+    print_saved_residuals(jaxdrop.concrete_dropout, KEY, ones(5, 24), 0.3)
     saved = {line.split(" from ")[-1].split()[-1] for line in capsys.readouterr().out.splitlines()}
     assert {"key", "x", "logit"} <= saved
     assert len(saved) == 4  # and the temperature
 
 
 def test_concrete_dropout_noise_can_be_shared_along_axes():
-    x = np.ones((5, 8), np.float32)
-    y = np.asarray(jaxdrop.concrete_dropout(KEY, x, np.zeros_like(x[0]), broadcast_dims=(0,)))
+    x = ones(5, 8)
+    y = np.asarray(jaxdrop.concrete_dropout(KEY, x, np.zeros(8, "f4"), broadcast_dims=(0,)))
     np.testing.assert_array_equal(y, np.broadcast_to(y[:1], y.shape))
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.4])
 def test_concrete_dropout_a_rate_is_recovered_from_the_moments_of_its_dropout(rate: float):
     """Gradient descent from rate 0.1; the temperature biases the estimate by about 0.02."""
-    x = np.ones(4000, np.float32)
+    x = ones(4000)
     wanted = np.square(jaxdrop.dropout(jax.random.key(5), x, rate)).mean()
 
     def step(logit: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:

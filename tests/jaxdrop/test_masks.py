@@ -16,6 +16,7 @@ import pytest
 
 import jaxdrop
 from jaxdrop import masks
+from tests.jaxdrop.arrays import normal
 
 # (bits, rate, shape, tied axes): both widths, both ways to 32 bits, and every case of the rule.
 GOLDEN = {
@@ -104,7 +105,7 @@ def test_complementary_masks_the_second_is_a_mask_of_the_same_rate(rate: float):
 
 
 def test_complementary_masks_at_one_half_the_pair_averages_to_x():
-    x = np.random.default_rng(1).normal(size=(40, 50)).astype(np.float32)
+    x = normal(1, 40, 50)
     pair = jaxdrop.complementary_masks(KEY, 0.5, x.shape)
     first, second = (np.asarray(jaxdrop.apply_mask(mask, x, 0.5)) for mask in pair)
     np.testing.assert_array_equal((first + second) / 2, x)

@@ -13,25 +13,25 @@ from jax.sharding import PartitionSpec as P
 
 import jaxdrop
 from jaxdrop.blocks import plan_blocks
+from tests.jaxdrop.arrays import normal, ones
 from tests.jaxdrop.test_sharding import COLLECTIVE, KINDS
 
 KEY = jax.random.key(4)
 
 
 def test_drop_path_a_row_shares_its_fate_and_rows_differ():
-    y = np.asarray(jaxdrop.drop_path(KEY, np.ones((64, 3, 5), "f4"), 0.5)).reshape(64, -1)
+    y = np.asarray(jaxdrop.drop_path(KEY, ones(64, 3, 5), 0.5)).reshape(64, -1)
     assert set(y.min(1)) == {0.0, 2.0}
     np.testing.assert_array_equal(y.min(1), y.max(1))
 
 
 def test_drop_path_rows_lie_along_the_batch_axis():
-    x = np.ones((3, 64), np.float32)
-    y = jaxdrop.drop_path(KEY, x, 0.5, batch_dim=1)
-    np.testing.assert_array_equal(y, np.asarray(jaxdrop.drop_path(KEY, x.T, 0.5)).T)
+    y = jaxdrop.drop_path(KEY, ones(3, 64), 0.5, batch_dim=1)
+    np.testing.assert_array_equal(y, np.asarray(jaxdrop.drop_path(KEY, ones(64, 3), 0.5)).T)
 
 
 def test_drop_path_a_batch_shares_one_fate():
-    keys, x = jax.random.split(KEY, 64), np.ones((4, 3), np.float32)
+    keys, x = jax.random.split(KEY, 64), ones(4, 3)
     drop = jax.jit(jax.vmap(lambda key: jaxdrop.drop_path(key, x, 0.5, mode="batch")))
     ys = np.asarray(drop(keys))
     assert set(np.unique(ys.min((1, 2)))) == {0.0, 2.0}
@@ -40,7 +40,7 @@ def test_drop_path_a_batch_shares_one_fate():
 
 @pytest.mark.parametrize("mode", ["row", "batch"])
 def test_drop_path_the_scale_is_explicit(mode: Literal["row", "batch"]):
-    keys, x = jax.random.split(KEY, 16), np.full((4, 3), 3, np.float32)
+    keys, x = jax.random.split(KEY, 16), jax.device_put(np.full((4, 3), 3, np.float32))
 
     @jax.jit  # one program
     def paths(keys: jax.Array) -> list[jax.Array]:
@@ -54,7 +54,7 @@ def test_drop_path_the_scale_is_explicit(mode: Literal["row", "batch"]):
 
 def test_drop_path_each_example_may_have_its_own_rate():
     rates = np.array([0.0, 0.5, 1.0], np.float32)[:, None]
-    y = np.asarray(jaxdrop.drop_path(KEY, np.ones((3, 4), np.float32), rates))
+    y = np.asarray(jaxdrop.drop_path(KEY, ones(3, 4), rates))
     np.testing.assert_array_equal(y[0], np.ones(4))
     assert y[1, 0] in (0.0, 2.0)
     np.testing.assert_array_equal(y[2], np.zeros(4))
@@ -98,8 +98,8 @@ def test_drop_block_the_seed_probability_solves_the_exact_expression(name: str):
 def blocks_dropped(name: str, rate: float) -> np.ndarray:
     """Which entries of 600 examples of two channels are dropped."""
     spatial, size = SIZES[name]
-    x = np.ones((600, *spatial, 2), np.float32)
-    return np.asarray(jaxdrop.drop_block(KEY, x, rate, block_size=size)) == 0
+    y = jaxdrop.drop_block(KEY, ones(600, *spatial, 2), rate, block_size=size)
+    return np.asarray(y) == 0
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -124,19 +124,19 @@ def test_drop_block_what_is_dropped_is_a_union_of_whole_blocks(name: str):
 
 
 def test_drop_block_each_example_is_rescaled_by_its_own_share():
-    x = np.ones((100, 4, 4, 3), np.float32)
+    x = ones(100, 4, 4, 3)
     y = np.asarray(jaxdrop.drop_block(KEY, x, 0.7, block_size=3, shared_channels=True))
     some = (y != 0).any((1, 2, 3))
     assert 0 < some.sum() < 100
     np.testing.assert_allclose(y.mean((1, 2, 3)), some, rtol=1e-6)
-    x[1:] = 7
+    x = x.at[1:].set(7)
     other = jaxdrop.drop_block(KEY, x, 0.7, block_size=3, shared_channels=True)
     np.testing.assert_array_equal(other[0], y[0])
 
 
 def test_drop_block_channels_share_blocks_only_if_asked():
     def kept(*, shared: bool) -> np.ndarray:
-        x = np.ones((8, 10, 10, 4), np.float32)
+        x = ones(8, 10, 10, 4)
         return np.asarray(jaxdrop.drop_block(KEY, x, 0.4, block_size=3, shared_channels=shared)) > 0
 
     assert (kept(shared=True) == kept(shared=True)[..., :1]).all()
@@ -146,7 +146,7 @@ def test_drop_block_channels_share_blocks_only_if_asked():
 
 def test_drop_block_axes_may_lie_anywhere():
     y = jaxdrop.drop_block(
-        KEY, np.ones((3, 6, 7, 4), "f4"), 0.4, block_size=(5, 1), batch_dim=-1, channel_dim=0
+        KEY, ones(3, 6, 7, 4), 0.4, block_size=(5, 1), batch_dim=-1, channel_dim=0
     )
     dropped = np.asarray(y) == 0
     assert dropped.any()
@@ -157,7 +157,7 @@ def test_drop_block_axes_may_lie_anywhere():
 
 def test_drop_block_rates_are_per_example_and_keep_their_own_share():
     rates = np.array([0.0, 0.3, 1.0], np.float32).reshape(3, 1, 1, 1)
-    x = np.ones((3, 8, 8, 2), np.float32)
+    x = ones(3, 8, 8, 2)
     y = np.asarray(jaxdrop.drop_block(KEY, x, rates, block_size=3))
     for i, rate in enumerate([0.0, 0.3, 1.0]):
         alone = np.asarray(jaxdrop.drop_block(KEY, x, rate, block_size=3))
@@ -167,7 +167,7 @@ def test_drop_block_rates_are_per_example_and_keep_their_own_share():
 @pytest.mark.parametrize("kind", KINDS)
 def test_drop_block_shards_of_the_batch_need_nothing_from_each_other(kind: str):
     mesh = jax.make_mesh((8,), ("a",), axis_types=(KINDS[kind],))
-    x = np.random.default_rng(4).normal(size=(16, 8, 8, 8)).astype(np.float32)
+    x = normal(4, 16, 8, 8, 8)
     sharded = jax.device_put(x, NamedSharding(mesh, P("a", None, None, None)))
     operators: list[Callable[[jax.Array], jax.Array]] = [
         lambda x: jaxdrop.drop_path(KEY, x, 0.5),
@@ -184,7 +184,7 @@ def test_drop_block_shards_of_the_batch_need_nothing_from_each_other(kind: str):
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 def test_drop_block_blocks_on_other_shards_are_the_same(kind: AxisType, spec: P):
     mesh = jax.make_mesh((8,), ("a",), axis_types=(kind,))
-    x = np.random.default_rng(4).normal(size=(4, 8, 6, 8)).astype(np.float32)
+    x = normal(4, 4, 8, 6, 8)
     op = jax.jit(lambda x: jaxdrop.drop_block(KEY, x, 0.3, block_size=3))
     sharded = op(jax.device_put(x, NamedSharding(mesh, spec)))
     np.testing.assert_array_equal(sharded, op(x))

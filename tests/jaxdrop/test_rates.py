@@ -11,6 +11,7 @@ import pytest
 
 import jaxdrop
 from jaxdrop import rates
+from tests.jaxdrop.arrays import ones
 
 KEY = jax.random.key(12)
 
@@ -142,7 +143,7 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_a_training_traces_once_whatever_its_schedule(name: str):
-    x, traces = np.ones(64, np.float32), []
+    x, traces = ones(64), []
 
     def schedule(step: jax.Array) -> jax.Array:
         with jax.numpy_dtype_promotion("standard"):  # Optax asks for it
@@ -170,10 +171,10 @@ def test_layers_of_a_scan_take_their_rates_from_depth():
         key = jaxdrop.derive(KEY, step=0, layer=layer)
         return x, jaxdrop.drop_path(key, x, rate)
 
-    _, branches = jax.lax.scan(block, np.ones((40, 2), np.float32), (np.arange(3), depths))
+    _, branches = jax.lax.scan(block, ones(40, 2), (jax.device_put(np.arange(3)), depths))
     branches, depths = np.asarray(branches), np.asarray(depths)
     assert (branches[2] == 0).all()
     for layer in range(3):
         key = jaxdrop.derive(KEY, step=0, layer=layer)
-        alone = jaxdrop.drop_path(key, np.ones((40, 2), np.float32), depths[layer])
+        alone = jaxdrop.drop_path(key, ones(40, 2), depths[layer])
         np.testing.assert_allclose(branches[layer], alone, rtol=3e-7)

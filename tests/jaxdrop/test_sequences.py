@@ -8,10 +8,11 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxdrop
+from tests.jaxdrop.arrays import normal, ones
 from tests.jaxdrop.loops import HASH, loop_bodies
 
 KEY = jax.random.key(8)
-PREVIOUS, NEW = np.random.default_rng(8).normal(size=(2, 8, 40)).astype(np.float32)
+PREVIOUS, NEW = np.asarray(normal(8, 2, 8, 40))
 
 
 def recurrent(xs: jax.Array, *, locked: bool) -> jax.Array:
@@ -49,7 +50,7 @@ def test_that_check_can_fail():
 
 @pytest.mark.parametrize("time_dim", [0, 1, -2])
 def test_locked_dropout_the_mask_is_one_for_all_times(time_dim: int):
-    y = jaxdrop.locked_dropout(KEY, np.ones((5, 6, 7), np.float32), 0.5, time_dim=time_dim)
+    y = jaxdrop.locked_dropout(KEY, ones(5, 6, 7), 0.5, time_dim=time_dim)
     y = np.moveaxis(np.asarray(y), time_dim, 0)
     np.testing.assert_array_equal(y, np.broadcast_to(y[:1], y.shape))
     assert (y[0, 0] != y[0, 1]).any()
@@ -98,7 +99,7 @@ def test_zoneout_inference_is_exact_at_0_and_1_and_keeps_the_dtype():
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 def test_sharded_sequences(kind: AxisType):
     mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(kind,) * 2)
-    x = np.random.default_rng(8).normal(size=(8, 4, 32)).astype(np.float32)
+    x = normal(8, 8, 4, 32)
     sharded = jax.device_put(x, NamedSharding(mesh, P("a", None, "b")))
     ops = (
         lambda x: jaxdrop.locked_dropout(KEY, x, 0.5, time_dim=0),

@@ -11,6 +11,7 @@ import pytest
 
 import jaxdrop
 from jaxdrop import shares
+from tests.jaxdrop.arrays import ones
 
 KEY = jax.random.key(21)
 ENTRIES = np.arange(1, 1001, dtype=np.float32)
@@ -24,7 +25,7 @@ KINDS: dict[str, Callable[[float], Any]] = {
 
 def targets(share: Any, size: int) -> int:
     """How many of so many entries are pruned."""
-    y = jaxdrop.targeted_dropout(KEY, ENTRIES[:size], 1.0, target_share=share)
+    y = jaxdrop.targeted_dropout(KEY, jax.device_put(ENTRIES[:size]), 1.0, target_share=share)
     return int((np.asarray(y) == 0).sum())
 
 
@@ -87,5 +88,5 @@ def test_tokens_and_exact_counts_agree(rate: float):
         x = jax.ShapeDtypeStruct((1, 300, 1), np.float32)
         remove = partial(jaxdrop.token_dropout, rate=given, mode="remove")
         kept = jax.eval_shape(remove, KEY, x).shape[1]
-        y = np.asarray(jaxdrop.exact_dropout(KEY, np.ones(x.shape, x.dtype), given, axis=1))
+        y = np.asarray(jaxdrop.exact_dropout(KEY, ones(*x.shape), given, axis=1))
         assert kept == (y != 0).sum()

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.ad_checkpoint import print_saved_residuals
-from jax.typing import ArrayLike
 
 import jaxdrop
+from tests.jaxdrop.arrays import normal, ones
 
 KEY = jax.random.key(9)
-ONES = np.ones((6, 17, 3), np.float32)
-NUMBERED = ONES * np.arange(1, 18, dtype=np.float32)[:, None]
+ONES = ones(6, 17, 3)
+NUMBERED = jax.device_put(np.asarray(ONES) * np.arange(1, 18, dtype=np.float32)[:, None])
 
 
-def removed(rate: float, keep_first: int = 0, x: ArrayLike = NUMBERED) -> jax.Array:
+def removed(rate: float, keep_first: int = 0, x: jax.Array = NUMBERED) -> jax.Array:
     return jaxdrop.token_dropout(KEY, x, rate, keep_first=keep_first, mode="remove")
 
 
@@ -62,15 +62,15 @@ def test_token_dropout_each_sequence_loses_its_own_tokens_under_vmap_too():
 def test_token_dropout_every_token_is_kept_equally_often():
     """At z = 5 over 16 comparisons a correct implementation fails with probability 9.2e-6."""
     x = np.broadcast_to(np.arange(16, dtype=np.float32)[:, None], (4096, 16, 1))
-    y = np.asarray(removed(0.75, x=x)).astype(int)
+    y = np.asarray(removed(0.75, x=jax.device_put(x))).astype(int)
     share = np.bincount(y.ravel(), minlength=16) / 4096
     assert (np.abs(share - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4096)).all()
 
 
 def test_token_dropout_what_belongs_to_the_tokens_goes_with_them():
-    x = np.random.default_rng(9).normal(size=(6, 17, 5)).astype(np.float32)
+    x = normal(9, 6, 17, 5)
     places = np.asarray(removed(0.5), int)[..., :1] - 1
-    np.testing.assert_array_equal(removed(0.5, x=x), np.take_along_axis(x, places, 1))
+    np.testing.assert_array_equal(removed(0.5, x=x), np.take_along_axis(np.asarray(x), places, 1))
 
 
 def test_token_dropout_the_gradient_of_the_removed_is_0():

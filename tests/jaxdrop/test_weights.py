@@ -10,6 +10,7 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import jaxdrop
+from tests.jaxdrop.arrays import normal, ones
 from tests.test_laws import traces
 
 KEY = jax.random.key(6)
@@ -71,7 +72,7 @@ def test_drop_connect_rates_may_be_a_pytree_like_the_weights():
 
 def test_drop_connect_the_pre_activation_has_the_moments_of_the_paper():
     """Mean qWv and variance q(1-q)(W∘W)(v∘v), at z = 5 over 6 comparisons: fails 3.5e-6."""
-    weights = np.random.default_rng(6).normal(size=(3, 8)).astype(np.float32)
+    weights = normal(6, 3, 8)
     v, q, n = np.linspace(-1, 2, 8, dtype=np.float32), 0.7, 20_000
 
     def layer(key: jax.Array) -> jax.Array:
@@ -92,7 +93,7 @@ def test_drop_connect_scale_divides_by_the_keep_probability():
 
 
 def test_embedding_dropout_a_word_is_dropped_at_all_its_places():
-    table, ids = np.ones((40, 3), np.float32), np.array([5, 9, 5, 30, 9, 5])
+    table, ids = ones(40, 3), np.array([5, 9, 5, 30, 9, 5])
     dropped = np.asarray(jaxdrop.embedding_dropout(KEY, table, 0.5))
     assert set(np.unique(dropped)) == {0.0, 2.0}
     np.testing.assert_array_equal(dropped.min(1), dropped.max(1))
@@ -102,16 +103,15 @@ def test_embedding_dropout_a_word_is_dropped_at_all_its_places():
 
 
 def test_embedding_dropout_a_mask_over_words_gives_the_same_without_the_table():
-    table = np.random.default_rng(6).normal(size=(40, 3)).astype(np.float32)
-    mask = np.asarray(jaxdrop.keep_mask(KEY, 0.5, (40, 1)))
-    few = jaxdrop.apply_mask(mask[::3], table[::3], 0.5)
+    table, mask = normal(6, 40, 3), jaxdrop.keep_mask(KEY, 0.5, (40, 1))
+    few = jax.jit(lambda mask, table: jaxdrop.apply_mask(mask[::3], table[::3], 0.5))(mask, table)
     whole = np.asarray(jaxdrop.embedding_dropout(KEY, table, 0.5))
     np.testing.assert_array_equal(few, whole[::3])
 
 
 def test_embedding_dropout_frequent_words_may_have_their_own_rate():
     rates = np.array([0.0, 1.0, 0.5], np.float32)[:, None]
-    dropped = np.asarray(jaxdrop.embedding_dropout(KEY, np.ones((3, 4), np.float32), rates))
+    dropped = np.asarray(jaxdrop.embedding_dropout(KEY, ones(3, 4), rates))
     np.testing.assert_array_equal(dropped[0], np.ones(4))
     np.testing.assert_array_equal(dropped[1], np.zeros(4))
 
@@ -119,7 +119,7 @@ def test_embedding_dropout_frequent_words_may_have_their_own_rate():
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
 def test_sharded_weights(kind: AxisType):
     mesh = jax.make_mesh((4, 2), ("a", "b"), axis_types=(kind,) * 2)
-    x = np.random.default_rng(6).normal(size=(16, 32)).astype(np.float32)
+    x = normal(6, 16, 32)
     sharded = jax.device_put(x, NamedSharding(mesh, P("a", "b")))
     ops = (jaxdrop.drop_connect, jaxdrop.embedding_dropout, jaxdrop.attention_dropout)
     together = jax.jit(lambda x: [op(KEY, x, 0.5) for op in ops])(sharded)  # one program
