@@ -12,7 +12,8 @@ KEY = jax.random.key(1)
 
 
 def drop_at(sites, *on, rate=0.5, training=False):
-    return Drop(sites, np.float32([rate * (site in on) for site in sites]), KEY, training)
+    rates = np.array([rate * (site in on) for site in sites], np.float32)
+    return Drop(sites, rates, KEY, training)
 
 
 class Log(Drop):

@@ -114,7 +114,7 @@ def _networks(config: Uncertainty, digits: Digits, checkpoints: Checkpoints, tic
         return dict(zip(itertools.chain(*names), leaves, strict=True))
 
     kept = checkpoints.part("networks", trained)
-    return [(kept[kernel], kept[bias]) for kernel, bias in names]
+    return [(jnp.asarray(kept[kernel]), jnp.asarray(kept[bias])) for kernel, bias in names]
 
 
 def _keys(config: Uncertainty) -> Key[Array, " networks"]:

@@ -1,4 +1,5 @@
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import jaxdrop
 from experiments.models import ACTIVATIONS, Activation, Drop, Perceptron
 
 KEY = jax.random.key(1)
-X = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+X: Any = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
 
 @functools.cache
@@ -22,7 +23,7 @@ OFF = Drop(SITES)
 
 
 def drop_at(*sites, rate=0.5):
-    return Drop(SITES, np.float32([rate * (site in sites) for site in SITES]), KEY)
+    return Drop(SITES, np.array([rate * (site in sites) for site in SITES], np.float32), KEY)
 
 
 def test_rate_zero_at_every_site_is_the_model_without_dropout():

@@ -24,13 +24,13 @@ from jaxdrop.nnx import (
 )
 from tests.experiments.own import SITES, Dropping, Layers, key, names
 
-X = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float32)
+X: Any = np.random.default_rng(0).normal(size=(5, 2, 2)).astype(np.float32)
 OWN = Own(names()["Network"], (2, 2))
 
 
-def trained(own: Own, x=X, rate: Any = 0.5, *on: str):
+def trained(own: Own, x: Any = X, rate: Any = 0.5, *on: str):
     """Outputs and other state of a step with these sites on; all of them if none is named."""
-    rates = np.float32([rate * (not on or site in on) for site in own.sites])
+    rates = np.array([rate * (not on or site in on) for site in own.sites], np.float32)
 
     return jax.tree.map(np.asarray, step(own, rates, x))
 
@@ -63,7 +63,7 @@ def test_sites_are_paths_and_a_shared_layer_is_one():
 
 
 def test_every_site_drops_alone_and_none_at_rate_0():
-    none, *alone = np.asarray(every_arm(OWN, np.float32([[0, 0, 0], *np.eye(3) / 2])))
+    none, *alone = np.asarray(every_arm(OWN, np.array([[0, 0, 0], *np.eye(3) / 2], np.float32)))
     assert all((each != none).any() for each in alone)
     batch: Any = names()["Network"](rngs=nnx.Rngs(key(0)))
     batch.set_attributes(nnx.Dropout, deterministic=True)
@@ -79,7 +79,7 @@ def every_arm(own, rates):
 @pytest.mark.parametrize("axes", [(), (0,)])
 def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
     own = Own(lambda rngs: Dropping(nnx.Dropout(0.3, broadcast_dims=axes, rngs=rngs)), (4, 4))
-    x = np.random.default_rng(3).normal(size=(6, 4, 4)).astype(np.float32)
+    x: Any = np.random.default_rng(3).normal(size=(6, 4, 4)).astype(np.float32)
     drop = partial(jaxdrop.dropout, broadcast_dims=axes, bits=16)
     expected = drop(jax.random.fold_in(key(1), 0), x, np.float32(0.3))
     outputs = trained(own, x, 0.3)[0]
@@ -90,7 +90,7 @@ def test_a_site_of_flax_draws_as_ours_do_at_16_bits(axes):
 
 def test_our_own_sites_stay_what_they_are():
     own = Own(lambda rngs: Dropping(jaxdrop.nnx.DropPath(0.3, rngs=rngs)), (4, 4))
-    x = np.random.default_rng(3).normal(size=(6, 4, 4)).astype(np.float32)
+    x: Any = np.random.default_rng(3).normal(size=(6, 4, 4)).astype(np.float32)
     expected = jaxdrop.drop_path(jax.random.fold_in(key(1), 0), x, np.float32(0.5))
     np.testing.assert_array_equal(trained(own, x)[0], expected)
 

@@ -1,6 +1,7 @@
 """The language model and the vision transformer: what their sites drop, and what they compute."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +133,7 @@ def states_of(site, i, f, o, recurrent):
     """With such gates, and without inputs: examples, steps, units."""
     model = LANGUAGE.bind(nnx.state(model_of("language")))
     model.kernel.set_value(np.zeros((5, 96), np.float32))
-    model.bias.set_value(np.repeat(np.float32([i, f, 0.5, o]), 24))
+    model.bias.set_value(np.repeat(np.array([i, f, 0.5, o], np.float32), 24))
     model.recurrent.set_value(np.float32(recurrent))
     model.head.kernel.set_value(np.eye(24, dtype=np.float32))
     rates = drop_at(LANGUAGE.sites, site).rates
@@ -234,8 +235,8 @@ def test_whole_patches_are_dropped():
 
 
 def test_attention_weights_are_dropped_one_by_one_after_the_softmax():
-    drop, zeros = drop_at(VISION.sites, "attention1"), np.zeros((20, 6, 2, 4), np.float32)
-    unit = np.broadcast_to(np.eye(6, dtype=np.float32)[:, None], (20, 6, 2, 6))
+    drop, zeros = drop_at(VISION.sites, "attention1"), jnp.zeros((20, 6, 2, 4))
+    unit: Any = np.broadcast_to(np.eye(6, dtype=np.float32)[:, None], (20, 6, 2, 6))
 
     @jax.jit
     def both():

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -245,7 +246,7 @@ def test_dropout_off_is_the_mean_of_one_pass(own):
     scored = train.run(made)
     assert scored.samples.tolist() == [2]
     splits = Splits(*(np.repeat(leaf, SEEDS, axis=0) for leaf in made.splits))
-    decay = np.full(SPLITS * SEEDS, 1e-4 / (2 * splits.y_train.shape[1]), np.float32)
+    decay: Any = np.full(SPLITS * SEEDS, 1e-4 / (2 * splits.y_train.shape[1]), np.float32)
     numbers = Numbers(0 * decay, decay, 0 * decay)
     networks = fit(made.plan, 60, (), made.keys.ravel(), numbers, *splits[:2])
     (first, bias), (last, offset) = ([np.asarray(leaf) for leaf in pair] for pair in networks)
@@ -296,7 +297,8 @@ def test_numbers_of_a_split_are_its_own(own, primary):
 def test_learned_rates_are_learned(own):
     made = train.of_arm("concrete", problem(own[0]))
     x = np.random.default_rng(0).normal(size=(SPLITS * SEEDS, 75, 4)).astype(np.float32)
-    numbers = Numbers(*(np.full(len(x), number, np.float32) for number in (0.1, 1e-6, 1e-6)))
+    each: Any = (np.full(len(x), number, np.float32) for number in (0.1, 1e-6, 1e-6))
+    numbers = Numbers(*each)
     fresh, learned = (
         fit(made.plan, epochs, (), made.keys.ravel(), numbers, x, x.sum(-1)) for epochs in (0, 50)
     )

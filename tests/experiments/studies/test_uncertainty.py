@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -306,7 +307,8 @@ def test_intervals_of_shares_end_where_nothing_is_possible_beyond():
 
 def test_tied_masks_make_a_function_of_a_key():
     params = [(np.ones((2, 16)), np.zeros(16)), (np.ones((16, 1)), np.zeros(1))]
-    predict = partial(network.predict, params, np.ones((5, 2)), 0.5)
+    given: Any = params, np.ones((5, 2)), 0.5
+    predict = partial(network.predict, *given)
     key = jax.random.key(0)
     found = jax.jit(lambda key: (predict(key, tied=True), predict(key), predict()))(key)
     assert [len(np.unique(each)) > 1 for each in found] == [False, True, False]
