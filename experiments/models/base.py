@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -116,18 +117,18 @@ class Architecture:
 
     def bind(self, *states: nnx.State) -> Any:
         """A model with these weights, and with what else it holds."""
-        return nnx.merge(nnx.graphdef(self._abstract()), *states, copy=True)
+        return nnx.merge(nnx.graphdef(self.built), *states, copy=True)
 
     @property
     def parameters(self) -> int:
         """How many numbers are trained."""
-        leaves = jax.tree.leaves(nnx.state(self._abstract(), nnx.Param))
+        leaves = jax.tree.leaves(nnx.state(self.built, nnx.Param))
         return sum(math.prod(leaf.shape) for leaf in leaves)
 
     @property
     def units(self) -> int:
         """How many numbers an example becomes on its way, at most."""
-        states = nnx.state(self._abstract())
+        states = nnx.state(self.built)
         run = lambda states, x: self.bind(states)(x, Drop(self.sites))  # noqa: E731
         jaxpr = jax.make_jaxpr(run)(states, self.example())
         return _made(jaxpr, self.opened)
@@ -145,7 +146,9 @@ class Architecture:
         jax.eval_shape(step, jax.ShapeDtypeStruct((batch, *one.shape), one.dtype))
         return drop.found
 
-    def _abstract(self) -> nnx.Module:
+    @cached_property
+    def built(self) -> Any:
+        """The model in shapes and types alone."""
         return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
 
 

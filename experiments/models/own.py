@@ -7,7 +7,6 @@ so that what training carries on are weights, batch statistics and other state.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -119,14 +118,6 @@ class Own(Architecture):
         one = self.example()
         jax.eval_shape(step, jax.ShapeDtypeStruct((batch, *one.shape), one.dtype))
         return found
-
-    def _abstract(self) -> OwnModel:
-        return self.built
-
-    @cached_property
-    def built(self) -> OwnModel:
-        """The model in shapes and types alone."""
-        return nnx.eval_shape(lambda: self.build(jax.random.key(0)))
 
 
 def _seed(stream: nnx.RngStream, key: Key[Array, ""], first: int) -> None:

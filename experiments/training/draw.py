@@ -4,6 +4,7 @@ All seeds share the images that test. With a pool that is no larger than what is
 them train on all of it, in its order: so does a fixed split.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -30,6 +31,7 @@ def draw(
     return np.stack([_drawn(order, labels, size, plan.held_out) for order in orders])[rows]
 
 
+@partial(jax.jit, static_argnums=2)
 def _orders(
     seed: Any, seeds: Int[np.ndarray, " seeds"], images: int
 ) -> Int[jax.Array, "seeds images"]:

@@ -1,10 +1,10 @@
 import base64
 import csv
 import json
+import math
 import os
 import re
 import runpy
-import subprocess
 import sys
 
 import jax
@@ -111,14 +111,19 @@ def test_the_same_command_gives_the_same_bytes_and_prints_a_table(folder, tmp_pa
     assert accuracies == sorted(accuracies, reverse=True)
 
 
-def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
-    arms, ends = 1 + 7 * 2, 3
-    metrics = Metrics(*np.linspace(0.5, 0.9, 4 * arms).reshape(4, 1, arms))
-    states, images = np.zeros((1, arms), np.uint32), np.zeros((1, arms, 9))
+def run_untrained(monkeypatch, seeds, ends, *arguments):
+    """As if this had come out of training."""
+    table = seeds, 1 + 7 * 2
+    metrics = Metrics(*np.linspace(0.5, 0.9, 4 * math.prod(table)).reshape(4, *table))
+    states, images = np.zeros(table, np.uint32), np.zeros((*table, 9))
     found = Measurement(metrics, images={"test_accuracy": images, "test_nll": images})
     history = sweep.History(states, [sweep.Block(found, states)] * ends)
     monkeypatch.setattr(sweep, "run", lambda *_: history)
-    assert run("--seeds", "1", "--output", str(tmp_path)) == 0
+    return run(*arguments)
+
+
+def test_from_one_seed_nothing_is_concluded(tmp_path, capsys, monkeypatch):
+    assert run_untrained(monkeypatch, 1, 3, "--seeds", "1", "--output", str(tmp_path)) == 0
     printed = capsys.readouterr().out
     assert "± n/a" in printed
     assert "No conclusion from one seed" in printed
@@ -176,19 +181,20 @@ def test_a_run_is_replaced_only_if_asked_to(tmp_path, monkeypatch, capsys):
         patch.setattr(sweep, "run", lambda *_: pytest.fail("It trained."))
         assert run("--output", str(tmp_path)) == 2
     assert "--overwrite" in capsys.readouterr().err
-    assert run("--seeds", "2", "--overwrite", "--output", str(tmp_path)) == 0
+    again = "--seeds", "2", "--overwrite", "--output", str(tmp_path)
+    assert run_untrained(monkeypatch, 2, 3, *again) == 0
     assert "sha256" in json.loads((tmp_path / "manifest.json").read_text())
 
 
 def test_the_default_folder_is_named_after_what_is_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run("--seeds", "2") == 0
+    assert run_untrained(monkeypatch, 2, 3, "--seeds", "2") == 0
     assert (tmp_path / "runs" / "compare-digits-relu" / "manifest.json").exists()
 
 
 def test_a_smoke_comparison_is_no_result(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run("--smoke", "--seeds", "8") == 0
+    assert run_untrained(monkeypatch, 2, 2, "--smoke", "--seeds", "8") == 0
     said = capsys.readouterr()
     assert "With --smoke compare takes seconds." in said.err
     assert "SMOKE, which is no result." in said.out
@@ -208,7 +214,8 @@ def test_an_interruption_leaves_an_unfinished_run_and_has_status_130(tmp_path, m
     monkeypatch.setattr(sweep, "run", interrupted)
     monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "8")  # or it would be set for the tests that follow
     output = tmp_path / "run"
-    monkeypatch.setattr("sys.argv", ["experiments", "compare", "--output", str(output)])
+    words = [*ARGUMENTS, "--rates", *map(str, RATES), "--seeds", "2", "--output", str(output)]
+    monkeypatch.setattr("sys.argv", ["experiments", "compare", *words])
     with pytest.raises(SystemExit) as stop:
         runpy.run_module("experiments", run_name="__main__")
     assert stop.value.code == 130
@@ -244,12 +251,16 @@ def test_a_misspelt_option_is_one_line(capsys, command, words, got, near):
     assert capsys.readouterr().err.splitlines() == [expected]
 
 
-def test_a_reader_that_has_enough_is_no_error():
-    command = [sys.executable, "-m", "experiments", "list"]
+def test_a_reader_that_has_enough_is_no_error(monkeypatch, capsys):
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (141, b"")
+    with monkeypatch.context() as patch, os.fdopen(writer, "w") as stdout:
+        patch.setenv("JAX_NUM_CPU_DEVICES", "8")
+        patch.setattr(sys, "argv", ["experiments", "list"])
+        patch.setattr(sys, "stdout", stdout)
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_module("experiments", run_name="__main__")
+    assert (stop.value.code, capsys.readouterr().err) == (141, "")
 
 
 def test_a_misspelt_command_is_one_line(capsys):

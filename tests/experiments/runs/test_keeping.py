@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from experiments import cli
+from experiments.data.images import load
 from experiments.errors import InputError
 from experiments.report.verdict import Verdict
 from experiments.runs import checkpoint
@@ -23,19 +24,17 @@ from experiments.studies.design import Arm, Case, Design, accuracy, more, percep
 from experiments.studies.run import Study, prepare
 from experiments.studies.settings import Settings
 from experiments.training import step, sweep
-from tests.experiments import tiny
+from tests.experiments.conftest import EPOCHS
 from tests.experiments.runs.test_resume import contents, kill_when, press_after
-
-EPOCHS = 3
 
 
 def design(_):
     """Two cases, the second of which is probed."""
-    data, arms = tiny.digits(), {"none": Arm(), "half": Arm({"post*": 0.5})}
-    contrasts = [more("half over none", accuracy("narrow", "half"), accuracy("narrow", "none"))]
-    narrow = Case(perceptron(data, (8,)), data, arms)
-    return Design({"narrow": narrow, "wide": Case(perceptron(data, (9,)), data, arms, PROBED)},
-                  contrasts)  # fmt: skip
+    data = load("digits", 60, 90)
+    low, high = ({"none": Arm(), "some": Arm({"post*": rate})} for rate in (0.2, 0.7))
+    network = perceptron(data, (12, 8))
+    cases = {"low": Case(network, data, low), "high": Case(network, data, high, PROBED)}
+    return Design(cases, [more("some over none", accuracy("low", "some"), accuracy("low", "none"))])
 
 
 def length(trained, data, key):
@@ -79,10 +78,10 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("calls", "where"), [
-    (1, "epoch 1 of 3, in chunk 1 of 1 of case 1 of 2"),
-    (3, "chunk 1 of 1 of case 1 of 2"),
-    (5, "epoch 2 of 3, in chunk 1 of 1 of case 2 of 2"),
-    (6, "chunk 1 of 1 of case 2 of 2"),
+    (1, f"epoch 1 of {EPOCHS}, in chunk 1 of 1 of case 1 of 2"),
+    (EPOCHS, "chunk 1 of 1 of case 1 of 2"),
+    (EPOCHS + 2, f"epoch 2 of {EPOCHS}, in chunk 1 of 1 of case 2 of 2"),
+    (2 * EPOCHS, "chunk 1 of 1 of case 2 of 2"),
 ])  # fmt: skip
 def test_a_study_is_resumed_in_the_case_it_was_in(
     tmp_path, whole, monkeypatch, capsys, calls, where
@@ -114,7 +113,7 @@ def test_a_study_is_verified_by_all_of_its_cases(tmp_path, whole, monkeypatch, c
     assert cli.main(["verify", str(tmp_path)]) == 1
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.endswith(
-        "first thing that differs: epoch 2, case wide, arm none, seed 0 (in history.csv)."
+        "first thing that differs: epoch 2, case high, arm none, seed 0 (in history.csv)."
     )
 
 

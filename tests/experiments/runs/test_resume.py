@@ -23,12 +23,9 @@ from experiments.report.files import as_json
 from experiments.runs import checkpoint, resume
 from experiments.runs.folder import LOCK, MANIFEST, PROGRESS, UNFINISHED
 from experiments.training import step, sweep
-from tests.experiments.tiny import ARGUMENTS
+from tests.experiments.conftest import EPOCHS, SMALL
 
-EPOCHS = 6
-SMALL = [*ARGUMENTS, "--epochs", str(EPOCHS), "--placements", "input", "--rates", "0.5"]
-COMPARE = ["compare", *SMALL, "--seeds", "2", "--checkpoint-every", "0"]
-
+COMPARE = ["compare", *SMALL, "--checkpoint-every", "0"]
 CHECKPOINTS = Path(PROGRESS, "chunk 1 of 1")
 IGNORED = pytest.mark.filterwarnings(
     "ignore:.*never awaited", "ignore::pytest.PytestUnraisableExceptionWarning"
@@ -378,7 +375,7 @@ def kill_when(folder, moment, arguments=COMPARE):
     with subprocess.Popen(command, env=environment, **quiet) as process:
         begun = time.monotonic()
         while process.poll() is None and not moment(time.monotonic() - begun):
-            time.sleep(0.001)
+            time.sleep(0.005)
         process.kill()
 
 

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy.special import softmax
 
+from experiments.data.images import load
 from experiments.errors import InputError
 from experiments.models import Drop, Perceptron
 from experiments.report.intervals import Spread, spread
@@ -37,6 +39,7 @@ from experiments.training import sweep
 from experiments.training.recipe import recipe
 from experiments.training.task import Trained
 from tests.experiments import tiny
+from tests.experiments.conftest import EPOCHS
 
 SMOKE = Settings(smoke=True).used
 USUAL = {"test accuracy", "train accuracy", "test NLL", "train NLL"}
@@ -266,7 +269,7 @@ def _leaves(recipes):
 
 
 def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
-    data = tiny.digits()
+    data = load("digits", 60, 90)
     arms = {"none": Arm(), "all": Arm({"post*": 1.0})}
     fits, all_dropped = (Term("mlp", arm, "train accuracy") for arm in ("none", "all"))
     contrasts = [
@@ -275,7 +278,7 @@ def test_what_holds_by_construction_is_supported_and_its_contrary_refuted():
         same("", fits, all_dropped, within=5),
     ]
     design = Design({"mlp": Case(perceptron(data, (12, 8)), data, arms)}, contrasts)
-    settings = Settings(train_size=60, epochs=20, batch_size=20, seeds=4)
+    settings = Settings(train_size=60, epochs=EPOCHS, batch_size=20, seeds=4, learning_rate=0.03)
     looks = results.looks(design, settings.protocol, settings.looks)
     histories = train(looks, lambda _: False, sweep.Checkpoints())
     found = claim.findings(design, results.results(design, looks, histories), settings.margin)
@@ -308,29 +311,25 @@ def test_the_gain_within_a_set_of_others_is_a_mean_of_paired_differences():
 
 def test_averages_over_masks_are_the_network_itself_at_rate_0_and_else_means_of_probabilities():
     data = tiny.digits()
-    network = Perceptron((64, 12, 10))
-    params, rest = nnx.state(network.build(jax.random.key(1)), nnx.Param, nnx.Not(nnx.Param))
+    network, key = Perceptron((64, 12, 10)), jax.random.key(2)
 
-    def averages(rate, counts):
-        trained = Trained(network, params, rest, recipe(network.sites, {"post*": rate}))
-        found = ensemble.averages(trained, data, jax.random.key(2), counts)
-        return {name: float(value.mean()) for name, value in found.items()}
+    @jax.jit
+    def found(recipe):
+        """The averages; and the logits without dropout, then with each of four masks."""
+        states = nnx.state(network.build(jax.random.key(1)), nnx.Param, nnx.Not(nnx.Param))
+        averages = ensemble.averages(Trained(network, *states, recipe), data, key, (1, 4))
+        drops = [Drop(network.sites, recipe.rates, jax.random.fold_in(key, n)) for n in range(4)]
+        model, x = network.bind(*states), jnp.asarray(data.x_test)
+        return averages, [model(x, drop) for drop in (Drop(network.sites), *drops)]
 
-    logits = network.bind(params, rest)(jnp.asarray(data.x_test), Drop(network.sites))
-    hits = 100 * (np.asarray(logits).argmax(-1) == data.y_test).mean()
-    still = averages(0.0, (1, 3))
-    assert still["accuracy of 1"] == still["accuracy of 3"] == pytest.approx(hits)
-    assert still["NLL of 1"] == pytest.approx(still["NLL of 3"], rel=1e-5)
-    drops = (
-        Drop(network.sites, _rates(network), jax.random.fold_in(jax.random.key(2), index))
-        for index in range(4)
-    )
-    model = network.bind(params, rest)
-    x = jnp.asarray(data.x_test)
-    mean = np.mean([jax.nn.softmax(model(x, drop)) for drop in drops], 0)
-    nll = -np.log(mean[np.arange(len(mean)), data.y_test]).mean()
-    assert averages(0.5, (1, 4))["NLL of 4"] == pytest.approx(nll, rel=1e-5)
-
-
-def _rates(network):
-    return jnp.asarray(recipe(network.sites, {"post*": 0.5}).rates)
+    still, half = (jax.tree.map(np.asarray, found(recipe(network.sites, {"post*": rate})))
+                   for rate in (0.0, 0.5))  # fmt: skip
+    averages, (logits, *_) = still
+    hits = 100 * (logits.argmax(-1) == data.y_test)
+    for accuracy_of in ("accuracy of 1", "accuracy of 4"):
+        np.testing.assert_array_equal(averages[accuracy_of], hits)
+    np.testing.assert_allclose(averages["NLL of 1"], averages["NLL of 4"], rtol=1e-5)
+    averages, (_, *logits) = half
+    mean = softmax(logits, -1).mean(0)
+    nll = -np.log(mean[np.arange(len(mean)), data.y_test])
+    np.testing.assert_allclose(averages["NLL of 4"], nll, rtol=1e-5)
