@@ -26,6 +26,7 @@ from experiments.studies.settings import Settings
 from experiments.training import step, sweep
 from tests.experiments.conftest import EPOCHS
 from tests.experiments.runs.test_resume import contents, kill_when, press_after
+from tests.experiments.runs.test_verify import nudge
 
 
 def design(_):
@@ -124,7 +125,7 @@ def nudged(whole):
         state = whole(plan, state, problem, rows, first, stop)
         if plan.probe is None or stop != 2:
             return state
-        return state._replace(params=jax.tree.map(lambda leaf: leaf * 1.000001, state.params))
+        return state._replace(params=nudge(state.params, 1.000001))
 
     return other
 

@@ -130,6 +130,7 @@ def test_other_initial_parameters(run, capsys, monkeypatch):
     assert "first thing that differs: the initial parameters" in capsys.readouterr().out
 
 
+@jax.jit
 def nudge(state, factor=1.0001):
     return jax.tree.map(lambda leaf: (leaf * factor).astype(leaf.dtype), state)
 

@@ -70,8 +70,8 @@ def test_the_ratio_is_that_of_the_very_images():
     @jax.jit
     def ratio(key):
         states = nnx.state(ARCHITECTURE.build(key), nnx.Param, nnx.Not(nnx.Param))
-        states = jax.lax.fori_loop(0, 100, seen, states)
-        trained = Trained(ARCHITECTURE, *states, recipe.recipe(sites, {"*": 0.5}))
+        params, rest = jax.lax.fori_loop(0, 100, seen, states)
+        trained = Trained(ARCHITECTURE, params, rest, recipe.recipe(sites, {"*": 0.5}))
         return variance_ratio(trained, data, key)["variance ratio"]
 
     assert float(ratio(jax.random.key(0))) == pytest.approx(1, abs=1e-3)

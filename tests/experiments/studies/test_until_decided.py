@@ -13,6 +13,7 @@ from experiments.report.verdict import Verdict
 from experiments.studies import STUDIES, claim, command
 from experiments.studies.claim import Finding
 from experiments.studies.design import Contrast
+from experiments.studies.run import hurry
 from experiments.studies.settings import Settings
 from tests.experiments.report.test_intervals import crossed
 
@@ -26,6 +27,12 @@ def test_looks_come_after_twice_as_many_seeds():
     assert Settings(seeds=8).looks == [8]
     assert Settings(seeds=8, until_decided=True).looks == [8, 16, 32, 64]
     assert Settings(seeds=3, until_decided=True, most_seeds=10).looks == [3, 6, 10]
+
+
+@pytest.fixture(autouse=True)
+def hurried():
+    """So what a smoke run of the study compiles fits."""
+    hurry(smoke=True)
 
 
 def ran(folder, *more):
