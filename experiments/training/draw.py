@@ -34,7 +34,7 @@ def draw(
 def _orders(
     seed: Any, seeds: Int[np.ndarray, " seeds"], images: int
 ) -> Int[jax.Array, "seeds images"]:
-    def of_seed(index: jax.Array) -> jax.Array:
+    def of_seed(index: Any) -> jax.Array:
         key = jax.random.fold_in(seed_key(seed, index), IMAGES)
         return jax.random.permutation(key, images)
 

@@ -137,9 +137,9 @@ def measured(task: Task) -> Measurement:
 def given(task: Task) -> tuple[Plan, TrainState, Problem, Rows]:
     """The shapes of what the programs of a chunk are given, on the devices that there are."""
     rows = drawn(task, 0)
-    state = jax.eval_shape(partial(started, task), rows)
-    state, rows = (devices.placed(each, devices.ROWS) for each in (state, rows))
-    return task.plan, state, devices.placed(task.problem, devices.ALL), rows
+    state = devices.placed(jax.eval_shape(partial(started, task), rows), devices.ROWS)
+    problem, rows = devices.placed(task.problem, devices.ALL), devices.placed(rows, devices.ROWS)
+    return task.plan, state, problem, rows
 
 
 def started(task: Task, rows: Rows) -> TrainState:

@@ -1,5 +1,7 @@
 """Images that are moved, mirrored and cropped."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -8,11 +10,11 @@ from experiments.training.augment import augment
 from experiments.training.recipe import recipe, stack
 
 SHAPE, KEY = (5, 6, 2), jax.random.key(0)
-IMAGES = np.random.default_rng(1).uniform(0.5, 2, (40, 5 * 6 * 2)).astype(np.float32)
+IMAGES: Any = np.random.default_rng(1).uniform(0.5, 2, (40, 5 * 6 * 2)).astype(np.float32)
 compiled = jax.jit(augment, static_argnums=2)
 
 
-def augmented(images=IMAGES, key=KEY, **numbers):
+def augmented(images: Any = IMAGES, key: Any = KEY, **numbers):
     return np.asarray(compiled(key, images, SHAPE, recipe((), {}, **numbers)))
 
 

@@ -1,6 +1,7 @@
 """Many small networks in one program: which rows a step takes, which keys it draws from."""
 
 import functools
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,7 +35,7 @@ def loss(params, rate, batch, key):
 WHOLE, FILLED = (Plan(init, loss, (4, 5, 1), 3, steps) for steps in (2, 3))
 
 
-def examples():
+def examples() -> Any:
     x = np.random.default_rng(0).normal(size=(EXAMPLES, 4)).astype(np.float32)
     return x, x.sum(-1)
 
@@ -49,7 +50,8 @@ def by_hand(plan, key):
         for step in range(plan.steps):
             rows = order[3 * step : 3 * step + 3]
             filled = np.pad(rows, (0, 3 - len(rows)))
-            batch = Batch(x[filled], y[filled], np.float32(np.arange(3) < len(rows)))
+            present: Any = np.float32(np.arange(3) < len(rows))
+            batch = Batch(x[filled], y[filled], present)
             params, state = by_step(params, state, batch, masks, epoch, step)
     return params
 

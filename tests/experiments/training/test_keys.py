@@ -1,6 +1,7 @@
 """Every random number of training has a key of its own."""
 
 import itertools
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ def data(key):
 
 def test_every_step_of_every_epoch_has_its_own_masks():
     own = streams(0, 0)
-    steps = itertools.product(np.arange(3), np.arange(4))
+    steps: Any = itertools.product(np.arange(3), np.arange(4))
     keys = [data(mask_key(own, epoch, step)) for epoch, step in steps]
     assert len({*keys}) == 12
 

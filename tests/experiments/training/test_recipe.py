@@ -1,6 +1,7 @@
 """What the numbers of a recipe do, alone and in one compiled program."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -217,7 +218,7 @@ def test_the_optimiser_steps_by_the_learning_rate():
 @pytest.mark.parametrize("shape", [(4,), (4, 6)])
 def test_labels_are_smoothed_as_optax_does(shape):
     random = np.random.default_rng(0)
-    logits = 3 * random.normal(size=(*shape, 5)).astype(np.float32)
+    logits: Any = 3 * random.normal(size=(*shape, 5)).astype(np.float32)
     labels = random.integers(5, size=shape)
 
     @jax.jit
@@ -226,15 +227,15 @@ def test_labels_are_smoothed_as_optax_does(shape):
         expected = optax.softmax_cross_entropy(logits, smoothed).mean()
         return recipes.loss(Recipe(np.zeros(0), smoothing=smoothing), logits, labels), expected
 
-    for smoothing in np.float32([0, 0.2, 1]):
+    for smoothing in np.array([0, 0.2, 1], np.float32):
         np.testing.assert_allclose(*both(smoothing), rtol=1e-6)
 
 
 def test_rates_are_on_from_begin_to_before_end():
     arm = recipe(SITES, {"input": 0.5, "post1": 0.25}, begin=0.25, end=0.75)
-    times = np.array([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99], np.float32)
+    times: Any = np.array([0, 0.2, 0.25, 0.5, 0.74, 0.75, 0.99], np.float32)
     found = jax.jit(jax.vmap(lambda time: rates_at(arm, time)))(times)
     on = np.array([0, 0, 1, 1, 1, 0, 0], np.float32)
     np.testing.assert_array_equal(found, np.outer(on, arm.rates))
-    always = rates_at(recipe(SITES, {"*": 0.5}), np.float32(0))
+    always = rates_at(recipe(SITES, {"*": 0.5}), times[0])
     np.testing.assert_array_equal(always, 0.5)
