@@ -97,7 +97,8 @@ def _add(
         higher = jnp.maximum(most, logits.max(-1))
         around = jnp.where(higher == -jnp.inf, 0, higher)
         weights, shrink = jnp.exp(logits - around[..., None]), jnp.exp(most - around)
-        added = _weigh(plan, *block.drop(weights), values)
+        (kept,) = block.drop(weights)
+        added = _weigh(plan, kept, values)
         return higher, total * shrink + weights.sum(-1), sums * shrink[..., None] + added
 
     return _if_seen(block, add, sofar), None

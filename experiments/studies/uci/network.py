@@ -4,7 +4,7 @@ Rate, precision and regulariser are traced, and can differ from split to split. 
 and how near these come to the targets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -135,13 +135,12 @@ def score(
 ) -> Result:
     """Blocks of samples, whose means and likelihoods are merged in float64."""
     sizes, total, summed, likelihoods = [], np.float64(0), np.float64(-np.inf), []
-    first, known = sampling_key(key), (precision[:, None], targets)
-    for block, size in enumerate(blocks(samples)):
-        moments = _sampled(jax.random.fold_in(first, block), one_pass, *known, size)
-        mean, likelihood = (np.asarray(moment, np.float64) for moment in moments)
-        sizes.append(size)
-        total = total + size * mean
-        of_block = likelihood + np.log(size)
+    near = jnp.asarray(targets, jnp.float32)
+    for drawn in _draw(key, one_pass, samples):
+        moments = montecarlo.regression(drawn, precision[:, None], near)
+        sizes.append(len(drawn))
+        total = total + len(drawn) * np.asarray(moments.mean, np.float64)
+        of_block = np.asarray(moments.log_likelihood, np.float64) + np.log(len(drawn))
         summed = np.logaddexp(summed, of_block)
         likelihoods.append((summed - np.log(sum(sizes))).mean(1))
     rmse = np.sqrt(np.square(total / sum(sizes) - targets).mean(1))
@@ -154,12 +153,19 @@ def blocks(samples: int) -> list[int]:
     return [min(BLOCK, samples - start) for start in starts[:-1]] + [samples - starts[-1]]
 
 
+def _draw(
+    key: Key[Array, ""], one_pass: Partial, samples: int
+) -> Iterator[Float[Array, "block networks test"]]:
+    """The samples, block by block; of none two equal passes, which say what one would."""
+    if not samples:
+        yield jnp.stack([one_pass(key)] * 2)
+        return
+    for block, size in enumerate(blocks(samples)):
+        yield _sampled(jax.random.fold_in(sampling_key(key), block), one_pass, size)
+
+
 @partial(jax.jit, static_argnames="samples")
 def _sampled(
-    key: Key[Array, ""], one_pass: Partial, precision: Array, targets: Array, samples: int
-) -> tuple[Float[Array, "networks test"], Float[Array, "networks test"]]:
-    """The mean of so many passes, and the likelihoods of the targets."""
-    drawn = montecarlo.sample(key, one_pass, samples, chunk=20)
-    moments = montecarlo.regression(drawn, precision, targets)
-    assert moments.log_likelihood is not None, "targets were given"
-    return moments.mean, moments.log_likelihood
+    key: Key[Array, ""], one_pass: Partial, samples: int
+) -> Float[Array, "samples networks test"]:
+    return montecarlo.sample(key, one_pass, samples, chunk=20)

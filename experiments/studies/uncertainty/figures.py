@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import jax
 import numpy as np
 from matplotlib.axes import Axes
 from scipy.special import entr
@@ -131,7 +130,7 @@ def rejection(seeds: Seeds, labels: np.ndarray, caption: str) -> Picture:
         for test, corrupted, _ in (seed[arm] for seed in seeds):
             pooled = np.concatenate([test[0], corrupted[0]])
             unsure = entr(pooled).sum(-1)
-            curves.append(jax.jit(montecarlo.rejection)(pooled, np.tile(labels, 2), unsure))
+            curves.append(montecarlo.rejection(pooled, np.tile(labels, 2), unsure))
         spread = interval(100 * np.stack([np.asarray(curve.accuracy) for curve in curves]))
         rejected = 100 * np.asarray(curves[0].rejected)
         shown = rejected <= SHOWN

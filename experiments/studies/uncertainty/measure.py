@@ -60,9 +60,11 @@ def passes(
     networks: Layers, digits: Digits, rate: float, key: Key[Array, ""], samples: int
 ) -> dict[str, Passes]:
     """The passes of each arm. All share their first network: only what is averaged differs."""
-    x = np.concatenate([digits.x_test, digits.x_corrupted, digits.x_unseen])
-    members, drawn = _sampled(key, networks, x, jnp.float32(rate), samples)
-    tests = len(digits.y_test)
+    x = jnp.concatenate([digits.x_test, digits.x_corrupted, digits.x_unseen])
+    traced, tests = jnp.float32(rate), len(digits.y_test)
+    first = jax.tree.map(lambda leaf: leaf[0], networks)
+    members = jax.vmap(_probabilities, (0, None, None))(networks, x, traced)
+    drawn = _sampled(sampling_key(key), first, x, traced, samples)
     return {
         arm: Passes(*np.split(np.asarray(values), [tests, 2 * tests], axis=1))
         for arm, values in zip(ARMS, (members[:1], drawn, members), strict=True)
@@ -71,12 +73,10 @@ def passes(
 
 @partial(jax.jit, static_argnames="samples")
 def _sampled(
-    key: Key[Array, ""], networks: Layers, x: Array, rate: Array, samples: int
-) -> tuple[Float[Array, "members n classes"], Float[Array, "samples n classes"]]:
-    """One pass of each network without dropout, and many of the first with it."""
-    predict = partial(_probabilities, jax.tree.map(lambda leaf: leaf[0], networks), x, rate)
-    drawn = montecarlo.sample(sampling_key(key), predict, samples, chunk=min(CHUNK, samples))
-    return jax.vmap(_probabilities, (0, None, None))(networks, x, rate), drawn
+    key: Key[Array, ""], params: Layers, x: Array, rate: Array, samples: int
+) -> Float[Array, "samples n classes"]:
+    predict = partial(_probabilities, params, x, rate)
+    return montecarlo.sample(key, predict, samples, chunk=min(CHUNK, samples))
 
 
 def _probabilities(
@@ -87,12 +87,8 @@ def _probabilities(
 
 def information(passes: Passes) -> Passes:
     """The mutual information of each image: how far the passes disagree."""
-    return Passes(*(np.asarray(_information(images))[None] for images in passes))
-
-
-@jax.jit
-def _information(images: Float[Array, "passes n classes"]) -> Float[Array, " n"]:
-    return montecarlo.classification(images).mutual_information
+    found = (montecarlo.classification(images).mutual_information for images in passes)
+    return Passes(*(np.asarray(of_set)[None] for of_set in found))
 
 
 def counts(most: int, members: int) -> list[int]:
@@ -103,23 +99,17 @@ def counts(most: int, members: int) -> list[int]:
 
 def scores(passes: Passes, labels: np.ndarray) -> Scores:
     """How good the mean of these passes is."""
-    means = [images.mean(0) for images in passes]
-    values = _scores(means[:2], [entr(images).sum(-1) for images in means], labels)
-    return dict(zip(TITLES, map(float, values), strict=True))
-
-
-@jax.jit
-def _scores(means: list[Array], entropies: list[Array], labels: Array) -> tuple[Array, ...]:
-    (test, corrupted), (known, *others) = means, entropies
-    unsure = jnp.concatenate(entropies[:2])
+    test, corrupted, unseen = (images.mean(0) for images in passes)
+    known, pooled = entr(test).sum(-1), np.concatenate([test, corrupted])
     of_test = (montecarlo.accuracy, montecarlo.nll, montecarlo.brier, montecarlo.ece)
     of_corrupted = (montecarlo.accuracy, montecarlo.nll, montecarlo.ece)
-    return (
+    values = (
         *(measure(test, labels) for measure in of_test),
         *(measure(corrupted, labels) for measure in of_corrupted),
-        *(montecarlo.ood_auroc(known, other) for other in reversed(others)),
-        montecarlo.misclassification_auroc(jnp.concatenate(means), jnp.tile(labels, 2), unsure),
+        *(montecarlo.ood_auroc(known, entr(set).sum(-1)) for set in (unseen, corrupted)),
+        montecarlo.misclassification_auroc(pooled, np.tile(labels, 2), entr(pooled).sum(-1)),
     )
+    return dict(zip(TITLES, map(float, values), strict=True))
 
 
 def by_count(passes: Mapping[str, Passes], labels: np.ndarray) -> dict[tuple[str, int], Scores]:
